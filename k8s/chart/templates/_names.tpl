@@ -1,0 +1,85 @@
+{{/* Prefix of every object's name. 45 characters leave room for the longest suffix within a DNS label. */}}
+{{- define "tyrum.fullname" -}}
+{{ .Release.Name | trunc 45 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "tyrum.selectorLabels" -}}
+app.kubernetes.io/name: tyrum
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "tyrum.labels" -}}
+{{ include "tyrum.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | quote }}
+{{- end }}
+
+{{- define "tyrum.secretName" -}}
+{{ .Values.secret.existing | default (include "tyrum.fullname" .) }}
+{{- end }}
+
+{{/* What runs: role (also the image's suffix) -> its port and the key of its values. */}}
+{{- define "tyrum.roles" -}}
+edge: { port: 8788, values: edge }
+{{- if eq .Values.mode "cluster" }}
+worker: { port: 8789, values: worker }
+scheduler: { port: 8790, values: scheduler }
+{{- if .Values.desktopRuntime.enabled }}
+desktop-runtime: { port: 8791, values: desktopRuntime }
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The claims of this mode: name -> whether it is made here. */}}
+{{- define "tyrum.claims" -}}
+home: {}
+{{- if eq .Values.mode "cluster" }}
+workspaces: {}
+{{- end }}
+{{- end }}
+
+{{/* Rules over several values, which a schema can only refuse with an unreadable message; and rules over secrets, which it
+would print. */}}
+{{- define "tyrum.check" -}}
+{{- $single := eq .Values.mode "single" }}
+{{- $secret := .Values.secret }}
+{{- $inline := or $secret.bootstrapToken $secret.databaseUrl $secret.redisUrl $secret.modelApiKey }}
+{{- if and $secret.existing $inline }}
+{{- fail "secret.existing and inline secrets exclude each other: put all of them into the Secret it names" }}
+{{- end }}
+{{- if not (or $secret.existing $secret.bootstrapToken) }}
+{{- fail "a bootstrap token is needed: set secret.existing (key TYRUM_BOOTSTRAP_TOKEN) or secret.bootstrapToken" }}
+{{- end }}
+{{- if and $secret.bootstrapToken (lt (len $secret.bootstrapToken) 16) }}
+{{- fail "secret.bootstrapToken must have at least 16 characters" }}
+{{- end }}
+{{- if not (regexMatch "^(postgres(ql)?://.+)?$" $secret.databaseUrl) }}
+{{- fail "secret.databaseUrl must be postgres://user:password@host:port/database" }}
+{{- end }}
+{{- if not (regexMatch "^(rediss?://.+)?$" $secret.redisUrl) }}
+{{- fail "secret.redisUrl must be redis://host:port or rediss://host:port" }}
+{{- end }}
+{{- if and (not $single) (not (or $secret.existing $secret.databaseUrl)) }}
+{{- fail "mode=cluster needs a database: set secret.existing (key TYRUM_DATABASE_URL) or secret.databaseUrl" }}
+{{- end }}
+{{- if and (not $single) (eq .Values.backplane "redis") (not (or $secret.existing $secret.redisUrl)) }}
+{{- fail "backplane=redis needs a Redis: set secret.existing (key TYRUM_REDIS_URL) or secret.redisUrl" }}
+{{- end }}
+{{- if and $single (or $secret.databaseUrl $secret.redisUrl) }}
+{{- fail "mode=single runs on SQLite alone: unset secret.databaseUrl and secret.redisUrl, or set mode=cluster" }}
+{{- end }}
+{{- if and $single (or .Values.edge.autoscaling.enabled .Values.worker.autoscaling.enabled) }}
+{{- fail "autoscaling needs mode=cluster: single mode is one pod, the only writer of its SQLite file" }}
+{{- end }}
+{{- if and $single .Values.desktopRuntime.enabled }}
+{{- fail "desktopRuntime.enabled needs mode=cluster: it shares the database with the other roles" }}
+{{- end }}
+{{- range $role := list "edge" "worker" }}
+{{- $scaling := (index $.Values $role).autoscaling }}
+{{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
+{{- fail (printf "%s.autoscaling.minReplicas must not exceed maxReplicas" $role) }}
+{{- end }}
+{{- end }}
+{{- if and .Values.ingress.enabled (not .Values.ingress.host) }}
+{{- fail "ingress.enabled needs ingress.host" }}
+{{- end }}
+{{- end }}

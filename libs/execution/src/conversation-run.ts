@@ -1,0 +1,320 @@
+import { StoreUnavailableError, type ConversationRef } from '@tyrum/statestore';
+import type { OpenTurn, StepRow, TurnRow, Written } from '@tyrum/statestore/turns';
+import type { ProcessorObserver } from './processor-observer';
+import { retryDelayMs, type RetryPolicy } from './retry-policy';
+import type { AbortReason, StepOutcome } from './step-executor';
+import type { StepExecution, StepReport } from './step-execution';
+import { nextMove } from './turn-driver';
+import * as progress from './turn-progress';
+import type { TurnChange } from './turn-progress';
+import type { TurnWrite, TurnWriter } from './turn-writer';
+
+export interface RunPorts {
+  readonly writer: TurnWriter;
+  readonly execution: StepExecution;
+  readonly observer: ProcessorObserver;
+  readonly retry: RetryPolicy;
+  readonly random: () => number;
+  /** Executions of one turn by different workers at the most: a turn that kills its worker must come to an end. */
+  readonly maxTurnAttempts: number;
+}
+
+/** What the run does after its next commit. */
+interface Continuation {
+  readonly change: TurnChange;
+  /** The step to execute once its intent is committed. */
+  readonly step?: StepRow;
+  /** The rows that differ from what is committed. */
+  readonly rows: readonly StepRow[];
+  readonly events: readonly TurnWrite['events'][number][];
+  /** Where the turn goes if it does not go on: it ended, or it waits. */
+  readonly rest?: 'ended' | 'parked' | { readonly waitMs: number };
+  readonly post?: TurnWrite['post'];
+}
+
+const REFUSED: Written = { applied: false, started: false, ready: false, firstEventSeq: 0 };
+
+/**
+ * Runs one conversation's turns in order under one lease. Every commit carries the lease token; one refusal ends the run
+ * without another write. Between two steps there is one commit: the result of the one and the intent of the other.
+ *
+ *     queued ──start──▶ running ──step──▶ … ──▶ succeeded | failed | cancelled
+ *                        │  ▲
+ *       wait or unknown  ▼  │ due again, or an operator decided
+ *                        paused   (no worker, no lease)
+ */
+export class ConversationRun {
+  private current: OpenTurn | undefined;
+  private stepAbort = new AbortController();
+  private lost = false;
+  private draining = false;
+  private cancelledTurnId: string | undefined;
+
+  constructor(
+    readonly ref: ConversationRef,
+    readonly token: number,
+    private readonly work: OpenTurn[],
+    private readonly ports: RunPorts,
+  ) {}
+
+  /** The turn under way, for the renewal's look at cancel requests. */
+  get turnId(): string | undefined {
+    return this.current?.turn.turn_id;
+  }
+
+  /** Runs until there is nothing left to do, the lease is lost, or the process drains. Throws only programmers' errors. */
+  async run(): Promise<void> {
+    let step = await this.begin();
+    while (step && !this.lost) {
+      this.stepAbort = new AbortController();
+      if (this.isCancelled()) this.stepAbort.abort('cancelled' satisfies AbortReason);
+      const report = await this.ports.execution.run(this.openTurn(), step, this.token, this.stepAbort.signal);
+      if (this.lost) return;
+      step = await this.settle(step, report);
+    }
+  }
+
+  /** Somebody else may hold the conversation from now on: stop what runs, write nothing. */
+  loseLease(): void {
+    this.lost = true;
+    this.stepAbort.abort('lease_lost' satisfies AbortReason);
+  }
+
+  cancelTurn(turnId: string): void {
+    if (this.turnId !== turnId) return;
+    this.cancelledTurnId = turnId;
+    this.stepAbort.abort('cancelled' satisfies AbortReason);
+  }
+
+  /** Finish the step that runs, then let the conversation go. */
+  drain(): void {
+    this.draining = true;
+  }
+
+  /** The drain's time is up: stop the step. */
+  interrupt(): void {
+    this.draining = true;
+    this.stepAbort.abort('draining' satisfies AbortReason);
+  }
+
+  /** Fails the turn under way for a reason of our own; the way out after a throw. */
+  async fail(message: string): Promise<void> {
+    if (this.lost || !this.current) return;
+    const change = progress.finishTurn(this.current.turn, { kind: 'finish', status: 'failed', error: { code: 'internal', message } });
+    await this.submit({ change, rows: [], events: [], rest: 'ended' }, undefined);
+  }
+
+  private openTurn(): OpenTurn {
+    if (!this.current) throw new Error('a step runs inside a turn');
+    return this.current;
+  }
+
+  private isCancelled(): boolean {
+    return this.current !== undefined && this.cancelledTurnId === this.current.turn.turn_id;
+  }
+
+  /** Starts or resumes the next turn. Returns its step to execute, or undefined when the run is over. */
+  private async begin(): Promise<StepRow | undefined> {
+    for (;;) {
+      const open = this.draining ? undefined : this.work.shift();
+      if (!open) {
+        await this.release();
+        return undefined;
+      }
+      if (open.turn.status !== 'queued') {
+        this.current = open;
+        if (open.turn.cancel_requested_at !== null) this.cancelledTurnId = open.turn.turn_id;
+        return this.commit(await this.resume(open));
+      }
+      const written = await this.submit({ change: NO_CHANGE, rows: [], events: [] }, open);
+      if (!written.applied) return undefined;
+      if (written.started) return this.started(open);
+    }
+  }
+
+  private async release(): Promise<void> {
+    const write = { ...this.ref, token: this.token, steps: [], messages: [], next: { kind: 'release' } as const };
+    await this.submitWrite({ write, events: [], startEvents: [] });
+  }
+
+  private started(open: OpenTurn): StepRow {
+    const step = firstStep(open.turn);
+    this.current = progress.patched(open, progress.startTurn(open.turn), [step]);
+    return step;
+  }
+
+  /** Goes on with a turn that waited or was left behind, from the first step without a result. */
+  private async resume(open: OpenTurn): Promise<Continuation> {
+    if (this.isCancelled()) return this.whenCancelled(open);
+    const resumed = progress.resumeTurn(open.turn);
+    if ((resumed.patch?.attempt ?? 0) > this.ports.maxTurnAttempts) {
+      const message = `given up after ${this.ports.maxTurnAttempts} workers did not finish it`;
+      const error = { code: 'attempts_exhausted', message };
+      return ended(progress.finishTurn(open.turn, { kind: 'finish', status: 'failed', error }));
+    }
+    const last = open.steps.at(-1);
+    if (!last || progress.isSettled(last)) return withTurn(resumed, this.proceed(open, []));
+    // `paused` and `queued` were left open knowingly; `running` is an intent without a result.
+    if (last.status === 'running') return withTurn(resumed, await this.recover(open, last));
+    return withTurn(resumed, again(open.turn, last));
+  }
+
+  private async recover(open: OpenTurn, step: StepRow): Promise<Continuation> {
+    if (step.effect === 'read') return again(open.turn, step);
+    const report = await this.ports.execution.recover(open, step, this.token);
+    if (report) return this.afterStep(open, step, report);
+    if (step.effect === 'idempotent') return again(open.turn, step);
+    const detail = 'its worker stopped while it ran';
+    return this.afterStep(open, step, { outcome: { kind: 'unknown', detail }, durationMs: 0 });
+  }
+
+  private settle(step: StepRow, report: StepReport): Promise<StepRow | undefined> {
+    return this.commit(this.afterStep(this.openTurn(), step, report));
+  }
+
+  private afterStep(open: OpenTurn, step: StepRow, { outcome, durationMs, post }: StepReport): Continuation {
+    this.ports.observer.stepSettled({ type: progress.actionOf(step).type, outcome: outcome.kind, durationMs });
+    const settled = progress.settleStep(step, outcome);
+    const steps = [...open.steps.filter((s) => s.step_index !== step.step_index), settled];
+    const now = { turn: open.turn, steps };
+    if (this.isCancelled()) return this.whenCancelled(now);
+    const wait = this.waitAfter(open.turn, settled, outcome);
+    if (wait) {
+      const row = { ...settled, status: 'paused' } as const;
+      return { ...wait, rows: [row], events: [progress.stepEvent(open.turn, row, durationMs), ...wait.events] };
+    }
+    const next = this.proceed(now, [settled]);
+    return { ...next, events: [progress.stepEvent(open.turn, settled, durationMs), ...next.events], ...(post ? { post } : {}) };
+  }
+
+  /** Whether the turn has to wait after this outcome: for time, for an operator, or for another worker. */
+  private waitAfter(turn: TurnRow, step: StepRow, outcome: StepOutcome): Continuation | undefined {
+    if (outcome.kind === 'unknown') {
+      return { change: progress.parkTurn(turn, step, outcome.detail), rows: [], events: [], rest: 'parked' };
+    }
+    if (outcome.kind === 'interrupted') return waiting(turn, 0);
+    if (outcome.kind === 'failed' && outcome.retryable && step.attempts < this.ports.retry.maxAttempts) {
+      const { retry, random } = this.ports;
+      return waiting(turn, retryDelayMs(retry, step.attempts, outcome.retryAfterMs ?? 0, random));
+    }
+    return undefined;
+  }
+
+  private whenCancelled(open: OpenTurn): Continuation {
+    const cut = open.steps.filter((step) => !progress.isSettled(step)).map((step) => ({ ...step, status: 'cancelled' as const }));
+    const change = progress.cancelTurn(open.turn, open.turn.cancel_reason);
+    const rows = [...open.steps.filter((step) => progress.isSettled(step)), ...cut];
+    return { ...ended(change), rows, events: cut.map((step) => progress.stepEvent(open.turn, step)) };
+  }
+
+  /** The next move of a turn whose steps are settled; `rows` are those not committed yet. */
+  private proceed(open: OpenTurn, rows: readonly StepRow[]): Continuation {
+    const move = nextMove(open.turn, open.steps);
+    if (move.kind === 'finish') return { ...ended(progress.finishTurn(open.turn, move)), rows };
+    if (this.draining) return { ...waiting(open.turn, 0), rows };
+    const step = progress.intentOf(open.turn, move);
+    return { change: NO_CHANGE, step, rows: [...rows, step], events: [progress.stepEvent(open.turn, step)] };
+  }
+
+  /** Commits a continuation; where the turn ended, the next one starts in the same commit. */
+  private async commit(next: Continuation): Promise<StepRow | undefined> {
+    const open = this.openTurn();
+    const following = next.rest === 'ended' && !this.draining ? this.work.shift() : undefined;
+    const written = await this.submit(next, following);
+    if (!written.applied) return undefined;
+    this.current = progress.patched(open, next.change, merged(open.steps, next.rows));
+    if (next.rest === 'ended') this.ended(open.turn, next.change);
+    if (next.step) return next.step;
+    if (!following) return undefined;
+    return written.started ? this.started(following) : this.begin();
+  }
+
+  private ended(turn: TurnRow, change: TurnChange): void {
+    const status = change.patch?.status ?? turn.status;
+    this.ports.observer.turnSettled({ turnId: turn.turn_id, conversationKey: turn.conversation_key, status });
+    this.ports.execution.ended(turn, status);
+    this.current = undefined;
+  }
+
+  private submit(next: Continuation, following: OpenTurn | undefined): Promise<Written> {
+    const start = following ? progress.startTurn(following.turn) : undefined;
+    const first = following ? firstStep(following.turn) : undefined;
+    return this.submitWrite({
+      write: {
+        ...this.ref,
+        token: this.token,
+        ...(next.change.patch ? { turn: next.change.patch } : {}),
+        steps: next.rows.map(progress.stepWrite),
+        messages: next.change.messages,
+        ...(start?.patch && first ? { start: { turn: start.patch, steps: [progress.stepWrite(first)] } } : {}),
+        next: nextState(next, following !== undefined),
+      },
+      events: [...next.events, ...next.change.events],
+      startEvents: start && following && first ? [...start.events, progress.stepEvent(following.turn, first)] : [],
+      ...(next.post ? { post: next.post } : {}),
+    });
+  }
+
+  /** A database that is away for a moment costs time, not the step's result: try again while the lease may be trusted. */
+  private async submitWrite(write: TurnWrite): Promise<Written> {
+    while (!this.lost) {
+      try {
+        const written = await this.ports.writer.submit(write);
+        if (!written.applied) {
+          this.lost = true;
+          this.ports.observer.writeFenced({ conversationKey: this.ref.conversationKey, token: this.token });
+        }
+        return written;
+      } catch (error) {
+        if (!(error instanceof StoreUnavailableError)) throw error;
+        this.ports.observer.trouble('settle', error);
+        await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
+      }
+    }
+    return REFUSED;
+  }
+}
+
+const NO_CHANGE: TurnChange = { events: [], messages: [] };
+
+function ended(change: TurnChange): Continuation {
+  return { change, rows: [], events: [], rest: 'ended' };
+}
+
+function waiting(turn: TurnRow, waitMs: number): Continuation {
+  return { change: progress.delayTurn(turn, waitMs), rows: [], events: [], rest: { waitMs } };
+}
+
+function again(turn: TurnRow, step: StepRow): Continuation {
+  const attempt = progress.nextAttempt(step);
+  return { change: NO_CHANGE, step: attempt, rows: [attempt], events: [progress.stepEvent(turn, attempt)] };
+}
+
+/** The resumption's own state and event, unless the continuation already takes the turn somewhere else. */
+function withTurn(resumed: TurnChange, next: Continuation): Continuation {
+  const change = {
+    patch: next.change.patch ?? resumed.patch,
+    events: next.change.events,
+    messages: next.change.messages,
+  };
+  const attempt = resumed.patch?.attempt;
+  const patch = change.patch && attempt !== undefined ? { ...change.patch, attempt } : change.patch;
+  return { ...next, change: { ...change, ...(patch ? { patch } : {}) }, events: [...resumed.events, ...next.events] };
+}
+
+function nextState(next: Continuation, following: boolean): TurnWrite['write']['next'] {
+  if (next.rest === undefined || following) return { kind: 'keep' };
+  if (next.rest === 'ended') return { kind: 'release' };
+  return next.rest === 'parked' ? { kind: 'park' } : { kind: 'retry', dueMs: next.rest.waitMs };
+}
+
+function firstStep(turn: TurnRow): StepRow {
+  const move = nextMove(turn, []);
+  if (move.kind !== 'step') throw new Error('a queued turn has a first step');
+  return progress.intentOf(turn, move);
+}
+
+function merged(steps: readonly StepRow[], rows: readonly StepRow[]): StepRow[] {
+  const byIndex = new Map([...steps, ...rows].map((step) => [step.step_index, step]));
+  return [...byIndex.values()].sort((a, b) => a.step_index - b.step_index);
+}

@@ -1,0 +1,66 @@
+import type { Conversation, ConversationMessage } from '@tyrum/protocol';
+import type { ConversationView, MessageRow, NewConversation } from '@tyrum/statestore/turns';
+import type { EventDraft } from './turn-events';
+
+/** A stored conversation in its wire shape; `messages` only where they were asked for. */
+export function toConversation(view: ConversationView, messages: readonly MessageRow[] = []): Conversation {
+  return {
+    conversation_id: view.conversation_key,
+    agent_key: view.agent_key,
+    ...(view.account_key === null ? {} : { account_key: view.account_key }),
+    channel: view.channel,
+    ...(view.container_kind === null ? {} : { container_kind: view.container_kind as Conversation['container_kind'] }),
+    thread_id: view.thread_id,
+    title: view.title,
+    message_count: view.message_count,
+    updated_at: isoTime(view.updated_at),
+    created_at: isoTime(view.created_at),
+    last_message: lastMessage(view),
+    archived: view.archived_at !== null,
+    queue_mode: view.queue_mode,
+    messages: messages.map(toMessage),
+  };
+}
+
+function lastMessage(view: ConversationView): Conversation['last_message'] {
+  if (view.last_role === null || view.last_parts === null) return null;
+  return { role: view.last_role, text: textOf(JSON.parse(view.last_parts) as object[]) };
+}
+
+function toMessage(row: MessageRow): ConversationMessage {
+  return {
+    id: row.message_id,
+    role: row.role,
+    parts: JSON.parse(row.parts) as ConversationMessage['parts'],
+    ...(row.metadata === null ? {} : { metadata: JSON.parse(row.metadata) as Record<string, unknown> }),
+  };
+}
+
+/** The text parts of a message, joined. */
+export function textOf(parts: readonly object[]): string {
+  return parts.map((part) => ('text' in part && typeof part.text === 'string' ? part.text : '')).join('');
+}
+
+/** `conversation.created`, as the first thing anybody hears of it. */
+export function conversationCreated(conversation: NewConversation, nowMs: number): EventDraft {
+  const view: ConversationView = {
+    ...conversation,
+    queue_mode: 'followup',
+    created_at: nowMs,
+    updated_at: nowMs,
+    archived_at: null,
+    message_count: 0,
+    last_role: null,
+    last_parts: null,
+  };
+  return {
+    type: 'conversation.created',
+    scope: { kind: 'agent', id: conversation.agent_key },
+    payload: { conversation: toConversation(view) },
+  };
+}
+
+/** Milliseconds since the epoch as ISO-8601 UTC. */
+export function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,12 @@
+export { TurnIntake, type AcceptOutcome, type AcceptRequest } from './turn-intake';
+export { OverloadedError } from './group-commit';
+export { TurnControl, type Resolution } from './turn-control';
+export { TurnReader } from './turn-reader';
+export { Conversations } from './conversations';
+export { TurnProcessor, type TurnProcessorOptions } from './turn-processor';
+export { TurnWriter } from './turn-writer';
+export { StepExecution } from './step-execution';
+export { DEFAULT_RETRY } from './retry-policy';
+export type { ProcessorObserver } from './processor-observer';
+export type { StepContext, StepExecutor, StepOutcome, StepRequest, AbortReason, TranscriptMessage } from './step-executor';
+export type { ModelStepResult, ModelToolCall } from './turn-driver';

@@ -1,0 +1,134 @@
+import type { Backplane } from '@tyrum/backplane';
+import type { StepError } from '@tyrum/protocol';
+import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
+import type { QueueRow, StepRow, TurnRow, TurnStore } from '@tyrum/statestore/turns';
+import * as progress from './turn-progress';
+import type { TurnChange } from './turn-progress';
+import type { TurnWrite, TurnWriter } from './turn-writer';
+
+/** What became of the wish to cancel a turn. */
+export type CancelOutcome =
+  /** It is cancelled, or its worker has been told and will cancel it. */
+  | 'cancelled'
+  /** It had ended before. */
+  | 'already_ended'
+  | 'not_found';
+
+/** How an operator settles a step of unknown outcome. */
+export interface Resolution {
+  /** `retry`: run it again · `done`: it had its effect, go on after it · `fail`: it did not, and the turn fails. */
+  readonly decision: 'retry' | 'done' | 'fail';
+  readonly reason?: string;
+  /** With `done`: what the step's result shall be. */
+  readonly result?: object;
+}
+
+export type ResolveOutcome = { readonly kind: 'resolved' } | { readonly kind: 'not_found' } | { readonly kind: 'not_parked'; readonly status: string };
+
+/** The outside hands on a turn: they change it at once while nobody runs it, and leave word for whoever does. */
+export class TurnControl {
+  constructor(
+    private readonly store: StateStore,
+    private readonly turns: TurnStore,
+    private readonly writer: TurnWriter,
+    private readonly backplane: Backplane,
+  ) {}
+
+  async cancel(tenantId: string, turnId: string, reason?: string): Promise<CancelOutcome> {
+    const found = await this.store.read((db) => this.turns.find(db, tenantId, turnId));
+    if (!found) return 'not_found';
+    const outcome = await this.store.transaction((tx) => this.cancelIn(tx, found, reason ?? null));
+    // Only a hint: the worker also finds the wish in the database at its next renewal.
+    this.backplane.publish('cancel', turnId);
+    this.wake();
+    return outcome;
+  }
+
+  /** The same inside the caller's transaction, as its first write. */
+  async cancelIn(tx: Tx, found: Pick<TurnRow, 'tenant_id' | 'turn_id' | 'conversation_key'>, reason: string | null): Promise<CancelOutcome> {
+    const { turn, queue } = await this.lock(tx, found);
+    if (!turn) return 'not_found';
+    if (isEnded(turn)) return 'already_ended';
+    if (queue?.state === 'leased' && turn.status !== 'queued') {
+      await this.turns.requestCancel(tx, turn, reason);
+      return 'cancelled';
+    }
+    const open = turn.status === 'queued' ? [] : (await this.turns.steps(tx, turn.tenant_id, turn.turn_id)).filter((s) => !progress.isSettled(s));
+    const cut = open.map((step) => ({ ...step, status: 'cancelled' as const }));
+    const change = progress.cancelTurn(turn, reason);
+    await this.writer.writeIn(tx, outsideWrite(turn, change, cut, turn.status === 'queued' ? 'keep' : 'release'));
+    return 'cancelled';
+  }
+
+  /** Settles the unknown outcome a turn is parked for; its conversation goes on with any worker. */
+  async resolve(tenantId: string, turnId: string, resolution: Resolution): Promise<ResolveOutcome> {
+    const found = await this.store.read((db) => this.turns.find(db, tenantId, turnId));
+    if (!found) return { kind: 'not_found' };
+    const outcome = await this.store.transaction((tx) => this.resolveIn(tx, found, resolution));
+    if (outcome.kind === 'resolved') this.wake();
+    return outcome;
+  }
+
+  /** The same inside the caller's transaction, as its first write. */
+  async resolveIn(tx: Tx, found: TurnRow, resolution: Resolution): Promise<ResolveOutcome> {
+    const { turn } = await this.lock(tx, found);
+    if (!turn) return { kind: 'not_found' };
+    const step = (await this.turns.steps(tx, turn.tenant_id, turn.turn_id)).at(-1);
+    if (turn.status !== 'paused' || turn.wait_kind !== 'manual' || !step) return { kind: 'not_parked', status: turn.status };
+    const decided = decideStep(step, resolution);
+    // The turn stays paused, waiting for nothing: the next worker resumes it from the step as decided.
+    const change: TurnChange = { patch: { turnId: turn.turn_id, attempt: turn.attempt, status: 'paused' }, events: [], messages: [] };
+    await this.writer.writeIn(tx, outsideWrite(turn, change, [decided], 'retry'));
+    return { kind: 'resolved' };
+  }
+
+  private async lock(
+    tx: Tx,
+    { tenant_id, turn_id, conversation_key }: Pick<TurnRow, 'tenant_id' | 'turn_id' | 'conversation_key'>,
+  ): Promise<{ turn: TurnRow | undefined; queue: QueueRow | undefined }> {
+    const ref: ConversationRef = { tenantId: tenant_id, conversationKey: conversation_key };
+    await tx.lockConversations([ref]);
+    const [queue] = await this.turns.hold(tx, [ref]);
+    return { turn: await this.turns.find(tx, tenant_id, turn_id), queue };
+  }
+
+  /** After a commit: whoever waits for work or events may look. */
+  wake(): void {
+    this.backplane.publish('work');
+    this.backplane.publish('outbox');
+  }
+}
+
+function isEnded(turn: TurnRow): boolean {
+  return turn.status === 'succeeded' || turn.status === 'failed' || turn.status === 'cancelled';
+}
+
+function decideStep(step: StepRow, { decision, reason, result }: Resolution): StepRow {
+  switch (decision) {
+    case 'retry':
+      return { ...step, status: 'queued', error: null };
+    case 'done':
+      return { ...step, status: 'succeeded', error: null, result: JSON.stringify({ resolved: 'done', ...result }) };
+    case 'fail': {
+      const error: StepError = { code: 'resolved_failed', message: reason ?? 'an operator declared the step failed' };
+      return { ...step, status: 'failed', error: JSON.stringify(error) };
+    }
+  }
+}
+
+function outsideWrite(turn: TurnRow, change: TurnChange, steps: readonly StepRow[], next: 'keep' | 'release' | 'retry'): TurnWrite {
+  return {
+    write: {
+      tenantId: turn.tenant_id,
+      conversationKey: turn.conversation_key,
+      token: null,
+      ...(change.patch ? { turn: change.patch } : {}),
+      steps: steps.map(progress.stepWrite),
+      messages: [],
+      dequeued: turn.status === 'queued' ? 1 : 0,
+      next: next === 'retry' ? { kind: 'retry', dueMs: 0 } : { kind: next },
+    },
+    events: [...steps.map((step) => progress.stepEvent(turn, step)), ...change.events],
+    startEvents: [],
+  };
+}

@@ -1,0 +1,194 @@
+import type { Backplane } from '@tyrum/backplane';
+import { IdempotencyLedger, type IdempotencyKey } from '@tyrum/idempotency';
+import { appendEvents, type OutboxEvent } from '@tyrum/outbox';
+import { LIMITS, parseConversationKey } from '@tyrum/protocol';
+import { UnknownCommitError, type ConversationRef, type StateStore, type Tx } from '@tyrum/statestore';
+import type { Enqueue, NewConversation, NewMessage, NewTurn, TurnKind, TurnStore } from '@tyrum/statestore/turns';
+import { conversationCreated, textOf } from './conversation-view';
+import { GroupCommit } from './group-commit';
+import { messageFinal, placeEvents, turnEvent, type EventDraft } from './turn-events';
+
+/** A turn to accept. The caller has validated all of it. */
+export interface AcceptRequest extends ConversationRef {
+  readonly turnId: string;
+  readonly kind: TurnKind;
+  /** What brought it: `workflow`, `message`, `schedule`. */
+  readonly triggerKind: string;
+  readonly input: object;
+  readonly budgets?: object;
+  /** A message that belongs into the transcript in the same commit. */
+  readonly message?: { readonly messageId: string; readonly parts: readonly object[]; readonly metadata?: object };
+  /** Under which key the request is the same request, and what every later copy of it is answered. */
+  readonly idempotency: IdempotencyKey;
+  readonly answer: object;
+}
+
+export type AcceptOutcome =
+  /** The turn is durable. `replayed`: an earlier copy of the request brought it, and this is that copy's answer. */
+  | { readonly kind: 'accepted'; readonly answer: object; readonly replayed: boolean }
+  /** The key was used with another payload. */
+  | { readonly kind: 'conflict' };
+
+const MAX_UNKNOWN_RETRIES = 5;
+
+/**
+ * Accepts turns: idempotency record, turn, message and events in one commit, many requests a commit. An answer is given
+ * only after COMMIT returned. Accepting twice under one key accepts once, so a commit of unknown outcome is simply sent
+ * again.
+ */
+export class TurnIntake {
+  private readonly commits: GroupCommit<AcceptRequest, AcceptOutcome>;
+
+  constructor(
+    private readonly store: StateStore,
+    private readonly turns: TurnStore,
+    private readonly ledger: IdempotencyLedger,
+    private readonly backplane: Backplane,
+    private readonly stamps: { readonly newId: () => string; readonly nowMs: () => number },
+  ) {
+    this.commits = new GroupCommit((batch) => this.commit(batch), {
+      maxBatch: LIMITS.acceptBatch,
+      maxWaiting: LIMITS.acceptQueue,
+    });
+  }
+
+  /**
+   * @throws {OverloadedError} too many requests wait; nothing was written
+   * @throws {StoreUnavailableError} nothing was written
+   * @throws {UnknownCommitError} it may have been written: the caller asks again with the same key
+   */
+  async accept(request: AcceptRequest): Promise<AcceptOutcome> {
+    return this.commits.submit(request);
+  }
+
+  /** Accepts inside the caller's transaction, which has locked the conversation. Wake the workers after its commit. */
+  async acceptIn(tx: Tx, request: AcceptRequest): Promise<AcceptOutcome> {
+    const [outcome] = await this.write(tx, [request]);
+    if (!outcome) throw new Error('an accepted turn has an outcome');
+    return outcome;
+  }
+
+  /** Tells workers and event readers to look. */
+  wake(): void {
+    this.backplane.publish('work');
+    this.backplane.publish('outbox');
+  }
+
+  /** Resolves when no accept is under way. */
+  idle(): Promise<void> {
+    return this.commits.idle();
+  }
+
+  private async commit(batch: readonly AcceptRequest[]): Promise<AcceptOutcome[]> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const outcomes = await this.store.transaction(async (tx) => {
+          await tx.lockConversations(batch);
+          return this.write(tx, batch);
+        });
+        this.wake();
+        return outcomes;
+      } catch (error) {
+        if (!(error instanceof UnknownCommitError) || attempt >= MAX_UNKNOWN_RETRIES) throw error;
+      }
+    }
+  }
+
+  private async write(tx: Tx, batch: readonly AcceptRequest[]): Promise<AcceptOutcome[]> {
+    const reservations = await this.ledger.reserveAll(
+      tx,
+      batch.map((request) => ({ ...request.idempotency, response: JSON.stringify(request.answer) })),
+    );
+    const fresh = batch.filter((_, i) => reservations[i]?.kind === 'fresh');
+    if (fresh.length > 0) await this.enqueue(tx, fresh);
+    return reservations.map((reservation) =>
+      reservation.kind === 'conflict'
+        ? { kind: 'conflict' }
+        : {
+            kind: 'accepted',
+            answer: JSON.parse(reservation.response) as object,
+            replayed: reservation.kind === 'replay',
+          },
+    );
+  }
+
+  private async enqueue(tx: Tx, requests: readonly AcceptRequest[]): Promise<void> {
+    const groups = new Map<string, AcceptRequest[]>();
+    for (const request of requests) {
+      const key = `${request.tenantId}/${request.conversationKey}`;
+      groups.set(key, [...(groups.get(key) ?? []), request]);
+    }
+    const batch = [...groups.values()].map((group) => toEnqueue(group));
+    const enqueued = await this.turns.enqueue(tx, batch);
+    const nowMs = this.stamps.nowMs();
+    const events: OutboxEvent[] = [];
+    [...groups.values()].forEach((group, i) => {
+      const { created, firstEventSeq } = enqueued[i] ?? { created: false, firstEventSeq: 0 };
+      const { conversation } = batch[i] as Enqueue;
+      const drafts = [...(created ? [conversationCreated(conversation, nowMs)] : []), ...group.flatMap(draftsOf)];
+      const ref = { tenantId: conversation.tenant_id, conversationKey: conversation.conversation_key };
+      events.push(...placeEvents(ref, firstEventSeq, drafts, { newId: this.stamps.newId, nowMs }));
+    });
+    await appendEvents(tx, events);
+  }
+}
+
+function toEnqueue(group: readonly AcceptRequest[]): Enqueue {
+  const first = group[0] as AcceptRequest;
+  return {
+    conversation: newConversation(first),
+    turns: group.map(toTurn),
+    messages: group.flatMap(toMessages),
+    events: group.reduce((sum, request) => sum + draftsOf(request).length, 0),
+  };
+}
+
+function toTurn(request: AcceptRequest): NewTurn {
+  return {
+    tenant_id: request.tenantId,
+    turn_id: request.turnId,
+    conversation_key: request.conversationKey,
+    kind: request.kind,
+    trigger_kind: request.triggerKind,
+    input: JSON.stringify(request.input),
+    budgets: request.budgets ? JSON.stringify(request.budgets) : null,
+  };
+}
+
+function toMessages(request: AcceptRequest): NewMessage[] {
+  if (!request.message) return [];
+  return [
+    {
+      tenant_id: request.tenantId,
+      conversation_key: request.conversationKey,
+      message_id: request.message.messageId,
+      turn_id: request.turnId,
+      role: 'user',
+      parts: JSON.stringify(request.message.parts),
+      metadata: request.message.metadata ? JSON.stringify(request.message.metadata) : null,
+    },
+  ];
+}
+
+function draftsOf(request: AcceptRequest): EventDraft[] {
+  const { conversationKey, message, turnId } = request;
+  const queued = turnEvent('turn.queued', turnId);
+  if (!message) return [queued];
+  const content = textOf(message.parts);
+  return [messageFinal({ conversationKey, messageId: message.messageId, role: 'user', content, turnId }), queued];
+}
+
+/** A conversation as its key describes it: what the first turn to name it creates. */
+export function newConversation(ref: ConversationRef): NewConversation {
+  const key = parseConversationKey(ref.conversationKey);
+  return {
+    tenant_id: ref.tenantId,
+    conversation_key: ref.conversationKey,
+    agent_key: key.agentKey,
+    channel: key.channel ?? 'main',
+    account_key: key.accountKey ?? null,
+    container_kind: key.containerKind ?? null,
+    thread_id: key.threadId,
+    title: '',
+  };
+}

@@ -1,0 +1,166 @@
+import { AdaptivePoll, type Backplane } from '@tyrum/backplane';
+import type { ClaimedConversation, OpenTurn, TurnStore } from '@tyrum/statestore/turns';
+import { ConversationRun, type RunPorts } from './conversation-run';
+
+export interface TurnProcessorOptions {
+  /** Who this process is, in leases and in their history. */
+  readonly owner: string;
+  readonly leaseTtlMs: number;
+  /** Conversations run at once. */
+  readonly concurrency: number;
+  /** Turns of one conversation run under one claim; then others get their chance. */
+  readonly turnsPerClaim: number;
+}
+
+/** How much of the TTL before its end a holder stops trusting its lease, as a fraction. */
+const TRUST_MARGIN = 0.15;
+
+/**
+ * Claims conversations that are due and runs their turns. Ownership is decided by the database alone; the clock here only
+ * makes a holder stop in time.
+ *
+ *     claim ──▶ run ──▶ settle ──▶ claim …        every TTL/3: one renewal for all that run
+ *                │
+ *                └─ not renewed within TTL − margin, measured from before the request ─▶ abort, write nothing
+ */
+export class TurnProcessor {
+  private readonly runs = new Map<ConversationRun, Promise<void>>();
+  private readonly trustedUntil = new WeakMap<ConversationRun, number>();
+  private readonly poll: AdaptivePoll;
+  private readonly unsubscribe: (() => void)[] = [];
+  private renewal: NodeJS.Timeout | undefined;
+  private renewing = false;
+  private stopped = false;
+
+  constructor(
+    private readonly turns: TurnStore,
+    private readonly backplane: Backplane,
+    private readonly ports: RunPorts,
+    private readonly options: TurnProcessorOptions,
+  ) {
+    this.poll = new AdaptivePoll(() => this.claim(), {
+      backplane,
+      onError: (error) => ports.observer.trouble('claim', error),
+    });
+  }
+
+  /** How many conversations run now. */
+  get running(): number {
+    return this.runs.size;
+  }
+
+  start(): void {
+    this.unsubscribe.push(
+      this.backplane.subscribe('work', () => this.poll.wake()),
+      this.backplane.subscribe('cancel', (turnId) => this.cancel(turnId)),
+    );
+    this.renewal = setInterval(() => void this.renew(), this.options.leaseTtlMs / 3);
+    this.poll.start();
+  }
+
+  /** Claims nothing more; what runs goes on to the end of its step. */
+  async stopClaiming(): Promise<void> {
+    this.stopped = true;
+    for (const run of this.runs.keys()) run.drain();
+    for (const unsubscribe of this.unsubscribe.splice(0)) unsubscribe();
+    await this.poll.stop();
+  }
+
+  /** Waits for the running steps; when `deadline` aborts first, stops them and lets their conversations go. */
+  async finish(deadline: AbortSignal): Promise<void> {
+    const interrupt = () => {
+      for (const run of this.runs.keys()) run.interrupt();
+    };
+    if (deadline.aborted) interrupt();
+    deadline.addEventListener('abort', interrupt, { once: true });
+    await Promise.all(this.runs.values());
+    clearInterval(this.renewal);
+  }
+
+  private cancel(turnId: string | undefined): void {
+    if (turnId) for (const run of this.runs.keys()) run.cancelTurn(turnId);
+  }
+
+  private async claim(): Promise<{ more: boolean; nextDueInMs?: number }> {
+    const free = this.options.concurrency - this.runs.size;
+    // A full house looks again when a run ends.
+    if (this.stopped || free <= 0) return { more: false };
+    const askedAt = performance.now();
+    const claimed = await this.turns.claim(this.options.owner, this.options.leaseTtlMs, free);
+    if (claimed.length === 0) {
+      const nextDueInMs = await this.turns.msUntilDue();
+      return { more: false, ...(nextDueInMs === undefined ? {} : { nextDueInMs }) };
+    }
+    const takenOver = claimed.filter((conversation) => conversation.takenFrom !== null).length;
+    this.ports.observer.conversationsClaimed(claimed.length, takenOver);
+    const work = await this.turns.loadWork(claimed, this.options.turnsPerClaim);
+    claimed.forEach((conversation, i) => this.launch(conversation, work[i] ?? [], askedAt));
+    return { more: claimed.length === free };
+  }
+
+  private launch(conversation: ClaimedConversation, work: OpenTurn[], askedAt: number): void {
+    const { tenantId, conversationKey, token } = conversation;
+    const run = new ConversationRun({ tenantId, conversationKey }, token, work, this.ports);
+    this.trust(run, askedAt);
+    if (this.stopped) run.drain();
+    const done = this.guard(run).finally(() => {
+      this.runs.delete(run);
+      this.poll.wake();
+    });
+    this.runs.set(run, done);
+  }
+
+  /** A throw is our own mistake: the turn fails visibly instead of being taken over and thrown at again for ever. */
+  private async guard(run: ConversationRun): Promise<void> {
+    try {
+      await run.run();
+    } catch (error) {
+      this.ports.observer.trouble('run', error);
+      await run
+        .fail(error instanceof Error ? error.message : String(error))
+        .catch((second: unknown) => this.ports.observer.trouble('fail', second));
+    }
+  }
+
+  private trust(run: ConversationRun, askedAt: number): void {
+    this.trustedUntil.set(run, askedAt + this.options.leaseTtlMs * (1 - TRUST_MARGIN));
+  }
+
+  /** One statement renews every lease of the process. */
+  private async renew(): Promise<void> {
+    this.dropUntrusted();
+    if (this.renewing || this.runs.size === 0) return;
+    this.renewing = true;
+    const askedAt = performance.now();
+    const runs = [...this.runs.keys()];
+    try {
+      const { held, cancelRequested } = await this.turns.renew(
+        runs.map((run) => ({ ref: run.ref, token: run.token, ...(run.turnId ? { turnId: run.turnId } : {}) })),
+        this.options.leaseTtlMs,
+      );
+      runs.forEach((run, i) => {
+        if (held[i]) this.trust(run, askedAt);
+        // One that ended meanwhile let its lease go by itself.
+        else if (this.runs.has(run)) this.lose(run);
+      });
+      for (const turnId of cancelRequested) this.cancel(turnId);
+    } catch (error) {
+      this.ports.observer.trouble('renew', error);
+    } finally {
+      this.renewing = false;
+    }
+  }
+
+  /** Also runs while a renewal hangs, which is when it matters. */
+  private dropUntrusted(): void {
+    const now = performance.now();
+    for (const run of this.runs.keys()) {
+      if (now >= (this.trustedUntil.get(run) ?? 0)) this.lose(run);
+    }
+  }
+
+  private lose(run: ConversationRun): void {
+    this.ports.observer.leaseLost({ conversationKey: run.ref.conversationKey, token: run.token });
+    run.loseLease();
+  }
+}

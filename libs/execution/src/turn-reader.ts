@@ -1,0 +1,108 @@
+import type { Action, StepView, Turn, TurnStatus, TurnView } from '@tyrum/protocol';
+import { agentKeyOf, defaultEffectOf } from '@tyrum/protocol';
+import type { StateStore } from '@tyrum/statestore';
+import type { StepRow, TurnRow, TurnStore } from '@tyrum/statestore/turns';
+import { isoTime } from './conversation-view';
+import type { WorkflowInput } from './turn-driver';
+
+/** One row of `turn.list`. */
+export interface TurnListEntry {
+  readonly turn: Turn;
+  readonly agent_key: string;
+  readonly conversation_key: string;
+  readonly trigger_kind: string;
+}
+
+/** Reads turns in their wire shapes. */
+export class TurnReader {
+  constructor(
+    private readonly store: StateStore,
+    private readonly turns: TurnStore,
+  ) {}
+
+  async list(tenantId: string, statuses: readonly TurnStatus[], limit: number): Promise<TurnListEntry[]> {
+    const rows = await this.store.read((db) => this.turns.list(db, tenantId, statuses, limit));
+    return rows.map((row) => ({
+      turn: toTurn(row),
+      agent_key: agentKeyOf(row.conversation_key),
+      conversation_key: row.conversation_key,
+      trigger_kind: row.trigger_kind,
+    }));
+  }
+
+  /** A turn with its steps: those that ran, and those of a workflow that are still to come. */
+  async get(tenantId: string, turnId: string): Promise<TurnView | undefined> {
+    return this.store.read(async (db) => {
+      const row = await this.turns.find(db, tenantId, turnId);
+      if (!row) return undefined;
+      const steps = await this.turns.steps(db, tenantId, turnId);
+      return {
+        turn: toTurn(row),
+        steps: [...steps.map(toStep), ...stepsToCome(row, steps.length)],
+        ...(row.error ? { error: JSON.parse(row.error) as TurnView['error'] } : {}),
+        ...(row.wait_kind ? { waiting: waitingFor(row, steps.at(-1)) } : {}),
+      };
+    });
+  }
+
+  /** The reply stream that is or will be written in a conversation. */
+  openStreamId(tenantId: string, conversationKey: string): Promise<string | undefined> {
+    return this.store.read((db) => this.turns.openChatTurnId(db, { tenantId, conversationKey }));
+  }
+}
+
+export function toTurn(row: TurnRow): Turn {
+  return {
+    turn_id: row.turn_id,
+    job_id: row.turn_id,
+    conversation_key: row.conversation_key,
+    status: row.status,
+    attempt: row.attempt,
+    created_at: isoTime(row.created_at),
+    started_at: row.started_at === null ? null : isoTime(row.started_at),
+    finished_at: row.finished_at === null ? null : isoTime(row.finished_at),
+    ...(row.blocked_reason ? { blocked_reason: row.blocked_reason } : {}),
+    ...(row.blocked_detail ? { blocked_detail: row.blocked_detail } : {}),
+    ...(row.budgets ? { budgets: JSON.parse(row.budgets) as Turn['budgets'] } : {}),
+  };
+}
+
+function toStep(row: StepRow): StepView {
+  const result = row.result ? (JSON.parse(row.result) as NonNullable<StepView['result']>) : undefined;
+  return {
+    step_index: row.step_index,
+    action: JSON.parse(row.action) as Action,
+    status: row.status,
+    attempts: row.attempts,
+    effect: row.effect,
+    ...(result ? { result } : {}),
+    ...(row.error ? { error: JSON.parse(row.error) as NonNullable<StepView['error']> } : {}),
+    artifacts: (result?.['artifacts'] as StepView['artifacts'] | undefined) ?? [],
+    started_at: isoTime(row.started_at),
+    finished_at: row.finished_at === null ? null : isoTime(row.finished_at),
+  };
+}
+
+function stepsToCome(row: TurnRow, done: number): StepView[] {
+  if (row.kind !== 'workflow') return [];
+  const { steps } = JSON.parse(row.input) as WorkflowInput;
+  return steps.slice(done).map((action, i) => ({
+    step_index: done + i,
+    action,
+    status: row.finished_at === null ? 'queued' : 'cancelled',
+    attempts: 0,
+    effect: defaultEffectOf(action),
+    artifacts: [],
+    started_at: null,
+    finished_at: null,
+  }));
+}
+
+function waitingFor(row: TurnRow, step: StepRow | undefined): NonNullable<TurnView['waiting']> {
+  return {
+    kind: row.wait_kind as string,
+    id: row.wait_id ?? row.turn_id,
+    since: isoTime(step?.started_at ?? row.created_at),
+    detail: row.blocked_detail ?? (row.wait_until === null ? '' : `until ${isoTime(row.wait_until)}`),
+  };
+}

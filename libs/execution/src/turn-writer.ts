@@ -1,0 +1,128 @@
+import type { Backplane } from '@tyrum/backplane';
+import { appendEvents, type OutboxEvent } from '@tyrum/outbox';
+import { LIMITS } from '@tyrum/protocol';
+import { UnknownCommitError, type ConversationRef, type StateStore, type Tx } from '@tyrum/statestore';
+import type { ConversationWrite, NewMessage, TurnStore, Written } from '@tyrum/statestore/turns';
+import { conversationCreated, textOf } from './conversation-view';
+import { GroupCommit } from './group-commit';
+import { newConversation } from './turn-intake';
+import { messageFinal, placeEvents, type EventDraft } from './turn-events';
+
+/** One lease holder's write with the events that go into the same commit. */
+export interface TurnWrite {
+  readonly write: Omit<ConversationWrite, 'events' | 'start'> & { readonly start?: Omit<NonNullable<ConversationWrite['start']>, 'events'> };
+  readonly events: readonly EventDraft[];
+  /** Appended after `events`, and only if `start` took place. */
+  readonly startEvents: readonly EventDraft[];
+  /** A message for another conversation, written only if this write is. */
+  readonly post?: NewMessage;
+}
+
+/**
+ * Writes lease holders' progress behind their fences, many conversations a commit. A write whose lease is lost comes back
+ * with `applied: false` and left no trace: neither state, nor event, nor message.
+ */
+export class TurnWriter {
+  private readonly commits: GroupCommit<TurnWrite, Written>;
+
+  constructor(
+    private readonly store: StateStore,
+    private readonly turns: TurnStore,
+    private readonly backplane: Backplane,
+    private readonly stamps: { readonly newId: () => string; readonly nowMs: () => number },
+  ) {
+    this.commits = new GroupCommit((batch) => this.commit(batch), {
+      maxBatch: LIMITS.settleBatch,
+      maxWaiting: Number.MAX_SAFE_INTEGER, // bounded by the conversations a worker runs at once
+    });
+  }
+
+  /** @throws {StoreUnavailableError} nothing was written; try again while the lease lasts */
+  submit(write: TurnWrite): Promise<Written> {
+    return this.commits.submit(write);
+  }
+
+  idle(): Promise<void> {
+    return this.commits.idle();
+  }
+
+  /** Writes inside the caller's transaction, which has locked the conversation. */
+  async writeIn(tx: Tx, write: TurnWrite): Promise<Written> {
+    const { written } = await this.write(tx, [write]);
+    if (!written[0]) throw new Error('a write has an outcome');
+    return written[0];
+  }
+
+  private async commit(batch: readonly TurnWrite[]): Promise<Written[]> {
+    for (;;) {
+      let done: { written: Written[]; transactionId: string } | undefined;
+      try {
+        await this.store.transaction(async (tx) => {
+          await tx.lockConversations(batch.flatMap(refsOf));
+          done = await this.write(tx, batch);
+        });
+      } catch (error) {
+        if (!(error instanceof UnknownCommitError) || !done) throw error;
+        // Writing again could do it twice: ask what became of the first time.
+        if (!(await this.store.wasCommitted(done.transactionId))) continue;
+      }
+      this.wake(done?.written ?? []);
+      return done?.written ?? [];
+    }
+  }
+
+  private async write(tx: Tx, batch: readonly TurnWrite[]): Promise<{ written: Written[]; transactionId: string }> {
+    const done = await this.turns.write(
+      tx,
+      batch.map(({ write, events, startEvents }) => ({
+        ...write,
+        events: events.length,
+        ...(write.start ? { start: { ...write.start, events: startEvents.length } } : {}),
+      })),
+    );
+    const stamp = { newId: this.stamps.newId, nowMs: this.stamps.nowMs() };
+    const rows: OutboxEvent[] = [];
+    for (const [i, { write, events, startEvents }] of batch.entries()) {
+      const written = done.written[i];
+      if (!written?.applied) continue;
+      const drafts = written.started ? [...events, ...startEvents] : events;
+      rows.push(...placeEvents(write, written.firstEventSeq, drafts, stamp));
+    }
+    for (const [i, { post }] of batch.entries()) {
+      if (post && done.written[i]?.applied) rows.push(...(await this.post(tx, post, stamp)));
+    }
+    if (rows.length > 0) await appendEvents(tx, rows);
+    return done;
+  }
+
+  private async post(
+    tx: Tx,
+    message: NewMessage,
+    stamp: { newId: () => string; nowMs: number },
+  ): Promise<OutboxEvent[]> {
+    const ref = refOf(message);
+    const conversation = newConversation(ref);
+    const [enqueued] = await this.turns.enqueue(tx, [{ conversation, turns: [], messages: [message], events: 1 }]);
+    const final = messageFinal({
+      conversationKey: message.conversation_key,
+      messageId: message.message_id,
+      role: message.role,
+      content: textOf(JSON.parse(message.parts) as object[]),
+    });
+    const drafts = enqueued?.created ? [conversationCreated(conversation, stamp.nowMs), final] : [final];
+    return placeEvents(ref, enqueued?.firstEventSeq ?? 0, drafts, stamp);
+  }
+
+  private wake(written: readonly Written[]): void {
+    this.backplane.publish('outbox');
+    if (written.some((w) => w.ready)) this.backplane.publish('work');
+  }
+}
+
+function refOf(message: NewMessage): ConversationRef {
+  return { tenantId: message.tenant_id, conversationKey: message.conversation_key };
+}
+
+function refsOf({ write, post }: TurnWrite): ConversationRef[] {
+  return post ? [write, refOf(post)] : [write];
+}

@@ -1,0 +1,173 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { LoggedLine } from './testing';
+
+const ROOT = join(__dirname, '../../..');
+const PHASES = ['stopAccepting', 'stopClaiming', 'finishWork', 'closeSockets', 'closePools'];
+
+/** The fixture app as a process of its own, with its log lines as they come. */
+class FixtureProcess {
+  readonly lines: LoggedLine[] = [];
+  readonly exited: Promise<[number | null, NodeJS.Signals | null]>;
+  stdout = '';
+  stderr = '';
+  readonly #child: ChildProcess;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(env: Record<string, string> = {}, argv: string[] = []) {
+    const script = join(__dirname, 'testing/fixture-app.ts');
+    this.#child = spawn(process.execPath, ['-r', '@swc-node/register', script, ...argv], {
+      cwd: ROOT,
+      env: { PATH: process.env['PATH'], TYRUM_PORT: '0', TS_NODE_PROJECT: join(ROOT, 'tsconfig.base.json'), ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.exited = once(this.#child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+    this.#child.stderr?.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
+    createInterface({ input: this.#child.stdout! }).on('line', (line) => {
+      this.stdout += `${line}\n`;
+      if (line.startsWith('{')) this.lines.push(JSON.parse(line) as LoggedLine);
+      this.#waiting.forEach((check) => check());
+    });
+    void this.exited.then(() => this.#waiting.forEach((check) => check()));
+  }
+
+  /** The first line with this message, waiting for it if need be. Jest's timeout is the deadline. */
+  line(msg: string, fields: Record<string, unknown> = {}): Promise<LoggedLine> {
+    return new Promise((resolve, reject) => {
+      const check = () => {
+        const found = this.lines.find(
+          (line) => line.msg === msg && Object.entries(fields).every(([key, value]) => line[key] === value),
+        );
+        if (found) resolve(found);
+        else if (this.#child.exitCode !== null)
+          reject(new Error(`exited without "${msg}":\n${this.stdout}${this.stderr}`));
+        else return;
+        this.#waiting.delete(check);
+      };
+      this.#waiting.add(check);
+      check();
+    });
+  }
+
+  async url(path: string): Promise<string> {
+    return `http://127.0.0.1:${String((await this.line('listening'))['port'])}${path}`;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  phases(): unknown[] {
+    return this.lines.filter(({ msg }) => msg === 'phase began').map(({ phase }) => phase);
+  }
+}
+
+let running: FixtureProcess[] = [];
+function start(...args: ConstructorParameters<typeof FixtureProcess>): FixtureProcess {
+  const started = new FixtureProcess(...args);
+  running.push(started);
+  return started;
+}
+
+afterEach(async () => {
+  running.forEach((child) => child.signal('SIGKILL'));
+  await Promise.all(running.map((child) => child.exited));
+  running = [];
+});
+
+it('serves the probes on the port it logs', async () => {
+  const app = start({ TYRUM_PROT: '1', TYRUM_INSTANCE_ID: 'edge-7' });
+  expect(await app.line('listening')).toMatchObject({ app: 'edge', instance_id: 'edge-7', database: 'sqlite' });
+  expect(await app.line('unknown variable ignored')).toMatchObject({ variable: 'TYRUM_PROT' });
+
+  const live = await fetch(await app.url('/livez'));
+  expect([live.status, await live.json()]).toEqual([200, { status: 'live' }]);
+  for (const path of ['/readyz', '/healthz']) {
+    const ready = await fetch(await app.url(path));
+    expect(ready.status).toBe(200);
+    expect(await ready.json()).toMatchObject({ status: 'ready', checks: [{ name: 'fixture', ok: true }] });
+  }
+  const metrics = await fetch(await app.url('/metrics'));
+  expect(metrics.headers.get('content-type')).toContain('text/plain');
+  expect(await metrics.text()).toMatch(/^nodejs_eventloop_lag_p99_seconds /m);
+});
+
+it('at SIGTERM turns not ready, keeps serving, finishes the work, closes in order and exits with 0', async () => {
+  const app = start();
+  const inFlight = fetch(await app.url('/work'));
+  await app.line('work began');
+  app.signal('SIGTERM');
+  await app.line('phase began', { phase: 'finishWork' });
+  app.signal('SIGTERM');
+
+  const ready = await fetch(await app.url('/readyz'));
+  expect(ready.status).toBe(503);
+  expect(await ready.json()).toMatchObject({ status: 'not_ready' });
+  const live = await fetch(await app.url('/livez'));
+  expect([live.status, live.headers.get('connection')]).toEqual([200, 'close']);
+  expect(app.phases()).toEqual(PHASES.slice(0, 3));
+
+  await fetch(await app.url('/finish'), { method: 'POST' });
+  const response = await inFlight;
+  expect([response.status, await response.text()]).toEqual([200, 'done']);
+  expect(await app.exited).toEqual([0, null]);
+  expect(app.phases()).toEqual(PHASES);
+});
+
+it('leaves hanging work behind, still closes sockets and pools, and exits with 1', async () => {
+  const app = start({ TYRUM_TEST_FIXTURE: 'hang', TYRUM_DRAIN_MS: '1000' });
+  const inFlight = fetch(await app.url('/work')).catch(() => 'cut');
+  await app.line('work began');
+  app.signal('SIGTERM');
+  expect(await app.exited).toEqual([1, null]);
+  expect(await inFlight).toBe('cut');
+  expect(app.phases()).toEqual(PHASES);
+  expect(await app.line('drain participant left behind')).toMatchObject({ participant: 'fixture finishWork' });
+  expect(app.lines.map(({ msg }) => msg)).not.toContain('drain took too long');
+});
+
+it('exits at once with 130 at the second SIGINT', async () => {
+  const app = start({ TYRUM_TEST_FIXTURE: 'hang' });
+  await app.line('listening');
+  app.signal('SIGINT');
+  await app.line('phase began', { phase: 'finishWork' });
+  app.signal('SIGINT');
+  expect(await app.exited).toEqual([130, null]);
+  expect(app.phases()).toEqual(PHASES.slice(0, 3));
+});
+
+it('crashes with 1 at an unhandled rejection', async () => {
+  const app = start();
+  await fetch(await app.url('/reject'), { method: 'POST' }).catch(() => undefined);
+  expect(await app.exited).toEqual([1, null]);
+  expect(await app.line('unhandled rejection')).toMatchObject({
+    level: 'fatal',
+    err: { message: 'nobody catches this' },
+  });
+});
+
+it('exits with 1 when it cannot boot, and when the port is taken', async () => {
+  const broken = start({ TYRUM_TEST_FIXTURE: 'boot' });
+  expect(await broken.exited).toEqual([1, null]);
+  expect(await broken.line('boot failed')).toMatchObject({ err: { message: 'the fixture refuses to boot' } });
+
+  const first = start();
+  const second = start({ TYRUM_PORT: String((await first.line('listening'))['port']) });
+  expect(await second.exited).toEqual([1, null]);
+  expect(await second.line('boot failed')).toMatchObject({ err: { code: 'EADDRINUSE' } });
+});
+
+it('exits with 78 and every problem on stderr when the configuration is bad', async () => {
+  const app = start({ TYRUM_PORT: 'http', TYRUM_POLICY: 'maybe' }, ['--port=80']);
+  expect(await app.exited).toEqual([78, null]);
+  expect(app.stdout).toBe('');
+  for (const name of ['TYRUM_PORT', 'TYRUM_POLICY', '--port']) expect(app.stderr).toContain(`  ${name} `);
+});
+
+it('prints help and exits with 0', async () => {
+  const app = start({ TYRUM_PORT: 'http' }, ['--help']);
+  expect(await app.exited).toEqual([0, null]);
+  expect(app.stdout).toContain('TYRUM_DATABASE_URL');
+});

@@ -1,0 +1,252 @@
+import { inspect } from 'node:util';
+import { ConfigError, type LoadOptions, loadConfig, renderHelp } from './config';
+import { KNOWN_VARIABLES } from './variables';
+
+const OPTIONS: LoadOptions = { cwd: '/srv', defaultInstanceId: () => 'host-1-abcd' };
+const TOKEN = 'tyrum-token.v1.0b5cdd0e-92a7-4f0e-8f6a-0d6d3b6f2a11.c2VjcmV0LXNlY3JldC1zZWNyZXQ';
+
+const load = (env: Record<string, string>, app: Parameters<typeof loadConfig>[0] = 'edge') =>
+  loadConfig(app, env, OPTIONS);
+
+function problemsOf(env: Record<string, string>, app: Parameters<typeof loadConfig>[0] = 'edge'): string[] {
+  try {
+    load(env, app);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems.map(({ variable }) => variable);
+    throw error;
+  }
+  return [];
+}
+
+describe('defaults', () => {
+  it('runs a whole installation on SQLite below the working directory', () => {
+    expect(load({})).toEqual({
+      app: 'edge',
+      instanceId: 'host-1-abcd',
+      home: '/srv/.tyrum',
+      database: { kind: 'sqlite', path: '/srv/.tyrum/tyrum.db' },
+      backplane: { kind: 'local' },
+      roles: ['edge', 'worker', 'scheduler'],
+      host: '127.0.0.1',
+      port: 8788,
+      leaseTtlMs: 10_000,
+      workspaceRoot: '/srv/.tyrum/workspaces',
+      logLevel: 'info',
+      policy: 'standard',
+      drainMs: 25_000,
+      workerConcurrency: 50,
+      unknownVariables: [],
+    });
+  });
+
+  it.each([
+    ['edge', 8788, ['edge', 'worker', 'scheduler']],
+    ['worker', 8789, ['worker']],
+    ['scheduler', 8790, ['scheduler']],
+    ['desktop-runtime', 8791, []],
+  ] as const)('gives %s port %i and its roles', (app, port, roles) => {
+    expect(load({}, app)).toMatchObject({ app, port, roles });
+  });
+
+  it('makes an instance id from the host, which is valid and differs each time', () => {
+    const ids = [1, 2].map(() => loadConfig('worker', {}).instanceId);
+    expect(ids[0]).toMatch(/^[A-Za-z0-9._-]{1,128}$/);
+    expect(ids[0]).not.toBe(ids[1]);
+  });
+
+  it('counts an empty or blank variable as unset', () => {
+    expect(load({ TYRUM_REDIS_URL: '', TYRUM_PORT: '  ' })).toEqual(load({}));
+  });
+
+  it('is frozen all the way down', () => {
+    const config = load({ TYRUM_MODEL_BASE_URL: 'http://m/v1', TYRUM_MODEL: 'm' });
+    for (const part of [config, config.database, config.backplane, config.roles, config.model]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+  });
+});
+
+describe('paths', () => {
+  it('resolves against the working directory and keeps absolute ones', () => {
+    const config = load({ TYRUM_HOME: 'data', TYRUM_DATABASE_URL: 'sqlite:/var/t.db', TYRUM_WORKSPACE_ROOT: 'ws' });
+    expect(config).toMatchObject({
+      home: '/srv/data',
+      database: { kind: 'sqlite', path: '/var/t.db' },
+      workspaceRoot: '/srv/ws',
+    });
+  });
+
+  it('puts database and workspaces into a moved home', () => {
+    expect(load({ TYRUM_HOME: '/data' })).toMatchObject({
+      database: { path: '/data/tyrum.db' },
+      workspaceRoot: '/data/workspaces',
+    });
+  });
+});
+
+describe('database, backplane and roles', () => {
+  const POSTGRES = { TYRUM_DATABASE_URL: 'postgresql://u:pw@db/tyrum' };
+  const REDIS = { TYRUM_REDIS_URL: 'redis://:pw@cache:6379/0' };
+
+  it.each([
+    ['SQLite', {}, 'local', ['edge', 'worker', 'scheduler']],
+    ['Postgres', POSTGRES, 'postgres', ['edge']],
+    ['Redis beside SQLite', REDIS, 'redis', ['edge', 'worker', 'scheduler']],
+    ['Redis beside Postgres', { ...POSTGRES, ...REDIS }, 'redis', ['edge']],
+    ['local on Postgres', { ...POSTGRES, TYRUM_BACKPLANE: 'local' }, 'local', ['edge']],
+    ['postgres though Redis is there', { ...POSTGRES, ...REDIS, TYRUM_BACKPLANE: 'postgres' }, 'postgres', ['edge']],
+    ['roles given', { ...POSTGRES, TYRUM_ROLES: 'scheduler, edge' }, 'postgres', ['edge', 'scheduler']],
+  ] as [string, Record<string, string>, string, string[]][])('%s', (_name, env, kind, roles) => {
+    const config = load(env);
+    expect(config.backplane.kind).toBe(kind);
+    expect(config.roles).toEqual(roles);
+  });
+
+  it('hands the URLs over only when asked', () => {
+    const config = load({ ...POSTGRES, ...REDIS });
+    expect(config.database.kind === 'postgres' && config.database.url.reveal()).toBe(POSTGRES.TYRUM_DATABASE_URL);
+    expect(config.backplane.kind === 'redis' && config.backplane.url.reveal()).toBe(REDIS.TYRUM_REDIS_URL);
+  });
+
+  it('refuses postgres on SQLite, and redis without a URL', () => {
+    expect(problemsOf({ TYRUM_BACKPLANE: 'postgres' })).toEqual(['TYRUM_BACKPLANE']);
+    expect(problemsOf({ TYRUM_BACKPLANE: 'redis' })).toEqual(['TYRUM_REDIS_URL']);
+  });
+
+  it('reports the cause only, when a rule depends on a bad variable', () => {
+    expect(problemsOf({ TYRUM_BACKPLANE: 'redis', TYRUM_REDIS_URL: 'nonsense' })).toEqual(['TYRUM_REDIS_URL']);
+    expect(problemsOf({ TYRUM_BACKPLANE: 'postgres', TYRUM_DATABASE_URL: 'mysql://x' })).toEqual([
+      'TYRUM_DATABASE_URL',
+    ]);
+  });
+});
+
+describe('model', () => {
+  const BASE = { TYRUM_MODEL_BASE_URL: 'https://models.example/v1', TYRUM_MODEL: 'small' };
+
+  it('is absent, or has base URL, name and perhaps a key', () => {
+    expect(load({}).model).toBeUndefined();
+    expect(load(BASE).model).toEqual({ baseUrl: BASE.TYRUM_MODEL_BASE_URL, name: 'small' });
+    expect(load({ ...BASE, TYRUM_MODEL_API_KEY: 'sk-1' }).model?.apiKey?.reveal()).toBe('sk-1');
+  });
+
+  it('refuses a half', () => {
+    expect(problemsOf({ TYRUM_MODEL: 'small' })).toEqual(['TYRUM_MODEL_BASE_URL']);
+    expect(problemsOf({ TYRUM_MODEL_BASE_URL: BASE.TYRUM_MODEL_BASE_URL })).toEqual(['TYRUM_MODEL']);
+    expect(problemsOf({ TYRUM_MODEL_API_KEY: 'sk-1' })).toEqual(['TYRUM_MODEL_BASE_URL', 'TYRUM_MODEL']);
+  });
+});
+
+describe('single values', () => {
+  const bad: Record<string, string[]> = {
+    TYRUM_HOME: ['~/tyrum'],
+    TYRUM_DATABASE_URL: ['tyrum.db', 'sqlite:', 'sqlite::memory:', 'sqlite:///x', 'mysql://x', 'postgres:db'],
+    TYRUM_REDIS_URL: ['localhost:6379', 'http://x', 'redis://'],
+    TYRUM_BACKPLANE: ['kafka', 'Redis'],
+    TYRUM_ROLES: ['worker', 'edge,edge', 'edge,cook', 'edge,'],
+    TYRUM_HOST: ['a b', 'http://x', '-x'],
+    TYRUM_PORT: ['-1', '65536', '80.5', '0x50', '1e3', 'http'],
+    TYRUM_BOOTSTRAP_TOKEN: ['x', TOKEN.slice(0, -6), `${TOKEN}=`, TOKEN.replace('0b5c', 'zzzz')],
+    TYRUM_LEASE_TTL_MS: ['499', '600001', '10s'],
+    TYRUM_INSTANCE_ID: ['a b', 'ä', 'x'.repeat(129)],
+    TYRUM_WORKSPACE_ROOT: ['~'],
+    TYRUM_LOG_LEVEL: ['verbose', 'INFO'],
+    TYRUM_POLICY: ['closed'],
+    TYRUM_DRAIN_MS: ['99', '600001'],
+    TYRUM_WORKER_CONCURRENCY: ['0', '1001'],
+  };
+  const model = { TYRUM_MODEL_BASE_URL: 'http://m', TYRUM_MODEL: 'm' };
+  const badModel: Record<string, string[]> = {
+    TYRUM_MODEL_BASE_URL: ['m', 'ftp://m', 'http://u:p@m/v1', 'http://m/?key=1'],
+    TYRUM_MODEL: ['a b'],
+    TYRUM_MODEL_API_KEY: ['a b'],
+  };
+  const good: Record<string, string[]> = {
+    TYRUM_PORT: ['0', '65535'],
+    TYRUM_HOST: ['0.0.0.0', '::', 'localhost', 'edge-1.example'],
+    TYRUM_BOOTSTRAP_TOKEN: [TOKEN],
+    TYRUM_LEASE_TTL_MS: ['500', '600000'],
+    TYRUM_INSTANCE_ID: ['x'.repeat(128)],
+    TYRUM_ROLES: ['edge'],
+  };
+  const cases = (table: Record<string, string[]>) =>
+    Object.entries(table).flatMap(([name, texts]) => texts.map((text) => [name, text] as const));
+
+  it.each(cases(bad))('refuses %s=%s', (name, text) => expect(problemsOf({ [name]: text })).toEqual([name]));
+  it.each(cases(badModel))('refuses %s=%s', (name, text) =>
+    expect(problemsOf({ ...model, [name]: text })).toEqual([name]),
+  );
+  it.each(cases(good))('takes %s=%s', (name, text) => expect(problemsOf({ [name]: text })).toEqual([]));
+
+  it('has a bad example of every variable, so that none goes unchecked', () => {
+    expect(Object.keys({ ...bad, ...badModel }).sort()).toEqual([...KNOWN_VARIABLES].sort());
+  });
+});
+
+it('lists everything wrong at once, with what it should be', () => {
+  const env = { TYRUM_PORT: 'x', TYRUM_LEASE_TTL_MS: '1', TYRUM_BACKPLANE: 'postgres', TYRUM_MODEL: 'm' };
+  expect(() => load(env)).toThrow(
+    [
+      'the configuration is invalid:',
+      '  TYRUM_PORT must be an integer from 0 to 65535',
+      '  TYRUM_LEASE_TTL_MS must be an integer from 500 to 600000',
+      '  TYRUM_BACKPLANE must be local or redis when TYRUM_DATABASE_URL is SQLite',
+      '  TYRUM_MODEL_BASE_URL must be set: TYRUM_MODEL_BASE_URL and TYRUM_MODEL go together',
+    ].join('\n'),
+  );
+});
+
+describe('secrets', () => {
+  const CANARY = 'canary4711canary4711canary';
+
+  it('never appear in an error, whichever variable they were put into', () => {
+    for (const name of KNOWN_VARIABLES) {
+      try {
+        load({ [name]: ` ~${CANARY} ${CANARY}://` });
+        throw new Error(`${name} was accepted`);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ConfigError);
+        expect(inspect(error) + JSON.stringify(error) + String(error)).not.toContain(CANARY);
+      }
+    }
+  });
+
+  it('never appear in a printed config', () => {
+    const config = load({
+      TYRUM_DATABASE_URL: `postgres://u:${CANARY}@db/t`,
+      TYRUM_REDIS_URL: `redis://:${CANARY}@cache`,
+      TYRUM_BOOTSTRAP_TOKEN: TOKEN.replace(/[^.]+$/, CANARY),
+      TYRUM_MODEL_BASE_URL: 'http://m',
+      TYRUM_MODEL: 'm',
+      TYRUM_MODEL_API_KEY: CANARY,
+    });
+    expect(config.bootstrapToken?.reveal()).toContain(CANARY);
+    expect(inspect(config, { depth: 9, showHidden: true }) + JSON.stringify(config)).not.toContain(CANARY);
+    expect(`${config.bootstrapToken} ${config.model?.apiKey}`).toBe('[redacted] [redacted]');
+  });
+
+  it('stay out of an app that does not need them, even when they are malformed', () => {
+    const config = load({ TYRUM_BOOTSTRAP_TOKEN: 'malformed', TYRUM_MODEL_API_KEY: 'k' }, 'scheduler');
+    expect(config).not.toHaveProperty('bootstrapToken');
+    expect(config).not.toHaveProperty('model');
+  });
+});
+
+it('names unknown variables and leaves those of the tests alone', () => {
+  const env = { TYRUM_PROT: '1', TYRUM_TEST_X: '1', TYRUM_ADDR: '2', PATH: '/bin' };
+  expect(load(env).unknownVariables).toEqual(['TYRUM_ADDR', 'TYRUM_PROT']);
+});
+
+it('refuses arguments without repeating what they hold', () => {
+  const argv = ['--port=80', 's3cret', '--s3cret!'];
+  expect(() => loadConfig('edge', {}, { ...OPTIONS, argv })).toThrow(
+    /--port is not accepted.*\n.*argument 2 is not accepted.*\n.*argument 3 is/,
+  );
+});
+
+it('helps with every variable the app reads, and no other', () => {
+  for (const name of KNOWN_VARIABLES) expect(renderHelp('edge')).toContain(`  ${name}\n`);
+  expect(renderHelp('scheduler')).not.toContain('TYRUM_BOOTSTRAP_TOKEN');
+  expect(renderHelp('worker')).toContain('Default: 8789');
+  expect(renderHelp('edge')).toContain('Default: sqlite:<TYRUM_HOME>/tyrum.db');
+});

@@ -1,0 +1,217 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { DatabaseConfig, Parse } from './parsers';
+import type { Secret } from './secret';
+import { type AppName, KNOWN_VARIABLES, type Role, VARIABLES, type Variable } from './variables';
+
+export type { AppName } from './variables';
+
+/** How wake-ups travel between processes. */
+export type BackplaneConfig =
+  { readonly kind: 'local' } | { readonly kind: 'postgres' } | { readonly kind: 'redis'; readonly url: Secret };
+
+/** An OpenAI-compatible model server. */
+export interface ModelConfig {
+  readonly baseUrl: string;
+  readonly name: string;
+  readonly apiKey?: Secret;
+}
+
+/**
+ * What the environment decided, checked and deeply frozen. All paths are absolute. Safe to log: secrets print as
+ * `[redacted]`. A field whose variable this app does not read (see `renderHelp`) holds its default.
+ */
+export interface Config {
+  readonly app: AppName;
+  /** Unique among running processes; 1 to 128 of `A-Za-z0-9._-`. */
+  readonly instanceId: string;
+  readonly home: string;
+  readonly database: DatabaseConfig;
+  readonly backplane: BackplaneConfig;
+  /** The loops this process hosts. Only an edge has a choice; `desktop-runtime` has none of them. */
+  readonly roles: readonly Role[];
+  readonly host: string;
+  /** 0 means any free port; the bound one is in the `listening` log line. */
+  readonly port: number;
+  readonly bootstrapToken?: Secret;
+  readonly leaseTtlMs: number;
+  readonly workspaceRoot: string;
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+  readonly policy: 'open' | 'standard';
+  /** Absent when no model is configured; then `Llm` and `Decide` steps cannot run. */
+  readonly model?: ModelConfig;
+  readonly drainMs: number;
+  /** Conversations run at once by the worker loop of this process. */
+  readonly workerConcurrency: number;
+  /** `TYRUM_*` variables nobody reads, most likely misspelt. Names only. */
+  readonly unknownVariables: readonly string[];
+}
+
+/** One thing wrong with the configuration. Neither field ever holds a value from the environment. */
+export interface ConfigProblem {
+  readonly variable: string;
+  /** Completes "<variable> …", e.g. `must be an integer from 0 to 65535`. */
+  readonly problem: string;
+}
+
+/** The environment cannot be run with. Lists everything wrong at once, so that one restart is enough. Terminal. */
+export class ConfigError extends Error {
+  readonly code = 'config_invalid';
+
+  constructor(readonly problems: readonly ConfigProblem[]) {
+    super(['the configuration is invalid:', ...problems.map((p) => `  ${p.variable} ${p.problem}`)].join('\n'));
+    this.name = 'ConfigError';
+  }
+}
+
+/** What `loadConfig` takes from the process besides the environment; each has the process's own value as default. */
+export interface LoadOptions {
+  /** Arguments after the script's name. Tyrum takes none, and an ignored `--port 80` would mislead: all are refused. */
+  readonly argv?: readonly string[];
+  /** Where relative paths start. */
+  readonly cwd?: string;
+  readonly defaultInstanceId?: () => string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+type Values = {
+  -readonly [K in keyof typeof VARIABLES]: (typeof VARIABLES)[K] extends Variable<infer T> ? T | undefined : never;
+};
+
+const FIXED_ROLES: Readonly<Record<Exclude<AppName, 'edge'>, readonly Role[]>> = {
+  worker: ['worker'],
+  scheduler: ['scheduler'],
+  'desktop-runtime': [],
+};
+
+/**
+ * Reads the environment of one app into a frozen `Config`. Surrounding white space is dropped and an empty variable
+ * counts as unset, as compose files and charts write it. Touches no file and no network.
+ * @throws ConfigError with every problem found
+ */
+export function loadConfig(app: AppName, env: Environment, options: LoadOptions = {}): Config {
+  const problems = (options.argv ?? []).map(argumentProblem);
+  const values = readValues(app, env, problems);
+  const bad = new Set(problems.map(({ variable }) => variable));
+  const database = values.database;
+  const backplane = chooseBackplane(values, bad, problems);
+  const model = chooseModel(values, bad, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+
+  const home = resolve(options.cwd ?? process.cwd(), values.home ?? '');
+  const inHome = (path: string | undefined, fallback: string) =>
+    path === undefined ? join(home, fallback) : resolve(options.cwd ?? process.cwd(), path);
+  const config: Config = {
+    app,
+    instanceId: values.instanceId ?? (options.defaultInstanceId ?? defaultInstanceId)(),
+    home,
+    database: database?.kind === 'postgres' ? database : { kind: 'sqlite', path: inHome(database?.path, 'tyrum.db') },
+    backplane,
+    roles: chooseRoles(app, values),
+    host: required(values.host),
+    port: required(values.port),
+    ...(values.bootstrapToken && { bootstrapToken: values.bootstrapToken }),
+    leaseTtlMs: required(values.leaseTtlMs),
+    workspaceRoot: inHome(values.workspaceRoot, 'workspaces'),
+    logLevel: required(values.logLevel),
+    policy: required(values.policy),
+    ...(model && { model }),
+    drainMs: required(values.drainMs),
+    workerConcurrency: required(values.workerConcurrency),
+    unknownVariables: unknownVariables(env),
+  };
+  return deepFreeze(config);
+}
+
+/** The text of `--help`: every variable the app reads, what it should be and its default. */
+export function renderHelp(app: AppName): string {
+  const blocks = Object.values(VARIABLES as Record<string, Variable<unknown>>)
+    .filter(({ apps }) => apps.includes(app))
+    .map((v) => {
+      const defaultText = v.derivedDefault ?? (v.fallback ? String(v.fallback(app)) : 'unset');
+      return `  ${v.name}\n      ${v.description}\n      Value: ${v.expected}\n      Default: ${defaultText}`;
+    });
+  return [`Tyrum ${app}. Takes no arguments but --help; everything is configured by environment variables:`, '']
+    .concat(blocks.join('\n\n'), '')
+    .join('\n');
+}
+
+function readValues(app: AppName, env: Environment, problems: ConfigProblem[]): Values {
+  const read = <T>(variable: Variable<T>): T | undefined => {
+    const text = variable.apps.includes(app) ? (env[variable.name] ?? '').trim() : '';
+    if (text === '') return variable.fallback?.(app);
+    const value = (variable.parse as Parse<T>)(text);
+    if (value === undefined) problems.push({ variable: variable.name, problem: `must be ${variable.expected}` });
+    return value;
+  };
+  const entries = Object.entries(VARIABLES as Record<string, Variable<unknown>>);
+  return Object.fromEntries(entries.map(([key, variable]) => [key, read(variable)])) as Values;
+}
+
+/** Rules between variables stay silent about a variable that is already reported: its meaning is not known. */
+function chooseBackplane(values: Values, bad: ReadonlySet<string>, problems: ConfigProblem[]): BackplaneConfig {
+  const { backplane, database, redisUrl } = values;
+  const name = VARIABLES.backplane.name;
+  const onPostgres = database?.kind === 'postgres';
+  const kind = backplane ?? (redisUrl ? 'redis' : onPostgres ? 'postgres' : 'local');
+  if (kind === 'redis') {
+    if (redisUrl) return { kind, url: redisUrl };
+    if (!bad.has(VARIABLES.redisUrl.name)) {
+      problems.push({ variable: VARIABLES.redisUrl.name, problem: `must be set when ${name} is redis` });
+    }
+    return { kind: 'local' };
+  }
+  if (kind === 'postgres' && !onPostgres && !bad.has(VARIABLES.database.name)) {
+    problems.push({ variable: name, problem: `must be local or redis when ${VARIABLES.database.name} is SQLite` });
+  }
+  return { kind };
+}
+
+function chooseModel(values: Values, bad: ReadonlySet<string>, problems: ConfigProblem[]): ModelConfig | undefined {
+  const { modelBaseUrl: baseUrl, model: name, modelApiKey: apiKey } = values;
+  if (baseUrl !== undefined && name !== undefined) return { baseUrl, name, ...(apiKey && { apiKey }) };
+  if (baseUrl === undefined && name === undefined && apiKey === undefined) return undefined;
+  const both = `${VARIABLES.modelBaseUrl.name} and ${VARIABLES.model.name} go together`;
+  for (const [value, { name: variable }] of [
+    [baseUrl, VARIABLES.modelBaseUrl],
+    [name, VARIABLES.model],
+  ] as const) {
+    if (value === undefined && !bad.has(variable)) problems.push({ variable, problem: `must be set: ${both}` });
+  }
+  return undefined;
+}
+
+function chooseRoles(app: AppName, values: Values): readonly Role[] {
+  if (app !== 'edge') return FIXED_ROLES[app];
+  return values.roles ?? (values.database?.kind === 'postgres' ? ['edge'] : ['edge', 'worker', 'scheduler']);
+}
+
+function unknownVariables(env: Environment): string[] {
+  return Object.keys(env)
+    .filter((name) => name.startsWith('TYRUM_') && !name.startsWith('TYRUM_TEST_') && !KNOWN_VARIABLES.includes(name))
+    .sort();
+}
+
+/** Shows an option's name at the most: what follows it, or stands alone, may be a secret typed in the wrong place. */
+function argumentProblem(argument: string, index: number): ConfigProblem {
+  const option = /^--[a-z][a-z-]{0,30}(?==|$)/.exec(argument)?.[0];
+  return { variable: option ?? `argument ${index + 1}`, problem: 'is not accepted: use environment variables' };
+}
+
+function defaultInstanceId(): string {
+  const host = hostname()
+    .replace(/[^A-Za-z0-9._-]/g, '-')
+    .slice(0, 100);
+  return `${host}-${process.pid}-${randomBytes(4).toString('hex')}`;
+}
+
+function required<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('a variable without a default was read as if it had one');
+  return value;
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) deepFreeze(inner);
+  return Object.freeze(value);
+}

@@ -1,0 +1,1 @@
+export { memoryLogger, type LoggedLine } from './memory-logger';

@@ -1,0 +1,194 @@
+import {
+  type Parse,
+  database,
+  host,
+  integer,
+  matching,
+  oneOf,
+  path,
+  plainHttpUrl,
+  redisUrl,
+  secretMatching,
+  subsetOf,
+} from './parsers';
+
+/** The four processes Tyrum ships. */
+export type AppName = 'edge' | 'worker' | 'scheduler' | 'desktop-runtime';
+
+/** The loops an edge process can host besides serving clients. */
+export type Role = 'edge' | 'worker' | 'scheduler';
+
+/** One variable of the environment: all that the loader and `--help` know about it. */
+export interface Variable<T> {
+  readonly name: string;
+  readonly description: string;
+  /** What a good value is, completing the sentence "NAME must be …". Never quotes a value. */
+  readonly expected: string;
+  /** The apps that read it. Elsewhere it is neither checked nor kept, so that one env file can serve all apps. */
+  readonly apps: readonly AppName[];
+  readonly parse: Parse<T>;
+  /** The value when unset. Absent: unset stays unset, or the loader derives it as `derivedDefault` says. */
+  readonly fallback?: (app: AppName) => T;
+  /** The default in words where it depends on other variables. */
+  readonly derivedDefault?: string;
+}
+
+const ALL: readonly AppName[] = ['edge', 'worker', 'scheduler', 'desktop-runtime'];
+const RUNS_TURNS: readonly AppName[] = ['edge', 'worker'];
+const DEFAULT_PORTS: Readonly<Record<AppName, number>> = {
+  edge: 8788,
+  worker: 8789,
+  scheduler: 8790,
+  'desktop-runtime': 8791,
+};
+const BOOTSTRAP_TOKEN = /^tyrum-token\.v1\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[A-Za-z0-9_-]{22,256}$/i;
+
+function variable<T>(definition: Variable<T>): Variable<T> {
+  return definition;
+}
+
+/** Every variable Tyrum reads. A variable that is not here does not exist: the loader reports it as unknown. */
+export const VARIABLES = {
+  home: variable({
+    name: 'TYRUM_HOME',
+    description: 'Directory for everything this installation keeps; relative paths start at the working directory.',
+    expected: 'a path (~ is not expanded)',
+    apps: ALL,
+    parse: path,
+    fallback: () => '.tyrum',
+  }),
+  database: variable({
+    name: 'TYRUM_DATABASE_URL',
+    description: 'Where the durable state lives: SQLite for one host, Postgres for a cluster.',
+    expected: 'sqlite:<path>, postgres://… or postgresql://…',
+    apps: ALL,
+    parse: database,
+    derivedDefault: 'sqlite:<TYRUM_HOME>/tyrum.db',
+  }),
+  redisUrl: variable({
+    name: 'TYRUM_REDIS_URL',
+    description: 'Redis for wake-ups. Losing it costs latency, never data.',
+    expected: 'redis://… or rediss://… with a host',
+    apps: ALL,
+    parse: redisUrl,
+  }),
+  backplane: variable({
+    name: 'TYRUM_BACKPLANE',
+    description: 'How processes tell each other to look at the database now.',
+    expected: 'local, postgres (needs a Postgres database) or redis (needs TYRUM_REDIS_URL)',
+    apps: ALL,
+    parse: oneOf(['local', 'postgres', 'redis']),
+    derivedDefault: 'redis if TYRUM_REDIS_URL is set, else postgres on Postgres, else local',
+  }),
+  roles: variable({
+    name: 'TYRUM_ROLES',
+    description: 'The loops this edge process hosts.',
+    expected: 'a comma-separated subset of edge,worker,scheduler that contains edge',
+    apps: ['edge'],
+    parse: subsetOf<Role>(['edge', 'worker', 'scheduler'], 'edge'),
+    derivedDefault: 'edge,worker,scheduler on SQLite, edge on Postgres',
+  }),
+  host: variable({
+    name: 'TYRUM_HOST',
+    description: 'Address to listen on.',
+    expected: 'an IP address or a host name',
+    apps: ALL,
+    parse: host,
+    fallback: () => '127.0.0.1',
+  }),
+  port: variable({
+    name: 'TYRUM_PORT',
+    description: 'Port to listen on; 0 takes any free one and logs it.',
+    expected: 'an integer from 0 to 65535',
+    apps: ALL,
+    parse: integer(0, 65_535),
+    fallback: (app) => DEFAULT_PORTS[app],
+  }),
+  bootstrapToken: variable({
+    name: 'TYRUM_BOOTSTRAP_TOKEN',
+    description: 'An admin token to install at the first boot.',
+    expected: 'tyrum-token.v1.<uuid>.<secret> with a base64url secret of 22 to 256 characters',
+    apps: ['edge'],
+    parse: secretMatching(BOOTSTRAP_TOKEN),
+  }),
+  leaseTtlMs: variable({
+    name: 'TYRUM_LEASE_TTL_MS',
+    description: 'How long a lease outlives its last renewal, in ms. Takeover takes up to 1.5 times as long.',
+    expected: 'an integer from 500 to 600000',
+    apps: ALL,
+    parse: integer(500, 600_000),
+    fallback: () => 10_000,
+  }),
+  instanceId: variable({
+    name: 'TYRUM_INSTANCE_ID',
+    description: 'Name of this process in leases and logs. Two running processes must not share one.',
+    expected: '1 to 128 characters of A-Z a-z 0-9 . _ -',
+    apps: ALL,
+    parse: matching(/^[A-Za-z0-9._-]{1,128}$/),
+    derivedDefault: '<host name>-<pid>-<random>',
+  }),
+  workspaceRoot: variable({
+    name: 'TYRUM_WORKSPACE_ROOT',
+    description: 'Directory that holds the agents’ workspaces.',
+    expected: 'a path (~ is not expanded)',
+    apps: RUNS_TURNS,
+    parse: path,
+    derivedDefault: '<TYRUM_HOME>/workspaces',
+  }),
+  logLevel: variable({
+    name: 'TYRUM_LOG_LEVEL',
+    description: 'Least severe level that is logged.',
+    expected: 'trace, debug, info, warn, error, fatal or silent',
+    apps: ALL,
+    parse: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    fallback: () => 'info' as const,
+  }),
+  policy: variable({
+    name: 'TYRUM_POLICY',
+    description: 'Which side effects need an approval: open asks for none, standard asks before risky ones.',
+    expected: 'open or standard',
+    apps: RUNS_TURNS,
+    parse: oneOf(['open', 'standard']),
+    fallback: () => 'standard' as const,
+  }),
+  modelBaseUrl: variable({
+    name: 'TYRUM_MODEL_BASE_URL',
+    description: 'Base URL of an OpenAI-compatible model server.',
+    expected: 'an http:// or https:// URL without credentials or query (the key goes into TYRUM_MODEL_API_KEY)',
+    apps: RUNS_TURNS,
+    parse: plainHttpUrl,
+  }),
+  model: variable({
+    name: 'TYRUM_MODEL',
+    description: 'Name of the model to ask there.',
+    expected: '1 to 256 characters without spaces',
+    apps: RUNS_TURNS,
+    parse: matching(/^\S{1,256}$/),
+  }),
+  modelApiKey: variable({
+    name: 'TYRUM_MODEL_API_KEY',
+    description: 'Key for the model server, where it wants one.',
+    expected: '1 to 4096 printable ASCII characters without spaces',
+    apps: RUNS_TURNS,
+    parse: secretMatching(/^[\x21-\x7e]{1,4096}$/),
+  }),
+  drainMs: variable({
+    name: 'TYRUM_DRAIN_MS',
+    description: 'Time for an orderly stop after SIGTERM, in ms; keep it below the orchestrator’s grace period.',
+    expected: 'an integer from 100 to 600000',
+    apps: ALL,
+    parse: integer(100, 600_000),
+    fallback: () => 25_000,
+  }),
+  workerConcurrency: variable({
+    name: 'TYRUM_WORKER_CONCURRENCY',
+    description: 'Conversations a worker runs at once.',
+    expected: 'an integer from 1 to 1000',
+    apps: RUNS_TURNS,
+    parse: integer(1, 1000),
+    fallback: () => 50,
+  }),
+};
+
+/** Names of all variables Tyrum reads, in the order of `--help`. */
+export const KNOWN_VARIABLES: readonly string[] = Object.values(VARIABLES).map(({ name }) => name);

@@ -1,0 +1,17 @@
+export * from './access';
+export * from './actions';
+export * from './approval';
+export * from './artifact';
+export * from './base64url';
+export * from './close-codes';
+export * from './conversation';
+export * from './conversation-key';
+export * from './device-id';
+export * from './error-codes';
+export * from './ids';
+export * from './json';
+export * from './limits';
+export * from './pairing';
+export * from './presence';
+export * from './turn';
+export { validatePayload, type PayloadClass } from './validate';

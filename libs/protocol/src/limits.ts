@@ -1,0 +1,91 @@
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/**
+ * Every limit of the wire and of the queues behind it, in one place. Sizes are bytes of UTF-8 unless the name says
+ * `Length` (UTF-16 code units), durations are milliseconds. Deployments may configure the connection limits lower.
+ */
+export const LIMITS = Object.freeze({
+  // A connection
+  frameBytes: 1 * MIB,
+  jsonDepth: 64,
+  handshakeMs: 10_000,
+  messagesBeforeHandshake: 4,
+  requestsInFlightPerConnection: 64,
+  sendBufferBytes: 4 * MIB,
+  pingIntervalMs: 15_000,
+  missedPingsBeforeClose: 2,
+  connectionsPerDevice: 8,
+  challengeBytes: 32,
+  restartDelayMaxMs: 60_000,
+
+  // Requests and idempotency
+  requestIdLength: 255,
+  requestTypeLength: 64,
+  idempotencyKeyLength: 255,
+  idempotencyRetentionMs: 24 * 60 * 60 * 1000,
+  errorDetails: 20,
+
+  // Names, keys and text
+  idLength: 255,
+  labelLength: 255,
+  conversationKeyLength: 512,
+  conversationKeyPartLength: 255,
+  reasonLength: 2_000,
+  promptLength: 100_000,
+  messageTextLength: 200_000,
+  urlLength: 8_192,
+  pathLength: 4_096,
+  cursorLength: 512,
+  tokenLength: 512,
+  pubkeyLength: 512,
+  proofLength: 512,
+
+  // Workflows and steps
+  stepsPerWorkflow: 500,
+  maxStepsPerTurn: 500,
+  stepArgsBytes: 512 * KIB,
+  postconditionBytes: 64 * KIB,
+  commandLength: 4_096,
+  commandArgs: 1_024,
+  commandArgLength: 131_072,
+  httpHeaders: 64,
+  httpHeaderValueLength: 8_192,
+  stepTimeoutMaxMs: 24 * 60 * 60 * 1000,
+  stepOutputBytes: 256 * KIB,
+
+  // Conversations
+  messagesPerSend: 200,
+  partsPerMessage: 200,
+  messagesShown: 200,
+  titleLength: 200,
+
+  // Lists
+  conversationListMax: 200,
+  conversationListDefault: 50,
+  turnListMax: 200,
+  turnListDefault: 50,
+  approvalListMax: 500,
+  approvalListDefault: 100,
+  eventsReplayMax: 1_000,
+  eventsReplayDefault: 200,
+  filterValues: 32,
+
+  // Nodes, approvals, presence
+  capabilities: 256,
+  overridesPerDecision: 32,
+  presenceMetadataBytes: 16 * KIB,
+  evidenceBytes: 768 * KIB,
+
+  // Schedules
+  intervalMinMs: 1_000,
+  intervalMaxMs: 366 * 24 * 60 * 60 * 1000,
+  cronExpressionLength: 255,
+
+  // Engine batches and queues
+  acceptBatch: 100,
+  acceptQueue: 10_000,
+  settleBatch: 200,
+  claimConversations: 50,
+  claimTurnsPerConversation: 20,
+});

@@ -1,0 +1,77 @@
+/** The database cannot be reached, is starting or stopping, or has no room. Nothing of the transaction was kept. */
+export class StoreUnavailableError extends Error {
+  readonly code = 'store_unavailable';
+  constructor(
+    message: string,
+    /** How long to wait before trying again, in milliseconds. */
+    readonly retryAfterMs: number,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = 'StoreUnavailableError';
+  }
+}
+
+/** The connection went while COMMIT was under way: it may have happened. Resolve it by key, never report it as failed. */
+export class UnknownCommitError extends Error {
+  readonly code = 'commit_unknown';
+  constructor(options?: ErrorOptions) {
+    super('the connection was lost while COMMIT was under way; the outcome is unknown', options);
+    this.name = 'UnknownCommitError';
+  }
+}
+
+/** This binary is older than the schema allows. The operator must run a newer one. */
+export class SchemaTooNewError extends Error {
+  readonly code = 'schema_too_new';
+  constructor(found: number, ours: number) {
+    super(`the database needs schema revision ${found} or newer, this binary knows ${ours}: run a newer Tyrum`);
+    this.name = 'SchemaTooNewError';
+  }
+}
+
+/** What to do about an error the database driver threw. */
+export type ErrorClass =
+  /** Run the whole transaction again: serialization failure or deadlock. */
+  | 'retry'
+  /** The connection is gone; what it was doing has not been committed unless COMMIT was already sent. */
+  | 'connection'
+  /** The database has no room for us now: shed load and try later. */
+  | 'overloaded'
+  /** Anything else: a programmer's error, a constraint, a full disk. */
+  | 'other';
+
+const RETRY = new Set(['40001', '40P01']);
+const OVERLOADED = new Set(['53300', '53400', '55P03', '57014']);
+const CONNECTION_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENOENT',
+]);
+const CONNECTION_MESSAGES =
+  /Connection terminated|connection timeout|timeout exceeded when trying to connect|Client has encountered a connection error|not queryable|Query runner already released|Client was closed/i;
+
+/**
+ * Sorts a driver's error by what the caller should do. SQLSTATE classes from the Postgres manual, appendix A; Node's
+ * socket codes; pg's and TypeORM's own messages, which carry no code.
+ */
+export function classifyError(error: unknown): ErrorClass {
+  const code = codeOf(error);
+  if (RETRY.has(code)) return 'retry';
+  if (OVERLOADED.has(code) || code === 'SQLITE_BUSY') return 'overloaded';
+  // 57P01-57P03: shutdown, crash, starting up. 25006: we reached a standby. 08xxx: connection exceptions.
+  if (/^(57P0\d|08\w{3}|25006)$/.test(code) || CONNECTION_CODES.has(code)) return 'connection';
+  if (error instanceof Error && CONNECTION_MESSAGES.test(error.message)) return 'connection';
+  return 'other';
+}
+
+function codeOf(error: unknown): string {
+  const own = (error as { code?: unknown } | null)?.code;
+  const driver = (error as { driverError?: { code?: unknown } } | null)?.driverError?.code;
+  return String(driver ?? own ?? '');
+}

@@ -1,0 +1,47 @@
+import type { DataSource } from 'typeorm';
+import { SchemaTooNewError } from './errors';
+import { SCHEMA_REVISION } from './migrations';
+
+/** 'tyrum' in ASCII: every process that migrates this database takes the same advisory lock. */
+const MIGRATION_LOCK = 0x747972756d;
+
+/** Brings the schema to this binary's revision; processes that start together take turns. @throws {SchemaTooNewError} */
+export async function migratePostgres(source: DataSource): Promise<void> {
+  const runner = source.createQueryRunner();
+  try {
+    await runner.query('set lock_timeout = 0');
+    await runner.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    try {
+      const known = await runner.query(`select to_regclass('schema_revision') as found`);
+      await refuseNewer(known[0]?.found ? await runner.query('select min_binary_revision from schema_revision') : []);
+      await source.runMigrations({ transaction: 'each' });
+    } finally {
+      await runner.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]);
+      await runner.query('reset lock_timeout');
+    }
+  } finally {
+    await runner.release();
+  }
+}
+
+/** The same for SQLite, where the write lock of one IMMEDIATE transaction keeps the others out. */
+export async function migrateSqlite(
+  source: DataSource,
+  patiently: (begin: () => Promise<unknown>) => Promise<unknown>,
+): Promise<void> {
+  await patiently(() => source.query('begin immediate'));
+  try {
+    const known = await source.query(`select name from sqlite_master where name = 'schema_revision'`);
+    await refuseNewer(known.length > 0 ? await source.query('select min_binary_revision from schema_revision') : []);
+    await source.runMigrations({ transaction: 'none' });
+    await source.query('commit');
+  } catch (error) {
+    await source.query('rollback');
+    throw error;
+  }
+}
+
+function refuseNewer(rows: { min_binary_revision: number }[]): Promise<void> {
+  const needed = rows[0]?.min_binary_revision ?? 0;
+  return needed > SCHEMA_REVISION ? Promise.reject(new SchemaTooNewError(needed, SCHEMA_REVISION)) : Promise.resolve();
+}

@@ -1,0 +1,43 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import type { Dialect } from '../state-store';
+import { corePostgres } from './0001-core.postgres';
+import { coreSqlite } from './0001-core.sqlite';
+
+/** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
+interface PairedMigration {
+  /** Its place in the order, and what `schema_revision` says once it ran. */
+  readonly revision: number;
+  readonly name: string;
+  /** The oldest binary (by the revision it knows) that may still run on the schema this leaves behind. */
+  readonly minBinaryRevision: number;
+  readonly postgres: readonly string[];
+  readonly sqlite: readonly string[];
+}
+
+const migrations: readonly PairedMigration[] = [
+  { revision: 1, name: 'Core', minBinaryRevision: 1, postgres: corePostgres, sqlite: coreSqlite },
+];
+
+/** The newest schema revision this binary knows. */
+export const SCHEMA_REVISION = Math.max(...migrations.map((m) => m.revision));
+
+/** The migrations of one dialect as the classes TypeORM runs; it orders them by the number their name ends in. */
+export function migrationsFor(dialect: Dialect): (new () => MigrationInterface)[] {
+  return migrations.map((migration) => {
+    const name = `${migration.name}${String(migration.revision).padStart(13, '0')}`;
+    return class implements MigrationInterface {
+      readonly name = name;
+
+      async up(runner: QueryRunner): Promise<void> {
+        for (const statement of migration[dialect]) await runner.query(statement);
+        await runner.query('create table if not exists schema_revision (revision integer, min_binary_revision integer)');
+        await runner.query('delete from schema_revision');
+        await runner.query(`insert into schema_revision values (${migration.revision}, ${migration.minBinaryRevision})`);
+      }
+
+      down(): Promise<void> {
+        return Promise.reject(new Error('migrations go forward only: restore a backup to go back'));
+      }
+    };
+  });
+}

@@ -1,0 +1,196 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { createHash } from 'node:crypto';
+import { DataSource, type QueryRunner } from 'typeorm';
+import { types } from 'pg';
+import { classifyError, StoreUnavailableError, UnknownCommitError } from './errors';
+import { migratePostgres } from './migrate';
+import { migrationsFor } from './migrations';
+import { RECORDS } from './records';
+import type { ConversationRef, Param, Reader, StateStore, Statement, Tx } from './state-store';
+import { TypeOrmReader, TypeOrmTx } from './typeorm-reader';
+
+export interface PostgresStateStoreOptions {
+  readonly url: string;
+  /** Connections at the most. */
+  readonly poolSize?: number;
+  readonly applicationName?: string;
+  /** How long a transaction is run again after deadlocks and serialization failures, in attempts. */
+  readonly maxAttempts?: number;
+  /** Told about errors on idle connections; they are replaced and nothing else follows. */
+  readonly onPoolError?: (error: Error) => void;
+}
+
+const DEFAULT_POOL_SIZE = 10;
+const DEFAULT_MAX_ATTEMPTS = 5;
+const CONNECT_TIMEOUT_MS = 5_000;
+const RETRY_AFTER_MS = 500;
+
+const transactionStatus: Statement = {
+  name: 'transaction-status',
+  postgres: 'select pg_xact_status($1::xid8) as status',
+  sqlite: '',
+};
+
+/** int8 and numeric counters fit a double: ids grow by one and tokens stay below 2^53. */
+const INT8_OID = 20;
+const typeParsers = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    oid === INT8_OID ? Number : types.getTypeParser(oid, format as 'text')) as typeof types.getTypeParser,
+};
+
+/** The cluster's StateStore: TypeORM owns the pool and the migrations, every statement runs in READ COMMITTED. */
+export class PostgresStateStore implements StateStore {
+  readonly dialect = 'postgres';
+  private readonly current = new AsyncLocalStorage<TypeOrmTx>();
+
+  private constructor(
+    private readonly source: DataSource,
+    private readonly maxAttempts: number,
+  ) {}
+
+  /** Connects and migrates. @throws {StoreUnavailableError} nobody answers @throws {SchemaTooNewError} */
+  static async open(options: PostgresStateStoreOptions): Promise<PostgresStateStore> {
+    const source = new DataSource({
+      type: 'postgres',
+      url: options.url,
+      poolSize: options.poolSize ?? DEFAULT_POOL_SIZE,
+      applicationName: options.applicationName ?? 'tyrum',
+      connectTimeoutMS: CONNECT_TIMEOUT_MS,
+      poolErrorHandler: (error: Error) => options.onPoolError?.(error),
+      logging: false,
+      entities: RECORDS,
+      migrations: migrationsFor('postgres'),
+      extra: {
+        types: typeParsers,
+        keepAlive: true,
+        // A client stopped inside a transaction would keep its locks for ever, and so block every takeover. Set when the
+        // session starts: a stopped process cannot set it later.
+        options: '-c idle_in_transaction_session_timeout=15000 -c lock_timeout=10000',
+      },
+    });
+    try {
+      await source.initialize();
+      await migratePostgres(source);
+    } catch (error) {
+      if (source.isInitialized) await source.destroy();
+      throw toOperatingError(error);
+    }
+    return new PostgresStateStore(source, options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS);
+  }
+
+  async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    const outer = this.current.getStore();
+    if (outer) return outer.savepoint(work);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.attempt(work);
+      } catch (error) {
+        if (classifyError(error) !== 'retry' || attempt >= this.maxAttempts) throw toOperatingError(error);
+      }
+    }
+  }
+
+  async read<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    const outer = this.current.getStore();
+    if (outer) return work(outer);
+    const runner = this.source.createQueryRunner();
+    try {
+      return await work(new TypeOrmReader('postgres', runner));
+    } catch (error) {
+      throw toOperatingError(error);
+    } finally {
+      await runner.release();
+    }
+  }
+
+  execute<Row = Record<string, unknown>>(statement: Statement, params?: readonly Param[]): Promise<Row[]> {
+    return this.read((session) => session.query<Row>(statement, params));
+  }
+
+  async wasCommitted(transactionId: string): Promise<boolean> {
+    for (;;) {
+      const [row] = await this.execute<{ status: string | null }>(transactionStatus, [transactionId]);
+      if (row?.status !== 'in progress') return row?.status === 'committed';
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async ping(): Promise<void> {
+    await this.read((reader) => reader.query({ name: 'ping', postgres: 'select 1', sqlite: 'select 1' }));
+  }
+
+  async close(): Promise<void> {
+    await this.source.destroy();
+  }
+
+  private async attempt<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    const runner = this.source.createQueryRunner();
+    // BEGIN travels with the first statement's locks where there are any; see lockConversations below.
+    let begun = false;
+    const begin = async (): Promise<void> => {
+      begun = true;
+      await runner.query('begin');
+    };
+    const tx = new TypeOrmTx('postgres', runner, (keys) => lockConversations(runner, keys));
+    try {
+      await begin();
+      const value = await this.current.run(tx, () => work(tx));
+      tx.finish();
+      await commit(runner);
+      return value;
+    } catch (error) {
+      tx.finish();
+      if (begun && !(error instanceof UnknownCommitError)) await rollbackQuietly(runner);
+      throw error;
+    } finally {
+      await runner.release();
+    }
+  }
+}
+
+async function commit(runner: QueryRunner): Promise<void> {
+  try {
+    await runner.query('commit');
+  } catch (error) {
+    if (classifyError(error) === 'connection') throw new UnknownCommitError({ cause: error });
+    throw error;
+  }
+}
+
+/** A connection that cannot roll back is broken, and Postgres has rolled back for it. */
+async function rollbackQuietly(runner: QueryRunner): Promise<void> {
+  try {
+    await runner.query('rollback');
+  } catch {
+    return;
+  }
+}
+
+/**
+ * Transaction-scoped advisory locks, in one order for everybody so that two batches cannot deadlock. They come before
+ * the first write because they, unlike row locks, do not make Postgres assign a transaction id.
+ */
+async function lockConversations(runner: QueryRunner, keys: readonly ConversationRef[]): Promise<void> {
+  const numbers = [...new Set(keys.map(advisoryKey))].sort();
+  if (numbers.length === 0) return;
+  await runner.query(
+    'select count(pg_advisory_xact_lock(k)) from (select k::bigint from unnest($1::text[]) with ordinality as u(k, n) order by n) as ordered',
+    [numbers],
+  );
+}
+
+/** 63 bits of a hash: a collision only makes two conversations wait for each other. */
+function advisoryKey(ref: ConversationRef): string {
+  const digest = createHash('sha256').update(ref.tenantId).update('\0').update(ref.conversationKey).digest();
+  return (digest.readBigUInt64BE(0) >> 1n).toString().padStart(19, '0');
+}
+
+function toOperatingError(error: unknown): unknown {
+  const kind = classifyError(error);
+  if (kind === 'connection' || kind === 'overloaded' || kind === 'retry') {
+    return new StoreUnavailableError(`Postgres is not available: ${(error as Error).message}`, RETRY_AFTER_MS, {
+      cause: error,
+    });
+  }
+  return error;
+}

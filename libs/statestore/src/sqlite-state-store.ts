@@ -1,0 +1,150 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DataSource, type QueryRunner } from 'typeorm';
+import { classifyError, StoreUnavailableError } from './errors';
+import { migrateSqlite } from './migrate';
+import { migrationsFor } from './migrations';
+import { RECORDS } from './records';
+import type { Param, Reader, StateStore, Statement, Tx } from './state-store';
+import { TypeOrmReader, TypeOrmTx } from './typeorm-reader';
+
+export interface SqliteStateStoreOptions {
+  readonly path: string;
+  /** How long to wait for another process's write transaction, in milliseconds, before `StoreUnavailableError`. */
+  readonly busyTimeoutMs?: number;
+}
+
+const DEFAULT_BUSY_TIMEOUT_MS = 30_000;
+/** One wait inside SQLite. It holds a libuv thread, so it is short and the rest of the patience is spent outside. */
+const SQLITE_BUSY_SLICE_MS = 200;
+const RETRY_AFTER_MS = 500;
+
+/**
+ * The single host's StateStore. SQLite has one writer, so this process has one writing connection and takes turns on it;
+ * reads use a second connection, which in WAL mode never waits. Several processes may share the file.
+ */
+export class SqliteStateStore implements StateStore {
+  readonly dialect = 'sqlite';
+  private readonly current = new AsyncLocalStorage<TypeOrmTx>();
+  /** The end of the queue for the writing connection. */
+  private tail: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    private readonly writer: DataSource,
+    private readonly reader: DataSource,
+    private readonly busyTimeoutMs: number,
+  ) {}
+
+  /** Creates the file and its folder where there is none, and migrates it. @throws {SchemaTooNewError} */
+  static async open(options: SqliteStateStoreOptions): Promise<SqliteStateStore> {
+    mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+    const busyTimeoutMs = options.busyTimeoutMs ?? DEFAULT_BUSY_TIMEOUT_MS;
+    const writer = await connect(options.path, busyTimeoutMs);
+    try {
+      await migrateSqlite(writer, (begin) => patiently(begin, busyTimeoutMs));
+      const reader = await connect(options.path, busyTimeoutMs);
+      await reader.query('pragma query_only = on');
+      return new SqliteStateStore(writer, reader, busyTimeoutMs);
+    } catch (error) {
+      await writer.destroy();
+      throw error;
+    }
+  }
+
+  transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    const outer = this.current.getStore();
+    if (outer) return outer.savepoint(work);
+    const turn = this.tail.then(() => this.run(work));
+    this.tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  read<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
+    const outer = this.current.getStore();
+    return work(outer ?? new TypeOrmReader('sqlite', this.reader.createQueryRunner()));
+  }
+
+  execute<Row = Record<string, unknown>>(statement: Statement, params?: readonly Param[]): Promise<Row[]> {
+    return this.transaction((tx) => tx.query<Row>(statement, params));
+  }
+
+  /** There is no wire to be cut between us and SQLite. */
+  wasCommitted(): Promise<boolean> {
+    return Promise.reject(new Error('SQLite leaves no commit unknown'));
+  }
+
+  async ping(): Promise<void> {
+    await this.reader.query('select 1');
+  }
+
+  async close(): Promise<void> {
+    await this.tail;
+    await this.reader.destroy();
+    await this.writer.destroy();
+  }
+
+  private async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    const runner = this.writer.createQueryRunner();
+    // IMMEDIATE takes the write lock up front: a deferred transaction that reads first can fail with SQLITE_BUSY at its
+    // first write, where no waiting helps because its snapshot is already old.
+    await patiently(() => runner.query('begin immediate'), this.busyTimeoutMs);
+    // BEGIN IMMEDIATE already made this transaction the only writer.
+    const tx = new TypeOrmTx('sqlite', runner, () => Promise.resolve());
+    try {
+      const value = await this.current.run(tx, () => work(tx));
+      tx.finish();
+      await runner.query('commit');
+      return value;
+    } catch (error) {
+      tx.finish();
+      await rollbackQuietly(runner);
+      throw error;
+    }
+  }
+}
+
+async function connect(path: string, busyTimeoutMs: number): Promise<DataSource> {
+  const source = new DataSource({
+    type: 'sqlite',
+    database: path,
+    logging: false,
+    entities: RECORDS,
+    migrations: migrationsFor('sqlite'),
+  });
+  await source.initialize();
+  await source.query(`pragma busy_timeout = ${SQLITE_BUSY_SLICE_MS}`);
+  // Two processes that create the file together both switch it to WAL; one of them has to wait.
+  await patiently(() => source.query('pragma journal_mode = wal'), busyTimeoutMs);
+  // FULL: a commit that was answered survives the power going off, not only the process.
+  await source.query('pragma synchronous = full');
+  await source.query('pragma foreign_keys = on');
+  return source;
+}
+
+/** Runs `action` again while another process holds the write lock, with jitter so that processes do not move in step. */
+async function patiently<T>(action: () => Promise<T>, budgetMs: number): Promise<T> {
+  const deadline = performance.now() + budgetMs;
+  for (;;) {
+    try {
+      return await action();
+    } catch (error) {
+      if (classifyError(error) !== 'overloaded') throw error;
+      if (performance.now() >= deadline) {
+        throw new StoreUnavailableError('the SQLite file is locked by another process', RETRY_AFTER_MS, {
+          cause: error,
+        });
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5 + Math.random() * 20));
+    }
+  }
+}
+
+/** SQLite ends the transaction itself on some errors (a full disk); then there is nothing left to roll back. */
+async function rollbackQuietly(runner: QueryRunner): Promise<void> {
+  try {
+    await runner.query('rollback');
+  } catch {
+    return;
+  }
+}

@@ -1,0 +1,52 @@
+import type { ConversationRef, Reader, Tx } from '../state-store';
+import { deleteConversation, findConversation, listConversations, listMessages } from './sql/read-conversations';
+import type { ConversationRow, MessageRow } from './turn-rows';
+
+/** A conversation as it is shown. */
+export interface ConversationView extends ConversationRow {
+  readonly message_count: number;
+  readonly last_role: MessageRow['role'] | null;
+  /** JSON. */
+  readonly last_parts: string | null;
+}
+
+export interface ConversationFilter {
+  readonly tenantId: string;
+  readonly agentKey?: string;
+  readonly channel?: string;
+  readonly archived: boolean;
+  /** The last row of the page before. */
+  readonly after?: { readonly updatedAt: number; readonly conversationKey: string };
+  readonly limit: number;
+}
+
+/** Reads conversations and their messages. New ones come through `TurnStore.enqueue`. */
+export class ConversationStore {
+  async find(db: Reader, { tenantId, conversationKey }: ConversationRef): Promise<ConversationView | undefined> {
+    const [row] = await db.query<ConversationView>(findConversation, [tenantId, conversationKey]);
+    return row;
+  }
+
+  list(db: Reader, filter: ConversationFilter): Promise<ConversationView[]> {
+    return db.query<ConversationView>(listConversations, [
+      filter.tenantId,
+      filter.agentKey ?? null,
+      filter.channel ?? null,
+      filter.archived,
+      filter.after?.updatedAt ?? null,
+      filter.after?.conversationKey ?? null,
+      filter.limit,
+    ]);
+  }
+
+  /** The newest `limit` messages, oldest first. */
+  async messages(db: Reader, { tenantId, conversationKey }: ConversationRef, limit: number): Promise<MessageRow[]> {
+    const rows = await db.query<MessageRow>(listMessages, [tenantId, conversationKey, limit]);
+    return rows.reverse();
+  }
+
+  /** Removes the conversation and its messages; the caller holds the lock and has seen that no turn is open. */
+  async remove(tx: Tx, { tenantId, conversationKey }: ConversationRef): Promise<void> {
+    await tx.query(deleteConversation, [tenantId, conversationKey]);
+  }
+}

@@ -1,0 +1,33 @@
+import { NOW_MS } from '../../clock-sql';
+import type { Statement } from '../../state-store';
+
+/**
+ * Moves hot rows on: takes counters forward and, where asked, lets the lease go. Takes a JSON list of {tenant_id,
+ * conversation_key, started, messages, events, next, due_ms}; `started` turns stop being pending; `next` is
+ * `keep` the lease, `release` (ready when something is pending, else idle), `retry` (ready in `due_ms`), or `park`.
+ * Returns the counters after it. Touches: conversation_queue.
+ */
+const next = (now: string, column: (name: string) => string, own: string) => `
+  pending = ${own}pending - ${column('started')},
+  last_message_seq = ${own}last_message_seq + ${column('messages')},
+  last_event_seq = ${own}last_event_seq + ${column('events')},
+  state = case ${column('next')} when 'keep' then ${own}state when 'retry' then 'ready' when 'park' then 'parked'
+    else case when ${own}pending - ${column('started')} > 0 then 'ready' else 'idle' end end,
+  due_at = case ${column('next')} when 'keep' then ${own}due_at when 'retry' then ${now} + ${column('due_ms')}
+    when 'release' then case when ${own}pending - ${column('started')} > 0 then ${now} end end,
+  lease_owner = case ${column('next')} when 'keep' then ${own}lease_owner end`;
+
+export const advanceConversations: Statement = {
+  name: 'advance-conversations',
+  postgres: `
+    update conversation_queue q set ${next(NOW_MS.postgres, (name) => `x.${name}`, 'q.')}
+    from json_to_recordset($1::json) as x(tenant_id uuid, conversation_key text, started int, messages int, events int,
+      next text, due_ms bigint)
+    where q.tenant_id = x.tenant_id and q.conversation_key = x.conversation_key
+    returning q.tenant_id, q.conversation_key, q.state, q.last_message_seq, q.last_event_seq`,
+  sqlite: `
+    update conversation_queue as q set ${next(NOW_MS.sqlite, (name) => `(x.value ->> '${name}')`, 'q.')}
+    from json_each(?1) x
+    where q.tenant_id = x.value ->> 'tenant_id' and q.conversation_key = x.value ->> 'conversation_key'
+    returning tenant_id, conversation_key, state, last_message_seq, last_event_seq`.trim(),
+};

@@ -1,0 +1,23 @@
+import type { Statement } from '../../state-store';
+
+/**
+ * The fence: locks those of the named hot rows that are still under the given lease token and returns them. A row that
+ * is missing from the answer belongs to somebody else by now, and its holder must write nothing. A null token asks for
+ * the row whoever holds it. The transaction's own id comes along, to ask for its fate if
+ * COMMIT is cut off. Takes a JSON list of {tenant_id, conversation_key, lease_token}. Touches: conversation_queue.
+ */
+export const holdConversations: Statement = {
+  name: 'hold-conversations',
+  postgres: `
+    select q.*, pg_current_xact_id()::text as transaction_id from conversation_queue q
+    join json_to_recordset($1::json) as held(tenant_id uuid, conversation_key text, lease_token bigint)
+      using (tenant_id, conversation_key)
+    where held.lease_token is null or (q.lease_token = held.lease_token and q.state = 'leased')
+    order by q.tenant_id, q.conversation_key
+    for update of q`,
+  sqlite: `
+    select q.*, '' as transaction_id from json_each(?1) held
+    join conversation_queue q on q.tenant_id = held.value ->> 'tenant_id'
+      and q.conversation_key = held.value ->> 'conversation_key'
+    where held.value ->> 'lease_token' is null or (q.lease_token = held.value ->> 'lease_token' and q.state = 'leased')`,
+};

@@ -1,0 +1,39 @@
+import type { Statement } from '../../state-store';
+
+/**
+ * The first unfinished turns of each of these conversations, in order. Takes a JSON list of {tenant_id,
+ * conversation_key} and how many turns of each. Touches: turn.
+ */
+export const loadOpenTurns: Statement = {
+  name: 'load-open-turns',
+  postgres: `
+    select t.* from json_to_recordset($1::json) as c(tenant_id uuid, conversation_key text)
+    cross join lateral (
+      select * from turn
+      where tenant_id = c.tenant_id and conversation_key = c.conversation_key
+        and status in ('queued', 'running', 'paused')
+      order by turn_seq limit $2) t
+    order by t.tenant_id, t.conversation_key, t.turn_seq`,
+  sqlite: `
+    select t.* from json_each(?1) c
+    join turn t on t.tenant_id = c.value ->> 'tenant_id' and t.conversation_key = c.value ->> 'conversation_key'
+      and t.status in ('queued', 'running', 'paused')
+    where t.turn_seq < coalesce((
+      select turn_seq from turn u
+      where u.tenant_id = t.tenant_id and u.conversation_key = t.conversation_key
+        and u.status in ('queued', 'running', 'paused')
+      order by turn_seq limit 1 offset ?2), 9223372036854775807)
+    order by t.tenant_id, t.conversation_key, t.turn_seq`,
+};
+
+/** The steps of these turns, in order. Takes a JSON list of {tenant_id, turn_id}. Touches: step. */
+export const loadSteps: Statement = {
+  name: 'load-steps',
+  postgres: `
+    select s.* from step s join json_to_recordset($1::json) as t(tenant_id uuid, turn_id uuid) using (tenant_id, turn_id)
+    order by s.tenant_id, s.turn_id, s.step_index`,
+  sqlite: `
+    select * from step where (tenant_id, turn_id) in
+      (select value ->> 'tenant_id', value ->> 'turn_id' from json_each(?1))
+    order by tenant_id, turn_id, step_index`,
+};

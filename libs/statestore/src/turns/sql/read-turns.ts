@@ -1,0 +1,26 @@
+import type { Statement } from '../../state-store';
+
+/** One turn by id. Parameters: tenant, turn. Touches: turn. */
+export const findTurn: Statement = {
+  name: 'find-turn',
+  postgres: 'select * from turn where tenant_id = $1 and turn_id = $2',
+  sqlite: 'select * from turn where tenant_id = ?1 and turn_id = ?2',
+};
+
+/** The newest turns of a tenant in some states (a JSON list), newest first. Parameters: tenant, states, limit. Touches: turn. */
+export const listTurns: Statement = {
+  name: 'list-turns',
+  postgres: `select * from turn where tenant_id = $1 and status in (select json_array_elements_text($2::json))
+    order by created_at desc, turn_id desc limit $3`,
+  sqlite: `select * from turn where tenant_id = ?1 and status in (select value from json_each(?2))
+    order by created_at desc, turn_id desc limit ?3`,
+};
+
+/** The unfinished reply in a conversation, oldest first. Parameters: tenant, conversation. Touches: turn. */
+export const findOpenChatTurn: Statement = {
+  name: 'find-open-chat-turn',
+  postgres: `select turn_id from turn where tenant_id = $1 and conversation_key = $2
+    and status in ('queued', 'running', 'paused') and kind = 'chat' order by turn_seq limit 1`,
+  sqlite: `select turn_id from turn where tenant_id = ?1 and conversation_key = ?2
+    and status in ('queued', 'running', 'paused') and kind = 'chat' order by turn_seq limit 1`,
+};

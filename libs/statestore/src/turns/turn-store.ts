@@ -1,0 +1,274 @@
+import type { ConversationRef, Reader, StateStore, Tx } from '../state-store';
+import { advanceConversations } from './sql/advance-conversations';
+import { claimConversations, nextDue } from './sql/claim-conversations';
+import { enqueueTurns } from './sql/enqueue-turns';
+import { holdConversations } from './sql/hold-conversations';
+import { insertConversations } from './sql/insert-conversations';
+import { insertMessages } from './sql/insert-messages';
+import { insertTurns } from './sql/insert-turns';
+import { loadOpenTurns, loadSteps } from './sql/load-open-turns';
+import { findOpenChatTurn, findTurn, listTurns } from './sql/read-turns';
+import { findCancelRequests, renewConversationLeases } from './sql/renew-conversation-leases';
+import { requestCancel } from './sql/request-cancel';
+import { updateTurns } from './sql/update-turns';
+import { upsertSteps } from './sql/upsert-steps';
+import type { QueueRow, StepRow, TurnRow } from './turn-rows';
+import type {
+  ClaimedConversation,
+  ConversationWrite,
+  Enqueue,
+  Enqueued,
+  OpenTurn,
+  StepWrite,
+  TurnPatch,
+  Written,
+} from './turn-writes';
+
+const REFUSED: Written = { applied: false, started: false, ready: false, firstEventSeq: 0 };
+
+/**
+ * The conversations' work in the database: every statement is set-based, so that its cost per turn falls as batches grow.
+ * Callers append the events in the same transaction, under the sequence numbers given here.
+ */
+export class TurnStore {
+  constructor(private readonly store: StateStore) {}
+
+  /** Adds turns and messages, one `Enqueue` a conversation; the caller has locked the conversations. */
+  async enqueue(tx: Tx, batch: readonly Enqueue[]): Promise<Enqueued[]> {
+    const created = await tx.query<RefColumns>(insertConversations, [JSON.stringify(batch.map((e) => e.conversation))]);
+    const createdKeys = new Set(created.map(rowKey));
+    const counts = batch.map((e) => ({
+      tenant_id: e.conversation.tenant_id,
+      conversation_key: e.conversation.conversation_key,
+      turns: e.turns.length,
+      messages: e.messages.length,
+      events: e.events + (createdKeys.has(rowKey(e.conversation)) ? 1 : 0),
+    }));
+    const rows = byKey(await tx.query<Counters>(enqueueTurns, [JSON.stringify(counts)]));
+    const turns: object[] = [];
+    const messages: object[] = [];
+    const enqueued = batch.map((e, i) => {
+      const after = required(rows, rowKey(e.conversation));
+      let turnSeq = after.last_turn_seq - e.turns.length;
+      let messageSeq = after.last_message_seq - e.messages.length;
+      for (const turn of e.turns) turns.push({ ...turn, turn_seq: ++turnSeq });
+      for (const message of e.messages) messages.push({ ...message, message_seq: ++messageSeq });
+      return {
+        created: createdKeys.has(rowKey(e.conversation)),
+        firstEventSeq: after.last_event_seq - (counts[i]?.events ?? 0) + 1,
+      };
+    });
+    if (turns.length > 0) await tx.query(insertTurns, [JSON.stringify(turns)]);
+    if (messages.length > 0) await tx.query(insertMessages, [JSON.stringify(messages)]);
+    return enqueued;
+  }
+
+  /** Takes up to `limit` due conversations for `owner`. */
+  async claim(owner: string, leaseTtlMs: number, limit: number): Promise<ClaimedConversation[]> {
+    const rows =
+      this.store.dialect === 'postgres'
+        ? await this.store.execute<ClaimRow>(claimConversations, [owner, leaseTtlMs, limit])
+        : await this.store.transaction(async (tx) => {
+            const [clock] = await tx.query<{ now_ms: number }>(nextDue);
+            return tx.query<ClaimRow>(claimConversations, [owner, leaseTtlMs, limit, clock?.now_ms ?? 0]);
+          });
+    return rows.map((row) => ({ ...ref(row), token: row.lease_token, takenFrom: row.taken_from }));
+  }
+
+  /** Milliseconds until the next conversation is due (0 = now), or undefined when none will be by itself. */
+  async msUntilDue(): Promise<number | undefined> {
+    const [row] = await this.store.read((db) => db.query<{ now_ms: number; due_at: number | null }>(nextDue));
+    return row?.due_at == null ? undefined : Math.max(0, row.due_at - row.now_ms);
+  }
+
+  /** The first unfinished turns of each conversation, in order, with their steps. */
+  async loadWork(refs: readonly ConversationRef[], turnsEach: number): Promise<OpenTurn[][]> {
+    return this.store.read(async (db) => {
+      const turns = await db.query<TurnRow>(loadOpenTurns, [JSON.stringify(refs.map(refColumns)), turnsEach]);
+      const begun = turns.filter((turn) => turn.status !== 'queued');
+      const steps =
+        begun.length === 0
+          ? []
+          : await db.query<StepRow>(loadSteps, [JSON.stringify(begun.map(({ tenant_id, turn_id }) => ({ tenant_id, turn_id })))]);
+      const stepsOf = groupBy(steps, (step) => step.turn_id);
+      const turnsOf = groupBy(turns, rowKey);
+      return refs.map((r) =>
+        (turnsOf.get(rowKey(refColumns(r))) ?? []).map((turn) => ({ turn, steps: stepsOf.get(turn.turn_id) ?? [] })),
+      );
+    });
+  }
+
+  /** Extends leases. Returns which of them are still held, and which of the running turns were asked to cancel. */
+  async renew(
+    leases: readonly { ref: ConversationRef; token: number; turnId?: string }[],
+    leaseTtlMs: number,
+  ): Promise<{ held: boolean[]; cancelRequested: Set<string> }> {
+    const wanted = leases.map((lease) => ({ ...refColumns(lease.ref), lease_token: lease.token }));
+    const running = leases.flatMap(({ ref, turnId }) => (turnId ? [{ tenant_id: ref.tenantId, turn_id: turnId }] : []));
+    const rows = await this.store.execute<LeaseRow>(renewConversationLeases, [JSON.stringify(wanted), leaseTtlMs]);
+    const kept = new Set(rows.map((row) => `${rowKey(row)}/${row.lease_token}`));
+    const cancelled = await this.store.read((db) =>
+      db.query<{ turn_id: string }>(findCancelRequests, [JSON.stringify(running)]),
+    );
+    return {
+      held: wanted.map((lease) => kept.has(`${rowKey(lease)}/${lease.lease_token}`)),
+      cancelRequested: new Set(cancelled.map((row) => row.turn_id)),
+    };
+  }
+
+  /** Locks these hot rows, whoever holds them, and returns those that exist. */
+  hold(tx: Tx, refs: readonly ConversationRef[]): Promise<QueueRow[]> {
+    return tx.query<QueueRow>(holdConversations, [JSON.stringify(refs.map((r) => ({ ...refColumns(r), lease_token: null })))]);
+  }
+
+  async find(db: Reader, tenantId: string, turnId: string): Promise<TurnRow | undefined> {
+    const [row] = await db.query<TurnRow>(findTurn, [tenantId, turnId]);
+    return row;
+  }
+
+  steps(db: Reader, tenantId: string, turnId: string): Promise<StepRow[]> {
+    return db.query<StepRow>(loadSteps, [JSON.stringify([{ tenant_id: tenantId, turn_id: turnId }])]);
+  }
+
+  /** The newest turns in any of these states, newest first. */
+  list(db: Reader, tenantId: string, statuses: readonly TurnRow['status'][], limit: number): Promise<TurnRow[]> {
+    return db.query<TurnRow>(listTurns, [tenantId, JSON.stringify(statuses), limit]);
+  }
+
+  /** The turn that is writing, or will write, the next reply in a conversation. */
+  async openChatTurnId(db: Reader, { tenantId, conversationKey }: ConversationRef): Promise<string | undefined> {
+    const [row] = await db.query<{ turn_id: string }>(findOpenChatTurn, [tenantId, conversationKey]);
+    return row?.turn_id;
+  }
+
+  /** Leaves word for whoever runs the turn; it finds it at its next renewal at the latest. */
+  async requestCancel(tx: Tx, turn: TurnRow, reason: string | null): Promise<void> {
+    await tx.query(requestCancel, [turn.tenant_id, turn.turn_id, reason]);
+  }
+
+  /**
+   * Applies lease holders' writes behind their fences, in the order given; the caller has locked the conversations. With
+   * the answer comes the transaction's id, for `StateStore.wasCommitted` if COMMIT is cut off.
+   */
+  async write(tx: Tx, writes: readonly ConversationWrite[]): Promise<{ written: Written[]; transactionId: string }> {
+    const fences = writes.map((w) => ({ ...refColumns(w), lease_token: w.token }));
+    const rows = await tx.query<QueueRow & { transaction_id: string }>(holdConversations, [JSON.stringify(fences)]);
+    const held = byKey(rows);
+    const transactionId = rows[0]?.transaction_id ?? '';
+    const applied = writes.filter((w) => held.has(rowKey(refColumns(w))));
+    if (applied.length === 0) return { written: writes.map(() => REFUSED), transactionId };
+
+    const patches = applied.flatMap((w) => [
+      ...(w.turn ? [patchColumns(w, w.turn, false)] : []),
+      ...(w.start ? [patchColumns(w, w.start.turn, true)] : []),
+    ]);
+    const patched = patches.length > 0 ? await tx.query<{ turn_id: string }>(updateTurns, [JSON.stringify(patches)]) : [];
+    const patchedIds = new Set(patched.map((row) => row.turn_id));
+    const started = (w: ConversationWrite): boolean => !!w.start && patchedIds.has(w.start.turn.turnId);
+
+    const moves = applied.map((w) => ({
+      ...refColumns(w),
+      started: (started(w) ? 1 : 0) + (w.dequeued ?? 0),
+      messages: w.messages.length,
+      events: w.events + (started(w) ? (w.start?.events ?? 0) : 0),
+      next: w.next.kind,
+      due_ms: w.next.kind === 'retry' ? w.next.dueMs : null,
+    }));
+    const counters = byKey(await tx.query<Counters>(advanceConversations, [JSON.stringify(moves)]));
+    await this.insertWritten(tx, applied, counters, started);
+
+    const outcomes = new Map<string, Written>();
+    for (const [i, w] of applied.entries()) {
+      const row = required(counters, rowKey(refColumns(w)));
+      const firstEventSeq = row.last_event_seq - (moves[i]?.events ?? 0) + 1;
+      outcomes.set(rowKey(row), { applied: true, started: started(w), ready: row.state === 'ready', firstEventSeq });
+    }
+    const written = writes.map((w) => outcomes.get(rowKey(refColumns(w))) ?? REFUSED);
+    return { written, transactionId };
+  }
+
+  private async insertWritten(
+    tx: Tx,
+    writes: readonly ConversationWrite[],
+    counters: Map<string, Counters>,
+    started: (w: ConversationWrite) => boolean,
+  ): Promise<void> {
+    const steps = writes.flatMap((w) =>
+      [...w.steps, ...(started(w) ? (w.start?.steps ?? []) : [])].map((step: StepWrite) => ({ ...step, tenant_id: w.tenantId })),
+    );
+    if (steps.length > 0) await tx.query(upsertSteps, [JSON.stringify(steps)]);
+    const messages = writes.flatMap((w) => {
+      const last = required(counters, rowKey(refColumns(w))).last_message_seq;
+      return w.messages.map((message, i) => ({ ...message, message_seq: last - w.messages.length + 1 + i }));
+    });
+    if (messages.length > 0) await tx.query(insertMessages, [JSON.stringify(messages)]);
+  }
+}
+
+interface RefColumns {
+  readonly tenant_id: string;
+  readonly conversation_key: string;
+}
+interface Counters extends RefColumns {
+  readonly state: QueueRow['state'];
+  readonly last_turn_seq: number;
+  readonly last_message_seq: number;
+  readonly last_event_seq: number;
+}
+interface ClaimRow extends RefColumns {
+  readonly lease_token: number;
+  readonly taken_from: string | null;
+}
+interface LeaseRow extends RefColumns {
+  readonly lease_token: number;
+}
+
+function refColumns(ref: ConversationRef): RefColumns {
+  return { tenant_id: ref.tenantId, conversation_key: ref.conversationKey };
+}
+
+function ref(row: RefColumns): ConversationRef {
+  return { tenantId: row.tenant_id, conversationKey: row.conversation_key };
+}
+
+function rowKey(row: RefColumns): string {
+  return `${row.tenant_id}/${row.conversation_key}`;
+}
+
+function byKey<Row extends RefColumns>(rows: readonly Row[]): Map<string, Row> {
+  return new Map(rows.map((row) => [rowKey(row), row]));
+}
+
+function groupBy<Row>(rows: readonly Row[], keyOf: (row: Row) => string): Map<string, Row[]> {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const group = groups.get(keyOf(row));
+    if (group) group.push(row);
+    else groups.set(keyOf(row), [row]);
+  }
+  return groups;
+}
+
+/** A row the statement must have returned; its absence is our own mistake, not an operating error. */
+function required<Row>(rows: Map<string, Row>, key: string): Row {
+  const row = rows.get(key);
+  if (!row) throw new Error(`no counters came back for conversation ${key}`);
+  return row;
+}
+
+function patchColumns(owner: ConversationRef, patch: TurnPatch, fromQueued: boolean): object {
+  return {
+    tenant_id: owner.tenantId,
+    turn_id: patch.turnId,
+    from_queued: fromQueued,
+    status: patch.status,
+    attempt: patch.attempt,
+    wait_kind: patch.waitKind ?? null,
+    wait_id: patch.waitId ?? null,
+    wait_ms: patch.waitMs ?? null,
+    blocked_reason: patch.blockedReason ?? null,
+    blocked_detail: patch.blockedDetail ?? null,
+    error: patch.error ?? null,
+    cancel_reason: patch.cancelReason ?? null,
+  };
+}

@@ -1,0 +1,92 @@
+import type { ConversationRef } from '../state-store';
+import type { ConversationRow, MessageRow, StepRow, TurnRow } from './turn-rows';
+
+/** A conversation as it is first written. */
+export type NewConversation = Omit<ConversationRow, 'queue_mode' | 'created_at' | 'updated_at' | 'archived_at'>;
+
+/** A turn as it is accepted; its place in the conversation is given by the store. */
+export type NewTurn = Pick<
+  TurnRow,
+  'tenant_id' | 'turn_id' | 'conversation_key' | 'kind' | 'trigger_kind' | 'input' | 'budgets'
+>;
+
+/** A message to append; its place in the conversation is given by the store. */
+export type NewMessage = Omit<MessageRow, 'message_seq' | 'created_at'>;
+
+/** What to add to one conversation in one commit. */
+export interface Enqueue {
+  readonly conversation: NewConversation;
+  readonly turns: readonly NewTurn[];
+  readonly messages: readonly NewMessage[];
+  /** How many events the caller appends for this conversation, besides the one a new conversation gets. */
+  readonly events: number;
+}
+
+export interface Enqueued {
+  /** The conversation was not there before; one more event was counted for its creation, and it comes first. */
+  readonly created: boolean;
+  /** The sequence of the first event the caller may append. */
+  readonly firstEventSeq: number;
+}
+
+/** A conversation taken under a lease. */
+export interface ClaimedConversation extends ConversationRef {
+  readonly token: number;
+  /** Whose lease had run out, or null when the conversation was simply ready. */
+  readonly takenFrom: string | null;
+}
+
+/** One unfinished turn with the steps it has so far. */
+export interface OpenTurn {
+  readonly turn: TurnRow;
+  readonly steps: readonly StepRow[];
+}
+
+/** A turn's new state. What is left out becomes null. */
+export interface TurnPatch {
+  readonly turnId: string;
+  readonly status: TurnRow['status'];
+  readonly attempt: number;
+  readonly waitKind?: TurnRow['wait_kind'];
+  readonly waitId?: string;
+  readonly waitMs?: number;
+  readonly blockedReason?: TurnRow['blocked_reason'];
+  readonly blockedDetail?: string;
+  /** JSON. */
+  readonly error?: string;
+  readonly cancelReason?: string;
+}
+
+export type StepWrite = Omit<StepRow, 'tenant_id' | 'started_at' | 'finished_at'>;
+
+/** What is written about one conversation in one commit. */
+export interface ConversationWrite extends ConversationRef {
+  /**
+   * The fence: nothing of this is written unless the conversation is still leased under it. Null is for an outside hand
+   * (cancel, resolve) that holds the row's lock and has looked at its state.
+   */
+  readonly token: number | null;
+  /** The current turn's new state. */
+  readonly turn?: TurnPatch;
+  readonly steps: readonly StepWrite[];
+  readonly messages: readonly NewMessage[];
+  readonly events: number;
+  /** Begins the next turn, with its first steps, if nobody cancelled it meanwhile. */
+  readonly start?: { readonly turn: TurnPatch; readonly steps: readonly StepWrite[]; readonly events: number };
+  /** Queued turns that this settles without starting them. */
+  readonly dequeued?: number;
+  readonly next: NextState;
+}
+
+/** What becomes of the lease: kept; let go; let go and due again after a delay; let go until something arrives. */
+export type NextState = { readonly kind: 'keep' | 'release' | 'park' } | { readonly kind: 'retry'; readonly dueMs: number };
+
+export interface Written {
+  /** False: the lease is somebody else's, and nothing was written. */
+  readonly applied: boolean;
+  /** Whether `start` took place. */
+  readonly started: boolean;
+  /** The conversation may be taken by a worker, now or later. */
+  readonly ready: boolean;
+  readonly firstEventSeq: number;
+}

@@ -1,0 +1,166 @@
+import { container, helm, ofKind, render, type Deployment, type KubernetesObject } from './chart';
+import { appPorts, knownVariables } from './known-variables';
+
+jest.setTimeout(60_000);
+
+const modes = ['single', 'cluster', 'everything'];
+
+function deployments(objects: readonly KubernetesObject[]): Deployment[] {
+  return ofKind<Deployment>(objects, 'Deployment');
+}
+
+function role(deployment: Deployment): string {
+  return deployment.metadata.labels['app.kubernetes.io/component'] ?? '';
+}
+
+/** Variables with a value in plain sight: the ConfigMap's and the pods' literals. */
+function plainVariables(objects: readonly KubernetesObject[]): [string, string][] {
+  return [
+    ...ofKind(objects, 'ConfigMap').flatMap((config) => Object.entries(config.data ?? {})),
+    ...deployments(objects).flatMap((deployment) =>
+      container(deployment).env.flatMap(({ name, value }): [string, string][] => (value ? [[name, value]] : [])),
+    ),
+  ];
+}
+
+describe.each(modes)('with the values of %s', (mode) => {
+  let objects: KubernetesObject[];
+  beforeAll(async () => {
+    objects = await render(mode);
+  });
+
+  test('helm lint finds nothing', async () => {
+    await expect(helm(['lint', '--strict'], mode)).resolves.toContain('0 chart(s) failed');
+  });
+
+  test('no two objects share a kind and a name', () => {
+    const names = objects.map((object) => `${object.kind}/${object.metadata.name}`);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  test('probes ask the port that the app listens on', () => {
+    expect(deployments(objects).length).toBeGreaterThan(0);
+    for (const deployment of deployments(objects)) {
+      const { ports, env, startupProbe, livenessProbe, readinessProbe } = container(deployment);
+      const port = appPorts[role(deployment)];
+      expect(ports).toEqual([{ name: 'http', containerPort: port }]);
+      expect(env.find(({ name }) => name === 'TYRUM_PORT')?.value).toBe(String(port));
+      expect(startupProbe.httpGet).toEqual({ path: '/livez', port: 'http' });
+      expect(livenessProbe.httpGet).toEqual({ path: '/livez', port: 'http' });
+      expect(readinessProbe.httpGet).toEqual({ path: '/readyz', port: 'http' });
+    }
+  });
+
+  test('a pod is given longer to stop than its drain takes', () => {
+    const drainMs = Number(ofKind(objects, 'ConfigMap')[0]?.data?.['TYRUM_DRAIN_MS']);
+    expect(drainMs).toBeGreaterThan(0);
+    for (const { spec } of deployments(objects)) {
+      expect(spec.template.spec.terminationGracePeriodSeconds * 1000).toBeGreaterThan(drainMs);
+    }
+  });
+
+  test('only variables that an app reads are set', () => {
+    const names = [
+      ...ofKind(objects, 'ConfigMap').flatMap((config) => Object.keys(config.data ?? {})),
+      ...deployments(objects).flatMap((deployment) => container(deployment).env.map(({ name }) => name)),
+    ];
+    expect(names.length).toBeGreaterThan(5);
+    expect(names.filter((name) => !knownVariables.includes(name))).toEqual([]);
+  });
+
+  test('no address of a database or Redis, and no token, is in plain sight', () => {
+    for (const deployment of deployments(objects)) {
+      expect(container(deployment).args).toBeUndefined();
+      expect(container(deployment).command).toBeUndefined();
+    }
+    for (const [name, value] of plainVariables(objects)) {
+      expect(value).not.toMatch(/^(postgres|postgresql|redis|rediss):/);
+      expect(name).not.toMatch(/TOKEN|API_KEY|REDIS_URL/);
+    }
+  });
+
+  test('pods are locked down', () => {
+    for (const deployment of deployments(objects)) {
+      const pod = deployment.spec.template.spec;
+      expect(pod).toMatchObject({ automountServiceAccountToken: false, enableServiceLinks: false });
+      expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+      expect(container(deployment).securityContext).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      expect(container(deployment).resources.limits['memory']).toBeDefined();
+    }
+    expect(ofKind(objects, 'ServiceAccount').map((account) => account.automountServiceAccountToken)).toEqual([false]);
+  });
+
+  test('a changed configuration replaces the pods', async () => {
+    const changed = deployments(await render(mode, { logLevel: 'trace' }));
+    deployments(objects).forEach((before, index) => {
+      const after = changed[index]?.spec.template.metadata.annotations['checksum/config'];
+      expect(after).toMatch(/^[0-9a-f]{64}$/);
+      expect(after).not.toBe(before.spec.template.metadata.annotations['checksum/config']);
+    });
+  });
+
+  test('every role has a network policy', () => {
+    const policies = ofKind(objects, 'NetworkPolicy').map(({ metadata }) => metadata.name);
+    expect(policies.sort()).toEqual(
+      deployments(objects)
+        .map(({ metadata }) => metadata.name)
+        .sort(),
+    );
+  });
+});
+
+test('single mode is exactly one pod, replaced and never doubled, whatever the replicas say', async () => {
+  const objects = await render('single', { 'edge.replicas': 5, 'worker.replicas': 5 });
+  expect(deployments(objects).map(({ spec }) => [spec.replicas, spec.strategy.type])).toEqual([[1, 'Recreate']]);
+  expect(ofKind(objects, 'PersistentVolumeClaim').map(({ metadata }) => metadata.name)).toEqual(['tyrum-home']);
+  expect(new Map(plainVariables(objects)).get('TYRUM_ROLES')).toBe('edge,worker,scheduler');
+  expect(new Map(plainVariables(objects)).get('TYRUM_DATABASE_URL')).toMatch(/^sqlite:\/var\/lib\/tyrum\//);
+});
+
+test('a cluster is one Deployment a role, with the database from the Secret and an edge that hosts no loops', async () => {
+  const objects = await render('cluster');
+  expect(deployments(objects).map(role).sort()).toEqual(['desktop-runtime', 'edge', 'scheduler', 'worker']);
+  for (const deployment of deployments(objects)) {
+    const url = container(deployment).env.find(({ name }) => name === 'TYRUM_DATABASE_URL');
+    expect(url?.valueFrom?.secretKeyRef).toEqual({ name: 'tyrum', key: 'TYRUM_DATABASE_URL' });
+    expect(deployment.spec.template.spec.topologySpreadConstraints).toHaveLength(2);
+  }
+  expect(new Map(plainVariables(objects)).get('TYRUM_ROLES')).toBe('edge');
+  expect(ofKind(objects, 'Secret')).toEqual([]);
+  // The desktop runtime has one replica: a budget over it would only make its machine impossible to drain.
+  const budgets = ofKind(objects, 'PodDisruptionBudget').map(({ metadata }) => metadata.name);
+  expect(budgets.sort()).toEqual(['tyrum-edge', 'tyrum-scheduler', 'tyrum-worker']);
+});
+
+test('workers share their workspaces and no other role sees them', async () => {
+  const mounting = deployments(await render('cluster')).filter((deployment) =>
+    container(deployment).volumeMounts.some(({ name }) => name === 'workspaces'),
+  );
+  expect(mounting.map(role)).toEqual(['worker']);
+});
+
+test('an autoscaled role has no replicas of its own, which each upgrade would reset', async () => {
+  const objects = await render('everything');
+  const replicas = deployments(objects).map((deployment) => [role(deployment), deployment.spec.replicas]);
+  expect(Object.fromEntries(replicas)).toEqual({
+    edge: undefined,
+    worker: undefined,
+    scheduler: 3,
+    'desktop-runtime': 2,
+  });
+  expect(ofKind(objects, 'HorizontalPodAutoscaler').map(({ metadata }) => metadata.name)).toEqual([
+    'tyrum-edge',
+    'tyrum-worker',
+  ]);
+});
+
+test('names stay within a DNS label under the longest release name', async () => {
+  const text = await helm(['template', 'a'.repeat(53)], 'everything');
+  const names = [...text.matchAll(/^ {2}name: (\S+)$/gm)].map((match) => match[1] ?? '');
+  expect(names.length).toBeGreaterThan(10);
+  for (const name of names) expect(name.length).toBeLessThanOrEqual(63);
+});
