@@ -82,7 +82,8 @@ export function isConversationKeyPart(value: unknown): value is string {
 function tryParse(key: string): ConversationKey | undefined {
   if (key.length > LIMITS.conversationKeyLength) return undefined;
   const [prefix, agentKey, ...rest] = key.split(':', 7);
-  if (prefix !== 'agent' || agentKey === undefined || ![agentKey, ...rest].every(isConversationKeyPart)) return undefined;
+  if (prefix !== 'agent' || agentKey === undefined || ![agentKey, ...rest].every(isConversationKeyPart))
+    return undefined;
   const [a, b, c, d] = rest as [string?, string?, string?, string?];
   switch (rest.length) {
     case 1:

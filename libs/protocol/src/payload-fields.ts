@@ -73,7 +73,7 @@ export function OpenObject(): PropertyDecorator {
 export function AnyJson(): PropertyDecorator {
   return all(
     Allow(),
-    rule('isDefined', 'is missing', (value) => value !== undefined),
+    rule('required', 'is missing', (value) => value !== undefined),
   );
 }
 

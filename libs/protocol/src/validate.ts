@@ -1,4 +1,5 @@
 import { getMetadataStorage, validateSync } from 'class-validator';
+import { compileFieldsTest, type FieldsTest } from './compiled-rules';
 import { ContractError, type Violation } from './error-codes';
 import { childPath, isJsonObject } from './json';
 import { LIMITS } from './limits';
@@ -77,7 +78,7 @@ export function readPayload(cls: PayloadClass, value: unknown, path: string, vio
     else if (!shape.open) violations.add(childPath(path, key), 'unknownField', 'is not a field of this message');
   }
   readNested(shape, { value, target, path, violations });
-  if (violations.list.length === before) checkFields(instance, path, violations);
+  if (violations.list.length === before && !shape.passes(instance)) reportFields(instance, path, violations);
   // An open object is handed on as it came: moving its unknown fields onto an instance would let a field called
   // `constructor` or `__proto__` replace what the instance is.
   return shape.open ? value : instance;
@@ -101,14 +102,15 @@ function readNested(shape: Shape, { value, target, path, violations }: Reading):
   for (const [name, rule] of shape.nested) {
     if (violations.full) return;
     if (!Object.hasOwn(value, name)) {
-      if (!rule.optional && target[name] === undefined) violations.add(childPath(path, name), 'isDefined', 'is missing');
+      if (!rule.optional && target[name] === undefined)
+        violations.add(childPath(path, name), 'required', 'is missing');
       continue;
     }
     target[name] = rule.read(value[name], childPath(path, name), violations);
   }
 }
 
-function checkFields(instance: object, path: string, violations: Violations): void {
+function reportFields(instance: object, path: string, violations: Violations): void {
   for (const error of validateSync(instance, { stopAtFirstError: true, forbidUnknownValues: false })) {
     for (const [rule, message] of Object.entries(error.constraints ?? {})) {
       // class-validator starts most messages with the field's name, which `field` says already.
@@ -122,6 +124,7 @@ interface Shape {
   readonly nested: ReadonlyMap<string, FieldRule>;
   readonly hasDefaults: boolean;
   readonly open: boolean;
+  readonly passes: FieldsTest;
 }
 
 const shapes = new WeakMap<object, Shape>();
@@ -139,6 +142,7 @@ function shapeOf(cls: PayloadClass): Shape {
     nested,
     hasDefaults: Object.values(new cls()).some((value) => value !== undefined),
     open: openClasses.has(cls),
+    passes: compileFieldsTest(metadata),
   };
   shapes.set(cls, shape);
   return shape;

@@ -123,4 +123,3 @@ function readArgs({ type, args }: ActionEnvelope, path: string, violations: Viol
 function filesystemArgsOf(op: unknown): PayloadClass | undefined {
   return FILESYSTEM_OPS.includes(op as FilesystemOp) ? FILESYSTEM_ARGS[op as FilesystemOp] : undefined;
 }
-

@@ -1,0 +1,214 @@
+import { OPERATOR_SCOPES, TOKEN_ROLES, type OperatorScope, type TokenRole } from './access';
+import { ActionList, type Action } from './actions';
+import type { ErrorCode, WireErrorBody } from './error-codes';
+import type { JsonObject } from './json';
+import { LIMITS } from './limits';
+import {
+  ConversationKeyText,
+  Flag,
+  Instant,
+  Nested,
+  NestedUnion,
+  OneOf,
+  OpenObject,
+  Optional,
+  rule,
+  SomeOf,
+  Text,
+  WholeNumber,
+} from './payload-fields';
+import { BudgetsPayload } from './requests/workflow-requests';
+
+/** An error over HTTP: `application/problem+json` (RFC 9457). */
+export interface ProblemDetails {
+  /** `about:blank`: the status says it all, `code` says the rest. */
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  /** The same codes as on the WebSocket. */
+  code: ErrorCode;
+  details?: unknown;
+  instance?: string;
+}
+
+export const PROBLEM_CONTENT_TYPE = 'application/problem+json';
+
+/** The HTTP status of each error code. */
+export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = Object.freeze({
+  contract_error: 400,
+  invalid_request: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  conflict: 409,
+  rate_limited: 429,
+  overloaded: 503,
+  internal: 500,
+});
+
+const TITLES: Readonly<Record<ErrorCode, string>> = {
+  contract_error: 'The request does not match its contract',
+  invalid_request: 'The request is not possible',
+  unauthorized: 'A valid token is needed',
+  forbidden: 'The token does not allow this',
+  not_found: 'Not found',
+  conflict: 'The request conflicts with another',
+  rate_limited: 'Too many requests',
+  overloaded: 'Overloaded, try again later',
+  internal: 'Internal error',
+};
+
+/** The problem for an error. `status` overrides the code's own: 422 for an idempotency key with another payload. */
+export function problemOf(error: WireErrorBody, options: { status?: number; instance?: string } = {}): ProblemDetails {
+  return {
+    type: 'about:blank',
+    title: TITLES[error.code],
+    status: options.status ?? HTTP_STATUS[error.code],
+    detail: error.message,
+    code: error.code,
+    ...(error.details === undefined ? {} : { details: error.details }),
+    ...(options.instance === undefined ? {} : { instance: options.instance }),
+  };
+}
+
+export const RESOLVE_DECISIONS = ['retry', 'done', 'fail'] as const;
+export type ResolveDecision = (typeof RESOLVE_DECISIONS)[number];
+
+/** `POST /v1/turns/:id/resolve`: an operator decides about a step whose outcome is unknown. */
+export class TurnResolveBody {
+  /** `retry` runs the step again, `done` takes it for done with `result`, `fail` fails it. */
+  @OneOf(RESOLVE_DECISIONS)
+  decision: ResolveDecision;
+
+  /** The step meant; the one the turn waits on when absent. */
+  @Optional()
+  @WholeNumber(0, LIMITS.maxStepsPerTurn)
+  step_index?: number;
+
+  @Optional()
+  @Text(LIMITS.reasonLength, 0)
+  reason?: string;
+
+  @Optional()
+  @OpenObject()
+  result?: JsonObject;
+}
+
+export class IntervalCadence {
+  @OneOf(['interval'])
+  type: 'interval';
+
+  @WholeNumber(LIMITS.intervalMinMs, LIMITS.intervalMaxMs)
+  interval_ms: number;
+}
+
+export class CronCadence {
+  @OneOf(['cron'])
+  type: 'cron';
+
+  @Text(LIMITS.cronExpressionLength)
+  expression: string;
+
+  /** An IANA name: `Europe/Berlin`. */
+  @rule('isTimeZone', 'must be an IANA time zone', isTimeZone)
+  timezone: string;
+}
+
+export type Cadence = IntervalCadence | CronCadence;
+
+/** What a firing runs: a workflow in that conversation. */
+export class StepsExecution {
+  @OneOf(['steps'])
+  kind: 'steps';
+
+  @ConversationKeyText()
+  conversation_key: string;
+
+  @ActionList()
+  steps: Action[];
+
+  @Nested(() => BudgetsPayload, { optional: true })
+  budgets?: BudgetsPayload;
+}
+
+export const SCHEDULE_KINDS = ['heartbeat', 'cron'] as const;
+export type ScheduleKind = (typeof SCHEDULE_KINDS)[number];
+
+/** `POST /v1/schedules`. The executions `agent_turn` and `playbook` are refused. */
+export class ScheduleCreateBody {
+  @OneOf(SCHEDULE_KINDS)
+  kind: ScheduleKind;
+
+  @NestedUnion('type', { interval: IntervalCadence, cron: CronCadence })
+  cadence: Cadence;
+
+  @NestedUnion('kind', { steps: StepsExecution })
+  execution: StepsExecution;
+
+  @Optional()
+  @OpenObject()
+  delivery?: JsonObject;
+
+  @Flag()
+  enabled: boolean = true;
+}
+
+export interface Schedule {
+  schedule_id: string;
+  kind: ScheduleKind;
+  cadence: Cadence;
+  execution: StepsExecution;
+  delivery: JsonObject | null;
+  enabled: boolean;
+  /** Null while disabled. */
+  next_fire_at: string | null;
+  last_fired_at: string | null;
+  created_at: string;
+  updated_at: string;
+}
+
+/** `POST /v1/tokens`. */
+export class TokenCreateBody {
+  @OneOf(TOKEN_ROLES)
+  role: TokenRole;
+
+  @Optional()
+  @SomeOf(OPERATOR_SCOPES)
+  scopes?: OperatorScope[];
+
+  @Optional()
+  @Text(LIMITS.labelLength)
+  label?: string;
+
+  @Optional()
+  @Instant()
+  expires_at?: string;
+
+  /** Only that device may use the token. */
+  @Optional()
+  @Text(LIMITS.idLength)
+  device_id?: string;
+}
+
+/** The answer of `POST /v1/tokens`: the only time the token itself is shown. */
+export interface TokenCreated {
+  token_id: string;
+  token: string;
+  role: TokenRole;
+  scopes: OperatorScope[];
+  label?: string;
+  expires_at: string | null;
+  device_id?: string;
+  created_at: string;
+}
+
+function isTimeZone(value: unknown): boolean {
+  if (typeof value !== 'string' || value.length > LIMITS.labelLength || !/^[A-Za-z]/.test(value)) return false;
+  // Intl is the one to ask: the runtime computes local times with the same table.
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}
