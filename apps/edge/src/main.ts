@@ -1,1 +1,9 @@
-console.log("hi");setInterval(()=>{},1000);
+import { runApp } from '@tyrum/platform';
+import { EdgeModule } from './edge.module';
+
+void runApp({
+  app: 'edge',
+  env: process.env,
+  argv: process.argv.slice(2),
+  modules: () => [EdgeModule],
+});

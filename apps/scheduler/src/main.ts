@@ -1,1 +1,9 @@
-console.log("hi");setInterval(()=>{},1000);
+import { runApp } from '@tyrum/platform';
+import { SchedulerModule } from './scheduler.module';
+
+void runApp({
+  app: 'scheduler',
+  env: process.env,
+  argv: process.argv.slice(2),
+  modules: () => [SchedulerModule],
+});

@@ -1,1 +1,4 @@
-export {};
+export { ArtifactStore, type ArtifactStoreOptions, type NewArtifact, type OpenArtifact } from './artifact-store';
+export { BlobCorruptError, BlobTooLargeError } from './blob-store';
+export type { BlobInfo, BlobStore, ByteRange, Bytes, OpenBlob } from './blob-store';
+export { DirectoryBlobStore } from './directory-blob-store';

@@ -1,4 +1,4 @@
-import type { Conversation, ConversationMessage } from '@tyrum/protocol';
+import type { Conversation, JsonValue, Message } from '@tyrum/protocol';
 import type { ConversationView, MessageRow, NewConversation } from '@tyrum/statestore/turns';
 import type { EventDraft } from './turn-events';
 
@@ -27,12 +27,12 @@ function lastMessage(view: ConversationView): Conversation['last_message'] {
   return { role: view.last_role, text: textOf(JSON.parse(view.last_parts) as object[]) };
 }
 
-function toMessage(row: MessageRow): ConversationMessage {
+function toMessage(row: MessageRow): Message {
   return {
     id: row.message_id,
     role: row.role,
-    parts: JSON.parse(row.parts) as ConversationMessage['parts'],
-    ...(row.metadata === null ? {} : { metadata: JSON.parse(row.metadata) as Record<string, unknown> }),
+    parts: JSON.parse(row.parts) as Message['parts'],
+    ...(row.metadata === null ? {} : { metadata: JSON.parse(row.metadata) as JsonValue }),
   };
 }
 

@@ -1,17 +1,13 @@
-import type { Action, StepView, Turn, TurnStatus, TurnView } from '@tyrum/protocol';
+import type { Action, Step, StepError, Turn, TurnDetail, TurnListItem, TurnStatus } from '@tyrum/protocol';
 import { agentKeyOf, defaultEffectOf } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
 import type { StepRow, TurnRow, TurnStore } from '@tyrum/statestore/turns';
 import { isoTime } from './conversation-view';
 import type { WorkflowInput } from './turn-driver';
+import { OUTCOME_UNKNOWN } from './turn-progress';
 
-/** One row of `turn.list`. */
-export interface TurnListEntry {
-  readonly turn: Turn;
-  readonly agent_key: string;
-  readonly conversation_key: string;
-  readonly trigger_kind: string;
-}
+/** A turn with its steps, what it waits for, and why it failed. */
+export type TurnAnswer = TurnDetail & { readonly error?: StepError };
 
 /** Reads turns in their wire shapes. */
 export class TurnReader {
@@ -20,7 +16,7 @@ export class TurnReader {
     private readonly turns: TurnStore,
   ) {}
 
-  async list(tenantId: string, statuses: readonly TurnStatus[], limit: number): Promise<TurnListEntry[]> {
+  async list(tenantId: string, statuses: readonly TurnStatus[], limit: number): Promise<TurnListItem[]> {
     const rows = await this.store.read((db) => this.turns.list(db, tenantId, statuses, limit));
     return rows.map((row) => ({
       turn: toTurn(row),
@@ -31,7 +27,7 @@ export class TurnReader {
   }
 
   /** A turn with its steps: those that ran, and those of a workflow that are still to come. */
-  async get(tenantId: string, turnId: string): Promise<TurnView | undefined> {
+  async get(tenantId: string, turnId: string): Promise<TurnAnswer | undefined> {
     return this.store.read(async (db) => {
       const row = await this.turns.find(db, tenantId, turnId);
       if (!row) return undefined;
@@ -39,7 +35,7 @@ export class TurnReader {
       return {
         turn: toTurn(row),
         steps: [...steps.map(toStep), ...stepsToCome(row, steps.length)],
-        ...(row.error ? { error: JSON.parse(row.error) as TurnView['error'] } : {}),
+        ...(row.error ? { error: JSON.parse(row.error) as StepError } : {}),
         ...(row.wait_kind ? { waiting: waitingFor(row, steps.at(-1)) } : {}),
       };
     });
@@ -67,8 +63,8 @@ export function toTurn(row: TurnRow): Turn {
   };
 }
 
-function toStep(row: StepRow): StepView {
-  const result = row.result ? (JSON.parse(row.result) as NonNullable<StepView['result']>) : undefined;
+function toStep(row: StepRow): Step {
+  const result = row.result ? (JSON.parse(row.result) as NonNullable<Step['result']>) : undefined;
   return {
     step_index: row.step_index,
     action: JSON.parse(row.action) as Action,
@@ -76,14 +72,15 @@ function toStep(row: StepRow): StepView {
     attempts: row.attempts,
     effect: row.effect,
     ...(result ? { result } : {}),
-    ...(row.error ? { error: JSON.parse(row.error) as NonNullable<StepView['error']> } : {}),
-    artifacts: (result?.['artifacts'] as StepView['artifacts'] | undefined) ?? [],
+    ...(row.error ? { error: JSON.parse(row.error) as NonNullable<Step['error']> } : {}),
+    ...(isUnknown(row) ? { outcome: 'unknown' as const } : {}),
+    artifacts: (result?.['artifacts'] as Step['artifacts'] | undefined) ?? [],
     started_at: isoTime(row.started_at),
     finished_at: row.finished_at === null ? null : isoTime(row.finished_at),
   };
 }
 
-function stepsToCome(row: TurnRow, done: number): StepView[] {
+function stepsToCome(row: TurnRow, done: number): Step[] {
   if (row.kind !== 'workflow') return [];
   const { steps } = JSON.parse(row.input) as WorkflowInput;
   return steps.slice(done).map((action, i) => ({
@@ -98,11 +95,15 @@ function stepsToCome(row: TurnRow, done: number): StepView[] {
   }));
 }
 
-function waitingFor(row: TurnRow, step: StepRow | undefined): NonNullable<TurnView['waiting']> {
+function waitingFor(row: TurnRow, step: StepRow | undefined): NonNullable<TurnDetail['waiting']> {
   return {
-    kind: row.wait_kind as string,
+    kind: row.wait_kind ?? 'timer',
     id: row.wait_id ?? row.turn_id,
     since: isoTime(step?.started_at ?? row.created_at),
-    detail: row.blocked_detail ?? (row.wait_until === null ? '' : `until ${isoTime(row.wait_until)}`),
+    detail: row.blocked_detail ?? (row.wait_until === null ? null : `until ${isoTime(row.wait_until)}`),
   };
+}
+
+function isUnknown(row: StepRow): boolean {
+  return row.status === 'paused' && row.error !== null && (JSON.parse(row.error) as StepError).code === OUTCOME_UNKNOWN;
 }

@@ -74,10 +74,10 @@ export class TurnWriter {
   private async write(tx: Tx, batch: readonly TurnWrite[]): Promise<{ written: Written[]; transactionId: string }> {
     const done = await this.turns.write(
       tx,
-      batch.map(({ write, events, startEvents }) => ({
+      batch.map(({ write: { start, ...write }, events, startEvents }) => ({
         ...write,
         events: events.length,
-        ...(write.start ? { start: { ...write.start, events: startEvents.length } } : {}),
+        ...(start ? { start: { ...start, events: startEvents.length } } : {}),
       })),
     );
     const stamp = { newId: this.stamps.newId, nowMs: this.stamps.nowMs() };

@@ -1,1 +1,1 @@
-export {};
+export { IdempotencyLedger, type IdempotencyKey, type OnceOutcome, type Reservation } from './idempotency-ledger';

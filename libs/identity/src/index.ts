@@ -1,1 +1,3 @@
-export {};
+export { allows, type Principal } from './principal';
+export { TokenStore, type NewToken, type TokenRecord, type TokenStoreOptions } from './token-store';
+export { ensureBootstrapToken, type BootstrapConfig, type BootstrapOutcome } from './bootstrap-token';

@@ -1,1 +1,2 @@
-export {};
+export { Leases, type HeldLease, type LeaseHistoryRow, type LeaseName, type LeaseRow } from './leases';
+export { LeaseKeeper, type LeaseKeeperOptions } from './lease-keeper';

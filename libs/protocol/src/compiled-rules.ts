@@ -7,9 +7,8 @@ export type FieldsTest = (instance: object) => boolean;
 
 /**
  * The decorators of one class as a plain list of checks, made once. `validateSync` collects and groups them anew for
- * every object, which took most of the 58 µs of reading a one-step workflow; this asks the same constraints in 3 µs. It
- * only says yes or no: what is wrong with an instance is for `validateSync` to say, which therefore has the last word on
- * every refusal.
+ * every object; asking the same constraints from this list brought reading a one-step workflow from 58 µs to 22 µs. It only
+ * says yes or no: what is wrong with an instance is for `validateSync` to say.
  */
 export function compileFieldsTest(metadata: readonly RuleMetadata[]): FieldsTest {
   const fields = [...new Set(metadata.map(({ propertyName }) => propertyName))].map((name) => {

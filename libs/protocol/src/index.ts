@@ -20,6 +20,7 @@ export * from './json-depth';
 export * from './limits';
 export * from './pairing';
 export * from './parse-envelope';
+export * from './parse-json';
 export * from './payload-fingerprint';
 export * from './presence';
 export * from './requests';

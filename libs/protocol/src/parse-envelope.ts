@@ -2,9 +2,9 @@ import type { Envelope, ReceivedEvent, RequestEnvelope, ResponseEnvelope } from 
 import { ContractError, type Violation } from './error-codes';
 import { SCOPE_ID_FIELDS, type EventScopeKind } from './events';
 import { findUnstorable } from './json-check';
-import { isDeeperThan } from './json-depth';
-import { childPath, isJsonObject, isWithinBytes, type JsonObject, type JsonValue } from './json';
+import { childPath, isJsonObject, type JsonObject, type JsonValue } from './json';
 import { LIMITS } from './limits';
+import { parseBoundedJson, type JsonTextLimits } from './parse-json';
 
 /** Names the request an error is the answer to. */
 export type RequestRef = Pick<RequestEnvelope, 'request_id' | 'type'>;
@@ -24,11 +24,8 @@ export class EnvelopeError extends ContractError {
  * unstorable (see `findUnstorable`). What a request's payload has to be is `validateRequest`'s business.
  * @throws {EnvelopeError}
  */
-export function parseEnvelope(
-  text: string,
-  { maxBytes = LIMITS.frameBytes, maxDepth = LIMITS.jsonDepth } = {},
-): Envelope {
-  const frame = parseJson(text, maxBytes, maxDepth);
+export function parseEnvelope(text: string, limits: JsonTextLimits = {}): Envelope {
+  const frame = parseFrame(text, limits);
   const request = requestRefOf(frame);
   const unstorable = findUnstorable(frame);
   if (unstorable) throw new EnvelopeError(unstorable, request);
@@ -41,18 +38,11 @@ export function parseEnvelope(
   return { kind: 'request', request: frame as unknown as RequestEnvelope };
 }
 
-function parseJson(text: string, maxBytes: number, maxDepth: number): JsonObject {
-  const refuse = (rule: string, message: string): EnvelopeError => new EnvelopeError({ field: '', rule, message });
-  if (!isWithinBytes(text, maxBytes)) throw refuse('maxBytes', `a frame must not be larger than ${maxBytes} bytes`);
-  if (isDeeperThan(text, maxDepth)) throw refuse('maxDepth', `JSON must not nest deeper than ${maxDepth}`);
-  let frame: unknown;
-  try {
-    frame = JSON.parse(text);
-  } catch {
-    throw refuse('isJson', 'a frame must be JSON');
-  }
-  if (!isJsonObject(frame)) throw refuse('isObject', 'a frame must be a JSON object');
-  return frame;
+function parseFrame(text: string, limits: JsonTextLimits): JsonObject {
+  const parsed = parseBoundedJson(text, limits);
+  if ('violation' in parsed) throw new EnvelopeError(parsed.violation);
+  if (isJsonObject(parsed.value)) return parsed.value;
+  throw new EnvelopeError({ field: '', rule: 'isObject', message: 'a frame must be a JSON object' });
 }
 
 type FieldTest = (value: JsonValue, field: string) => Violation | undefined;

@@ -102,8 +102,7 @@ function readNested(shape: Shape, { value, target, path, violations }: Reading):
   for (const [name, rule] of shape.nested) {
     if (violations.full) return;
     if (!Object.hasOwn(value, name)) {
-      if (!rule.optional && target[name] === undefined)
-        violations.add(childPath(path, name), 'required', 'is missing');
+      if (!rule.optional && target[name] === undefined) violations.add(childPath(path, name), 'required', 'is missing');
       continue;
     }
     target[name] = rule.read(value[name], childPath(path, name), violations);

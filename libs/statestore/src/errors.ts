@@ -64,8 +64,9 @@ export function classifyError(error: unknown): ErrorClass {
   const code = codeOf(error);
   if (RETRY.has(code)) return 'retry';
   if (OVERLOADED.has(code) || code === 'SQLITE_BUSY') return 'overloaded';
-  // 57P01-57P03: shutdown, crash, starting up. 25006: we reached a standby. 08xxx: connection exceptions.
-  if (/^(57P0\d|08\w{3}|25006)$/.test(code) || CONNECTION_CODES.has(code)) return 'connection';
+  // 57P01-57P03: shutdown, crash, starting up. 08xxx: connection exceptions. 25006: we reached a standby. 25P03: we were
+  // idle in a transaction for too long, and the server ended the session.
+  if (/^(57P0\d|08\w{3}|25006|25P03)$/.test(code) || CONNECTION_CODES.has(code)) return 'connection';
   if (error instanceof Error && CONNECTION_MESSAGES.test(error.message)) return 'connection';
   return 'other';
 }

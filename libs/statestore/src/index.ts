@@ -2,3 +2,4 @@ export type { ConversationRef, Dialect, Param, Reader, StateStore, Statement, Tx
 export { classifyError, SchemaTooNewError, StoreUnavailableError, UnknownCommitError, type ErrorClass } from './errors';
 export { openStateStore, type DatabaseAddress } from './open-state-store';
 export { NOW_MS } from './clock-sql';
+export { PostgresNotifications } from './postgres-notifications';

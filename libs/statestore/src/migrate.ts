@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import { MigrationExecutor, type DataSource } from 'typeorm';
 import { SchemaTooNewError } from './errors';
 import { SCHEMA_REVISION } from './migrations';
 
@@ -14,7 +14,10 @@ export async function migratePostgres(source: DataSource): Promise<void> {
     try {
       const known = await runner.query(`select to_regclass('schema_revision') as found`);
       await refuseNewer(known[0]?.found ? await runner.query('select min_binary_revision from schema_revision') : []);
-      await source.runMigrations({ transaction: 'each' });
+      // On the connection that holds the lock: with a pool of one there is no other.
+      const executor = new MigrationExecutor(source, runner);
+      executor.transaction = 'each';
+      await executor.executePendingMigrations();
     } finally {
       await runner.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]);
       await runner.query('reset lock_timeout');

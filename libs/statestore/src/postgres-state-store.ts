@@ -80,7 +80,8 @@ export class PostgresStateStore implements StateStore {
 
   async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     const outer = this.current.getStore();
-    if (outer) return outer.savepoint(work);
+    // What outlived the transaction it was started in (a timer, a loop) is not inside it any more.
+    if (outer && !outer.finished) return outer.savepoint(work);
     for (let attempt = 1; ; attempt += 1) {
       try {
         return await this.attempt(work);
@@ -92,7 +93,7 @@ export class PostgresStateStore implements StateStore {
 
   async read<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
     const outer = this.current.getStore();
-    if (outer) return work(outer);
+    if (outer && !outer.finished) return work(outer);
     const runner = this.source.createQueryRunner();
     try {
       return await work(new TypeOrmReader('postgres', runner));
@@ -125,22 +126,17 @@ export class PostgresStateStore implements StateStore {
 
   private async attempt<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     const runner = this.source.createQueryRunner();
-    // BEGIN travels with the first statement's locks where there are any; see lockConversations below.
-    let begun = false;
-    const begin = async (): Promise<void> => {
-      begun = true;
-      await runner.query('begin');
-    };
     const tx = new TypeOrmTx('postgres', runner, (keys) => lockConversations(runner, keys));
     try {
-      await begin();
+      await runner.query('begin');
       const value = await this.current.run(tx, () => work(tx));
-      tx.finish();
+      await tx.finish();
+      tx.assertSound();
       await commit(runner);
       return value;
     } catch (error) {
-      tx.finish();
-      if (begun && !(error instanceof UnknownCommitError)) await rollbackQuietly(runner);
+      await tx.finish();
+      if (!(error instanceof UnknownCommitError)) await rollbackQuietly(runner);
       throw error;
     } finally {
       await runner.release();
@@ -149,12 +145,18 @@ export class PostgresStateStore implements StateStore {
 }
 
 async function commit(runner: QueryRunner): Promise<void> {
+  // TypeORM releases a runner when its connection breaks: COMMIT has not been sent then, and nothing is unknown.
+  if (runner.isReleased) throw new StoreUnavailableError('the connection went before COMMIT', RETRY_AFTER_MS);
+  const connection = (await runner.connect()) as { query(text: string): Promise<{ command: string }> };
+  let command: string;
   try {
-    await runner.query('commit');
+    ({ command } = await connection.query('commit'));
   } catch (error) {
     if (classifyError(error) === 'connection') throw new UnknownCommitError({ cause: error });
     throw error;
   }
+  // The server's answer to COMMIT after a statement failed is success, with this tag.
+  if (command === 'ROLLBACK') throw new Error('a statement failed and its error was caught: nothing was committed');
 }
 
 /** A connection that cannot roll back is broken, and Postgres has rolled back for it. */

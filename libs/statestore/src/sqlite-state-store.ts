@@ -54,7 +54,8 @@ export class SqliteStateStore implements StateStore {
 
   transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     const outer = this.current.getStore();
-    if (outer) return outer.savepoint(work);
+    // What outlived the transaction it was started in (a timer, a loop) is not inside it any more.
+    if (outer && !outer.finished) return outer.savepoint(work);
     const turn = this.tail.then(() => this.run(work));
     this.tail = turn.catch(() => undefined);
     return turn;
@@ -62,7 +63,7 @@ export class SqliteStateStore implements StateStore {
 
   read<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
     const outer = this.current.getStore();
-    return work(outer ?? new TypeOrmReader('sqlite', this.reader.createQueryRunner()));
+    return work(outer && !outer.finished ? outer : new TypeOrmReader('sqlite', this.reader.createQueryRunner()));
   }
 
   execute<Row = Record<string, unknown>>(statement: Statement, params?: readonly Param[]): Promise<Row[]> {
@@ -93,11 +94,12 @@ export class SqliteStateStore implements StateStore {
     const tx = new TypeOrmTx('sqlite', runner, () => Promise.resolve());
     try {
       const value = await this.current.run(tx, () => work(tx));
-      tx.finish();
+      await tx.finish();
+      tx.assertSound();
       await runner.query('commit');
       return value;
     } catch (error) {
-      tx.finish();
+      await tx.finish();
       await rollbackQuietly(runner);
       throw error;
     }

@@ -30,8 +30,13 @@ export class TypeOrmReader implements Reader {
 /** A `Tx` on a query runner whose connection has an open transaction. */
 export class TypeOrmTx extends TypeOrmReader implements Tx {
   /** How many savepoints are open inside the transaction. */
-  depth = 0;
-  private finished = false;
+  private depth = 0;
+  /** True once the work is done: what comes later is a forgotten await. */
+  finished = false;
+  /** The first error of a statement that no savepoint has undone. Postgres commits nothing after one. */
+  private failure: unknown;
+  /** The end of the queue: statements of one transaction run one after the other, in the order of their calls. */
+  private tail: Promise<unknown> = Promise.resolve();
 
   constructor(
     dialect: Dialect,
@@ -47,32 +52,60 @@ export class TypeOrmTx extends TypeOrmReader implements Tx {
 
   override query<Row = Record<string, unknown>>(statement: Statement, params?: readonly Param[]): Promise<Row[]> {
     if (this.finished) throw new Error(`${statement.name}: used a transaction after it ended`);
-    return super.query<Row>(statement, params);
+    return this.enqueue(() => super.query<Row>(statement, params));
   }
 
   lockConversations(keys: readonly ConversationRef[]): Promise<void> {
-    return this.lock(keys);
+    return this.enqueue(() => this.lock(keys));
   }
 
-  /** Called when the transaction is over, so that a forgotten await cannot write into the next one. */
-  finish(): void {
+  /**
+   * Ends the work. Statements already called are waited for, so that a rejected `Promise.all` leaves none behind that would
+   * run after the rollback, on SQLite even inside the next transaction.
+   */
+  async finish(): Promise<void> {
     this.finished = true;
+    await this.tail;
+  }
+
+  /** @throws {Error} a statement failed and the work went on as if it had not */
+  assertSound(): void {
+    if (this.failure === undefined) return;
+    throw new Error('a statement failed, its error was caught, and no savepoint undid it: nothing is committed', {
+      cause: this.failure,
+    });
   }
 
   /** Runs `work` between SAVEPOINT and RELEASE; its failure undoes what it wrote and nothing else. */
   async savepoint<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    if (this.finished) throw new Error('used a transaction after it ended');
     const name = `tyrum_${++this.depth}`;
-    await this.runner.query(`savepoint ${name}`);
+    const { failure } = this;
+    await this.command(`savepoint ${name}`);
     try {
       const value = await work(this);
-      await this.runner.query(`release savepoint ${name}`);
+      this.assertSound();
+      await this.command(`release savepoint ${name}`);
       return value;
     } catch (error) {
-      await this.runner.query(`rollback to savepoint ${name}`);
-      await this.runner.query(`release savepoint ${name}`);
+      await this.command(`rollback to savepoint ${name}`);
+      await this.command(`release savepoint ${name}`);
+      this.failure = failure;
       throw error;
     } finally {
       this.depth -= 1;
     }
+  }
+
+  private command(text: string): Promise<unknown> {
+    return this.enqueue(() => this.runner.query(text));
+  }
+
+  private enqueue<T>(run: () => Promise<T>): Promise<T> {
+    const turn = this.tail.then(run);
+    this.tail = turn.catch((error: unknown) => {
+      this.failure ??= error;
+    });
+    return turn;
   }
 }

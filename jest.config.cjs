@@ -1,0 +1,52 @@
+/** Decorators as Nest and class-validator need them; class fields assigned, not defined, so that DTO decorators see them. */
+const swc = [
+  '@swc/jest',
+  {
+    jsc: {
+      parser: { syntax: 'typescript', decorators: true },
+      transform: { legacyDecorator: true, decoratorMetadata: true, useDefineForClassFields: false },
+      target: 'es2022',
+      keepClassNames: true,
+    },
+    module: { type: 'commonjs' },
+    sourceMaps: 'inline',
+  },
+];
+
+const shared = {
+  rootDir: __dirname,
+  roots: ['<rootDir>/apps', '<rootDir>/libs', '<rootDir>/tools'],
+  testEnvironment: 'node',
+  transform: { '^.+\\.[jt]s$': swc },
+  moduleNameMapper: {
+    '^@tyrum/test-services$': '<rootDir>/tools/test-services/index.ts',
+    '^@tyrum/statestore/(records|turns)$': '<rootDir>/libs/statestore/src/$1/index.ts',
+    '^@tyrum/([^/]+)/testing$': '<rootDir>/libs/$1/src/testing/index.ts',
+    '^@tyrum/([^/]+)/nest$': '<rootDir>/libs/$1/src/nest.ts',
+    '^@tyrum/([^/]+)$': '<rootDir>/libs/$1/src/index.ts',
+  },
+  setupFiles: ['reflect-metadata'],
+  modulePathIgnorePatterns: ['<rootDir>/dist'],
+};
+
+/** @type {import('jest').Config} */
+module.exports = {
+  projects: [
+    {
+      ...shared,
+      displayName: 'unit',
+      testMatch: ['**/*.spec.ts'],
+      testPathIgnorePatterns: ['\\.int\\.spec\\.ts$'],
+    },
+    {
+      ...shared,
+      displayName: 'int',
+      testMatch: ['**/*.int.spec.ts'],
+      globalSetup: '<rootDir>/tools/test-services/global-setup.ts',
+      globalTeardown: '<rootDir>/tools/test-services/global-teardown.ts',
+    },
+  ],
+  // Whole processes, databases and browsers are started in these: two cores carry two at a time.
+  maxWorkers: 2,
+  testTimeout: 60_000,
+};

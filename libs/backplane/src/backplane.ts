@@ -1,0 +1,39 @@
+/**
+ * The backplane says "look now". It is never the record: a message may be late, doubled or lost, and every consumer also
+ * polls the database. What an implementation owes:
+ *
+ * - `publish` returns at once and never throws. The subscribers of this process have been called when it returns, exactly
+ *   once; those of other processes are called as soon as possible, in the order of publishing, or not at all.
+ * - A message without a payload is a wake-up. Wake-ups of one topic within a few milliseconds may reach other processes as
+ *   one, but never before the first and never only before the last of them was published.
+ * - Losing the connection is an ordinary event: `healthy` turns false, nothing is queued for later, the connection is made
+ *   again for ever, and then `onReconnect` handlers are called, because messages may have been missed meanwhile.
+ * - Messages reach only processes of the same installation.
+ */
+
+/**
+ * `work`: a conversation became due · `outbox`: rows were committed · `cancel`: somebody wants a turn cancelled (payload:
+ * turn id) · `timers`: a schedule changed · `stream`: a piece of a reply (payload: JSON, best effort).
+ */
+export type Topic = 'work' | 'outbox' | 'cancel' | 'timers' | 'stream';
+
+/** Gets a message's payload; undefined for a wake-up. */
+export type Handler = (payload: string | undefined) => void;
+
+export interface Backplane {
+  readonly kind: 'local' | 'postgres' | 'redis';
+  /** False while other processes cannot be reached; consumers then poll more often. */
+  readonly healthy: boolean;
+  /** Messages that could not be sent to other processes since the start: no connection, too long, or too many at once. */
+  readonly dropped: number;
+  /** Publishes after the commit it tells of, never before: who looks must find something. */
+  publish(topic: Topic, payload?: string): void;
+  /**
+   * Returns the way to stop. A handler that throws is a programmer's error: it reaches the process as an uncaught exception
+   * and never the publisher, whose commit has already happened.
+   */
+  subscribe(topic: Topic, handler: Handler): () => void;
+  /** Called whenever messages may have been missed: look at everything. */
+  onReconnect(handler: () => void): () => void;
+  close(): Promise<void>;
+}

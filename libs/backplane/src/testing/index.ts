@@ -1,0 +1,1 @@
+export { describeBackplane, type BackplaneUnderTest } from './backplane-conformance';

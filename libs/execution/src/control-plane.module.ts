@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto';
+import { Module, type FactoryProvider } from '@nestjs/common';
+import { LocalBackplane, PostgresBackplane, RedisBackplane, type Backplane } from '@tyrum/backplane';
+import { IdempotencyLedger } from '@tyrum/idempotency';
+import { CONFIG, DrainSequence, HealthRegistry, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
+import { openStateStore, PostgresNotifications, StoreUnavailableError, type StateStore } from '@tyrum/statestore';
+import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
+import { Conversations } from './conversations';
+import { TurnControl } from './turn-control';
+import { TurnIntake } from './turn-intake';
+import { TurnReader } from './turn-reader';
+import { TurnWriter } from './turn-writer';
+
+/** Injection token of the process's `StateStore`. */
+export const STATE_STORE = Symbol('tyrum.state-store');
+
+/** Injection token of the process's `Backplane`. */
+export const BACKPLANE = Symbol('tyrum.backplane');
+
+/** How long a database that is not there yet is waited for at boot, in ms: containers start in any order. */
+const BOOT_PATIENCE_MS = 60_000;
+const CHECK_TIMEOUT_MS = 2_000;
+/** Keeps Tyrum's channel apart from what else is on the same Redis. */
+const REDIS_NAMESPACE = 'tyrum';
+
+const STAMPS = { newId: randomUUID, nowMs: () => Date.now() };
+
+async function openStore(config: Config, logger: Logger): Promise<StateStore> {
+  const { database } = config;
+  const address =
+    database.kind === 'postgres' ? { kind: database.kind, url: database.url.reveal() } : { ...database };
+  const options = {
+    applicationName: `tyrum-${config.app}`,
+    onPoolError: (error: Error) => logger.warn({ err: error }, 'an idle database connection was lost'),
+  };
+  const deadline = performance.now() + BOOT_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await openStateStore(address, options);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError) || performance.now() >= deadline) throw error;
+      logger.warn({ err: error, retry_after_ms: error.retryAfterMs }, 'the database is not there yet');
+      await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
+    }
+  }
+}
+
+async function openBackplane({ backplane, database }: Config, logger: Logger): Promise<Backplane> {
+  if (backplane.kind === 'redis') {
+    return RedisBackplane.open({ url: backplane.url.reveal(), namespace: REDIS_NAMESPACE });
+  }
+  if (backplane.kind === 'local' || database.kind !== 'postgres') return new LocalBackplane();
+  const onError = (error: unknown) => logger.warn({ err: error }, 'the notification connection was lost');
+  return new PostgresBackplane(new PostgresNotifications({ url: database.url.reveal(), onError }));
+}
+
+const stateStore: FactoryProvider = {
+  provide: STATE_STORE,
+  inject: [CONFIG, LOGGER, DrainSequence, HealthRegistry],
+  useFactory: async (config: Config, logger: Logger, drain: DrainSequence, health: HealthRegistry) => {
+    const store = await openStore(config, logger);
+    drain.register('closePools', 'database', () => store.close());
+    health.register({ name: 'database', check: () => store.ping(), timeoutMs: CHECK_TIMEOUT_MS });
+    return store;
+  },
+};
+
+const backplane: FactoryProvider = {
+  provide: BACKPLANE,
+  inject: [CONFIG, LOGGER, DrainSequence, HealthRegistry, Metrics],
+  useFactory: async (config: Config, logger: Logger, ...[drain, health, metrics]: [DrainSequence, HealthRegistry, Metrics]) => {
+    const opened = await openBackplane(config, logger);
+    drain.register('closePools', 'backplane', () => opened.close());
+    // Only until it was there once: a wrong address shows at the deployment, but losing it later costs latency and must
+    // not take every process out of rotation at the same time.
+    let reached = false;
+    const check = (): Promise<void> => {
+      reached ||= opened.healthy;
+      return reached ? Promise.resolve() : Promise.reject(new Error(`the ${opened.kind} backplane was never reached`));
+    };
+    health.register({ name: 'backplane', check, timeoutMs: CHECK_TIMEOUT_MS });
+    metrics.gauge('tyrum_backplane_healthy', '1 while wake-ups from other processes arrive; else they are polled for.', {
+      collect: (gauge) => gauge.set(opened.healthy ? 1 : 0),
+    });
+    return opened;
+  },
+};
+
+const domain: FactoryProvider[] = [
+  { provide: TurnStore, inject: [STATE_STORE], useFactory: (store: StateStore) => new TurnStore(store) },
+  { provide: ConversationStore, useFactory: () => new ConversationStore() },
+  { provide: IdempotencyLedger, useFactory: () => new IdempotencyLedger() },
+  {
+    provide: TurnIntake,
+    inject: [STATE_STORE, TurnStore, IdempotencyLedger, BACKPLANE],
+    useFactory: (store: StateStore, turns: TurnStore, ledger: IdempotencyLedger, plane: Backplane) =>
+      new TurnIntake(store, turns, ledger, plane, STAMPS),
+  },
+  {
+    provide: TurnWriter,
+    inject: [STATE_STORE, TurnStore, BACKPLANE],
+    useFactory: (store: StateStore, turns: TurnStore, plane: Backplane) => new TurnWriter(store, turns, plane, STAMPS),
+  },
+  {
+    provide: TurnControl,
+    inject: [STATE_STORE, TurnStore, TurnWriter, BACKPLANE],
+    useFactory: (store: StateStore, turns: TurnStore, writer: TurnWriter, plane: Backplane) =>
+      new TurnControl(store, turns, writer, plane),
+  },
+  {
+    provide: TurnReader,
+    inject: [STATE_STORE, TurnStore],
+    useFactory: (store: StateStore, turns: TurnStore) => new TurnReader(store, turns),
+  },
+  {
+    provide: Conversations,
+    inject: [STATE_STORE, TurnStore, ConversationStore, BACKPLANE],
+    useFactory: (store: StateStore, turns: TurnStore, conversations: ConversationStore, plane: Backplane) =>
+      new Conversations(store, turns, conversations, plane, STAMPS),
+  },
+];
+
+const providers = [stateStore, backplane, ...domain];
+
+/** What every process of the control plane shares: the store, the backplane and the engine's plain classes. */
+@Module({ providers, exports: providers.map(({ provide }) => provide) })
+export class ControlPlaneModule {}

@@ -1,0 +1,1 @@
+export { BACKPLANE, ControlPlaneModule, STATE_STORE } from './control-plane.module';

@@ -1,0 +1,206 @@
+import { randomUUID } from 'node:crypto';
+import { OutboxReader, type StoredEvent } from '@tyrum/outbox';
+import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
+import { describeOnBothDialects, type TestStores } from '@tyrum/statestore/testing';
+import { eventually } from '@tyrum/test-services';
+import type { StepOutcome } from './step-executor';
+import { cliStep, RecordingObserver, ScriptedExecutor, TestEngine } from './testing';
+
+const OK: StepOutcome = { kind: 'succeeded', result: { output: 'ok' } };
+const CONVERSATION = 'agent:default:main';
+
+describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
+  let engine: TestEngine;
+
+  beforeEach(async () => {
+    engine = new TestEngine(await stores().open());
+  });
+  afterEach(() => engine.stop());
+
+  const status = async (id: string) => (await engine.reader.get(DEFAULT_TENANT_ID, id))?.turn.status;
+  const until = (id: string, wanted: string) => eventually(async () => expect(await status(id)).toBe(wanted));
+  const events = async (): Promise<readonly StoredEvent[]> => {
+    const reader = new OutboxReader(engine.store);
+    const head = await reader.head();
+    return eventually(async () => (await reader.readAfter({ ...head, xid: '0', id: '0' }, 1_000)).events);
+  };
+
+  it('runs the turns of a conversation in order and tells of every change once, in order', async () => {
+    const executor = new ScriptedExecutor(() => Promise.resolve(OK));
+    const ids: string[] = [];
+    for (let i = 0; i < 30; i += 1) ids.push(await engine.start(CONVERSATION, [cliStep(`a${i}`), cliStep(`b${i}`)]));
+    engine.process(executor);
+    await until(ids.at(-1) ?? '', 'succeeded');
+    const ran = executor.requests.map((request) => (request.action.args as { cmd: string }).cmd);
+    expect(ran).toEqual(ids.flatMap((_, i) => [`a${i}`, `b${i}`]));
+    await eventually(async () => {
+      const seen = await events();
+      expect(seen.map((event) => event.conversationSeq)).toEqual(seen.map((_, i) => i + 1));
+      const last = seen.filter((event) => event.turnId === ids.at(-1)).map((event) => event.type);
+      expect(last).toEqual(['turn.queued', 'turn.started', 'tool.lifecycle', 'tool.lifecycle', 'tool.lifecycle', 'tool.lifecycle', 'turn.completed']);
+    });
+  });
+
+  it('never runs two turns of one conversation at once, with several workers on it', async () => {
+    const running = new Map<string, number>();
+    let overlaps = 0;
+    const executor = new ScriptedExecutor(async ({ conversationKey }) => {
+      const now = (running.get(conversationKey) ?? 0) + 1;
+      running.set(conversationKey, now);
+      if (now > 1) overlaps += 1;
+      await new Promise((resolve) => setImmediate(resolve));
+      running.set(conversationKey, now - 1);
+      return OK;
+    });
+    const other = new TestEngine(await stores().open());
+    engine.process(executor);
+    other.process(executor);
+    const ids = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => engine.start(`agent:default:x:dm:${i % 5}`, [cliStep('x'), cliStep('y')])),
+    );
+    await eventually(async () => expect(await Promise.all(ids.map(status))).toEqual(ids.map(() => 'succeeded')), { timeoutMs: 30_000 });
+    expect(executor.requests).toHaveLength(200);
+    expect(overlaps).toBe(0);
+    await other.stop();
+  });
+
+  it('refuses the late result of a worker whose lease was taken over', async () => {
+    const observer = new RecordingObserver();
+    let finish: (outcome: StepOutcome) => void = () => {};
+    const slow = new ScriptedExecutor(() => new Promise((resolve) => (finish = resolve)));
+    engine.process(slow, { owner: 'slow', observer });
+    const id = await engine.start(CONVERSATION, [cliStep('x', 'idempotent')]);
+    await eventually(() => expect(slow.requests).toHaveLength(1));
+    // What a pause does: the lease runs out while its holder does not know.
+    await engine.store.execute({ name: 'expire', postgres: 'update conversation_queue set due_at = 0', sqlite: 'update conversation_queue set due_at = 0' });
+    const other = new TestEngine(await stores().open());
+    const quick = new ScriptedExecutor(() => Promise.resolve({ kind: 'succeeded', result: { output: 'quick' } }));
+    const takeover = new RecordingObserver();
+    other.process(quick, { owner: 'quick', observer: takeover });
+    await until(id, 'succeeded');
+    const before = await engine.reader.get(DEFAULT_TENANT_ID, id);
+    finish({ kind: 'succeeded', result: { output: 'late' } });
+    await eventually(() => expect(observer.fenced).toEqual([1]));
+    expect(takeover.takenOver).toBe(1);
+    expect(await engine.reader.get(DEFAULT_TENANT_ID, id)).toEqual(before);
+    expect(before?.steps[0]?.result?.output).toBe('quick');
+    expect(before?.turn.attempt).toBe(2);
+    expect(quick.requests[0]?.idempotencyKey).toBe(slow.requests[0]?.idempotencyKey);
+    await other.stop();
+  });
+
+  it('does not run a `once` step again after a takeover: the turn parks until somebody resolves it', async () => {
+    const never = new ScriptedExecutor(() => new Promise(() => {}));
+    engine.process(never, { owner: 'gone' });
+    const id = await engine.start(CONVERSATION, [cliStep('x'), cliStep('y')]);
+    await eventually(() => expect(never.requests).toHaveLength(1));
+    await engine.store.execute({ name: 'expire', postgres: 'update conversation_queue set due_at = 0', sqlite: 'update conversation_queue set due_at = 0' });
+    const other = new TestEngine(await stores().open());
+    const executor = new ScriptedExecutor(() => Promise.resolve(OK));
+    other.process(executor, { owner: 'next' });
+    await until(id, 'paused');
+    const parked = await engine.reader.get(DEFAULT_TENANT_ID, id);
+    expect(parked?.turn.blocked_reason).toBe('manual');
+    expect(parked?.turn.blocked_detail).toContain('step 0');
+    expect(parked?.steps[0]?.outcome).toBe('unknown');
+    expect(executor.requests).toHaveLength(0);
+    const later = await engine.start(CONVERSATION, [cliStep('z')]);
+    expect(await other.control.resolve(DEFAULT_TENANT_ID, id, { decision: 'done', result: { output: 'seen' } })).toEqual({ kind: 'resolved' });
+    await until(id, 'succeeded');
+    await until(later, 'succeeded');
+    const ran = executor.requests.map((request) => (request.action.args as { cmd: string }).cmd);
+    expect(ran).toEqual(['y', 'z']);
+    await other.stop();
+  });
+
+  it('takes an interrupted step for done when the executor finds that it was', async () => {
+    const never = new ScriptedExecutor(() => new Promise(() => {}));
+    engine.process(never);
+    const id = await engine.start(CONVERSATION, [cliStep('x')]);
+    await eventually(() => expect(never.requests).toHaveLength(1));
+    await engine.store.execute({ name: 'expire', postgres: 'update conversation_queue set due_at = 0', sqlite: 'update conversation_queue set due_at = 0' });
+    const other = new TestEngine(await stores().open());
+    const executor = new ScriptedExecutor(() => Promise.resolve(OK));
+    executor.recovery = { kind: 'succeeded', result: { output: 'from the journal' } };
+    other.process(executor);
+    await until(id, 'succeeded');
+    expect(executor.requests).toHaveLength(0);
+    await other.stop();
+  });
+
+  it('tries a retryable step again after a pause that holds no lease, then gives up with its last error', async () => {
+    let attempts = 0;
+    const executor = new ScriptedExecutor(() => {
+      attempts += 1;
+      return Promise.resolve({ kind: 'failed', retryable: true, error: { code: 'busy', message: `try ${attempts}` } });
+    });
+    engine.process(executor);
+    const id = await engine.start(CONVERSATION, [cliStep('x', 'idempotent'), cliStep('y')]);
+    await until(id, 'failed');
+    const turn = await engine.reader.get(DEFAULT_TENANT_ID, id);
+    expect(executor.requests.map((request) => request.attempt)).toEqual([1, 2, 3]);
+    expect(turn?.error).toEqual({ code: 'busy', message: 'try 3' });
+    expect(turn?.steps[1]?.status).toBe('cancelled');
+  });
+
+  it('cancels what is queued, what is running, and what is parked', async () => {
+    const executor = new ScriptedExecutor((_request, { signal }) => {
+      return new Promise((resolve) => signal.addEventListener('abort', () => resolve({ kind: 'interrupted' })));
+    });
+    engine.process(executor);
+    const running = await engine.start(CONVERSATION, [cliStep('x')]);
+    const queued = await engine.start(CONVERSATION, [cliStep('y')]);
+    await eventually(() => expect(executor.requests).toHaveLength(1));
+    expect(await engine.control.cancel(DEFAULT_TENANT_ID, queued, 'not needed')).toBe('cancelled');
+    expect(await status(queued)).toBe('cancelled');
+    expect(await engine.control.cancel(DEFAULT_TENANT_ID, running)).toBe('cancelled');
+    await until(running, 'cancelled');
+    expect(await engine.control.cancel(DEFAULT_TENANT_ID, running)).toBe('already_ended');
+    expect(await engine.control.cancel(DEFAULT_TENANT_ID, randomUUID())).toBe('not_found');
+    const next = await engine.start(CONVERSATION, [cliStep('z')]);
+    await eventually(() => expect(executor.requests).toHaveLength(2));
+    await engine.control.cancel(DEFAULT_TENANT_ID, next);
+    await until(next, 'cancelled');
+  });
+
+  it('fails a turn whose executor throws, and goes on with the next', async () => {
+    const executor = new ScriptedExecutor(({ action }) =>
+      (action.args as { cmd: string }).cmd === 'bad' ? Promise.reject(new Error('a bug')) : Promise.resolve(OK),
+    );
+    engine.process(executor);
+    const bad = await engine.start(CONVERSATION, [cliStep('bad')]);
+    const good = await engine.start(CONVERSATION, [cliStep('good')]);
+    await until(good, 'succeeded');
+    expect((await engine.reader.get(DEFAULT_TENANT_ID, bad))?.error).toEqual({ code: 'internal', message: 'a bug' });
+  });
+
+  it('lets go at a drain: the running step ends, the turn goes on elsewhere', async () => {
+    let finish: (outcome: StepOutcome) => void = () => {};
+    const executor = new ScriptedExecutor(() => new Promise((resolve) => (finish = resolve)));
+    const processor = engine.process(executor);
+    const id = await engine.start(CONVERSATION, [cliStep('x'), cliStep('y')]);
+    await eventually(() => expect(executor.requests).toHaveLength(1));
+    const stopped = processor.stopClaiming().then(() => processor.finish(new AbortController().signal));
+    finish(OK);
+    await stopped;
+    expect(processor.running).toBe(0);
+    const other = new TestEngine(await stores().open());
+    const next = new ScriptedExecutor(() => Promise.resolve(OK));
+    other.process(next);
+    await until(id, 'succeeded');
+    expect(next.requests.map((request) => request.stepIndex)).toEqual([1]);
+    await other.stop();
+  });
+
+  it('makes one turn of the same request sent many times at once, from two processes', async () => {
+    const other = new TestEngine(await stores().open());
+    const outcomes = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => (i % 2 ? engine : other).accept(CONVERSATION, [cliStep('x')], 'same')),
+    );
+    const answers = new Set(outcomes.map((outcome) => JSON.stringify('answer' in outcome && outcome.answer)));
+    expect(answers.size).toBe(1);
+    expect(outcomes.filter((outcome) => outcome.kind === 'accepted' && !outcome.replayed)).toHaveLength(1);
+    expect(await engine.reader.list(DEFAULT_TENANT_ID, ['queued'], 100)).toHaveLength(1);
+    expect(await engine.accept(CONVERSATION, [cliStep('other')], 'same')).toEqual({ kind: 'conflict' });
+  });
+});

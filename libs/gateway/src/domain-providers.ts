@@ -1,0 +1,43 @@
+import { randomUUID } from 'node:crypto';
+import type { FactoryProvider } from '@nestjs/common';
+import type { Backplane } from '@tyrum/backplane';
+import { Conversations, TurnControl, TurnIntake, TurnReader } from '@tyrum/execution';
+import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
+import { IdempotencyLedger } from '@tyrum/idempotency';
+import type { StateStore } from '@tyrum/statestore';
+import { TurnStore } from '@tyrum/statestore/turns';
+import { GatewayMetrics } from './gateway-metrics';
+import { Chats } from './operations/chats';
+import { Once } from './operations/once';
+import { Workflows } from './operations/workflows';
+
+/** What both doors call. */
+export const domainProviders: FactoryProvider[] = [
+  {
+    provide: Once,
+    inject: [STATE_STORE, IdempotencyLedger],
+    useFactory: (store: StateStore, ledger: IdempotencyLedger) => new Once(store, ledger),
+  },
+  {
+    provide: Workflows,
+    inject: [STATE_STORE, TurnStore, TurnIntake, TurnControl, BACKPLANE, Once, GatewayMetrics],
+    useFactory: (
+      ...[store, turns, intake, control, backplane, once, metrics]: [
+        StateStore,
+        TurnStore,
+        TurnIntake,
+        TurnControl,
+        Backplane,
+        Once,
+        GatewayMetrics,
+      ]
+    ) => new Workflows({ store, turns, intake, control, backplane, once, metrics }, randomUUID),
+  },
+  {
+    provide: Chats,
+    inject: [Conversations, TurnIntake, TurnReader, Once, GatewayMetrics],
+    useFactory: (
+      ...[conversations, intake, reader, once, metrics]: [Conversations, TurnIntake, TurnReader, Once, GatewayMetrics]
+    ) => new Chats({ conversations, intake, reader, once, metrics }, randomUUID),
+  },
+];

@@ -1,0 +1,35 @@
+import { OverloadedError } from '@tyrum/execution';
+import { WireError, type WireErrorBody } from '@tyrum/protocol';
+import { StoreUnavailableError, UnknownCommitError } from '@tyrum/statestore';
+
+/** The idempotency key was used with another payload. HTTP answers 422, the WebSocket `conflict`. */
+export class KeyReusedError extends WireError {
+  constructor() {
+    super('conflict', 'this request id or idempotency key was used with another payload');
+  }
+}
+
+/** `not_found` for something of that kind; says the same for what belongs to another tenant. */
+export function notFound(what: string): WireError {
+  return new WireError('not_found', `there is no such ${what}`);
+}
+
+/**
+ * What the peer is told about an error. Everything that is not a typed answer is told as `internal` without its message,
+ * which may name hosts, statements or values, and goes to `onUnexpected` for the log.
+ */
+export function wireErrorOf(error: unknown, onUnexpected: (error: unknown) => void): WireErrorBody {
+  if (error instanceof WireError) return error.toBody();
+  if (error instanceof OverloadedError || error instanceof StoreUnavailableError) {
+    const message = 'the gateway cannot take this now; nothing was written, try again';
+    return { code: 'overloaded', message, details: { retry_after_ms: error.retryAfterMs } };
+  }
+  onUnexpected(error);
+  if (error instanceof UnknownCommitError) {
+    return {
+      code: 'internal',
+      message: 'the outcome is unknown: repeat the request with the same request_id or idempotency key to learn it',
+    };
+  }
+  return { code: 'internal', message: 'the gateway failed to handle this request' };
+}

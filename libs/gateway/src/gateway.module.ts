@@ -1,0 +1,99 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Server } from 'node:http';
+import { Inject, Module, type DynamicModule, type FactoryProvider, type ModuleMetadata, type OnApplicationBootstrap } from '@nestjs/common';
+import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { TokenStore } from '@tyrum/identity';
+import { ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
+import { DrainSequence, LOGGER, Metrics, type Logger } from '@tyrum/platform';
+import { encodeBase64Url, LIMITS } from '@tyrum/protocol';
+import type { StateStore } from '@tyrum/statestore';
+import type { RequestHandler } from 'express';
+import helmet from 'helmet';
+import { ArtifactsController } from './http/artifacts.controller';
+import { ConversationsController } from './http/conversations.controller';
+import { ProblemFilter } from './http/problem.filter';
+import { bearerAuthentication, httpMetrics, jsonBody, requestContext } from './http/request-pipeline';
+import { SchedulesController } from './http/schedules.controller';
+import { TokensController } from './http/tokens.controller';
+import { TurnsController } from './http/turns.controller';
+import { WorkflowsController } from './http/workflows.controller';
+import { GatewayMetrics } from './gateway-metrics';
+import { domainProviders } from './domain-providers';
+import { ConnectionDirectory } from './ws/connection-directory';
+import { EventFanOut } from './ws/event-fan-out';
+import { SocketDoor, type SocketDoorOptions } from './ws/socket-door';
+import { GATEWAY_OPTIONS, socketProviders } from './socket-providers';
+
+/** What a deployment, or a test, decides about the gateway. */
+export interface GatewayOptions extends Partial<Omit<SocketDoorOptions, 'stamps' | 'edgeId'>> {
+  /** Exact origins whose pages may use the cookie. Default: none. */
+  readonly allowedOrigins?: readonly string[];
+  /** Modules that export `SCHEDULES_PORT` and `ARTIFACTS_PORT`. */
+  readonly imports?: ModuleMetadata['imports'];
+}
+
+/**
+ * Puts our steps in front of the body parser that the app installs: this runs while Nest makes its providers, before
+ * `runApp` adds the parser. Authentication before parsing, and the depth limit, depend on that order.
+ */
+const httpPipeline: FactoryProvider = {
+  provide: Symbol('tyrum.http-pipeline'),
+  inject: [HttpAdapterHost, TokenStore, GatewayMetrics],
+  useFactory: ({ httpAdapter }: HttpAdapterHost, tokens: TokenStore, metrics: GatewayMetrics) => {
+    const app = httpAdapter as unknown as Pick<NestExpressApplication, 'use'>;
+    app.use(requestContext());
+    app.use(helmet() as RequestHandler);
+    app.use(httpMetrics(metrics));
+    app.use('/v1', bearerAuthentication(tokens));
+    app.use('/v1', jsonBody());
+    return true;
+  },
+};
+
+/** Binds the gateway's classes and starts them before the process listens. */
+@Module({})
+export class GatewayModule implements OnApplicationBootstrap {
+  constructor(
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
+    @Inject(SocketDoor) private readonly door: SocketDoor,
+    @Inject(EventFanOut) private readonly fanOut: EventFanOut,
+    @Inject(DrainSequence) private readonly drain: DrainSequence,
+  ) {}
+
+  static forRoot(options: GatewayOptions = {}): DynamicModule {
+    return {
+      module: GatewayModule,
+      imports: [ControlPlaneModule, ...(options.imports ?? [])],
+      controllers: [
+        WorkflowsController,
+        TurnsController,
+        ConversationsController,
+        TokensController,
+        SchedulesController,
+        ArtifactsController,
+      ],
+      providers: [
+        { provide: GATEWAY_OPTIONS, useValue: options },
+        { provide: TokenStore, inject: [STATE_STORE], useFactory: (store: StateStore) => new TokenStore(store) },
+        { provide: ConnectionDirectory, useFactory: () => new ConnectionDirectory() },
+        {
+          provide: GatewayMetrics,
+          inject: [Metrics, ConnectionDirectory],
+          useFactory: (metrics: Metrics, directory: ConnectionDirectory) => new GatewayMetrics(metrics, () => directory.size),
+        },
+        { provide: APP_FILTER, inject: [LOGGER], useFactory: (logger: Logger) => new ProblemFilter(logger) },
+        ...domainProviders,
+        ...socketProviders({ newId: randomUUID, newChallenge: () => encodeBase64Url(randomBytes(LIMITS.challengeBytes)) }),
+        httpPipeline,
+      ],
+      exports: [TokenStore],
+    };
+  }
+
+  /** Events are followed before the first connection can be made, so that none is missed in between. */
+  async onApplicationBootstrap(): Promise<void> {
+    await this.fanOut.start();
+    this.door.attach(this.host.httpAdapter.getHttpServer() as Server, this.drain);
+  }
+}

@@ -1,0 +1,28 @@
+import { ContractError, problemOf, type ErrorCode, type ProblemDetails, type WireErrorBody } from '@tyrum/protocol';
+
+/** An error whose HTTP status is not the one of its code. */
+export class HttpProblem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: ErrorCode,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'HttpProblem';
+  }
+}
+
+/** A problem as we send it: a contract error names the fields at fault under `errors`. */
+export type Problem = Omit<ProblemDetails, 'details'> & { readonly details?: unknown; readonly errors?: unknown };
+
+/** The problem for an error body; `status` when it is not the code's own. */
+export function toProblem(error: WireErrorBody, instance: string, status?: number): Problem {
+  const { details, ...problem } = problemOf(error, { instance, ...(status === undefined ? {} : { status }) });
+  if (details === undefined) return problem;
+  return error.code === 'contract_error' ? { ...problem, errors: details } : { ...problem, details };
+}
+
+/** A contract error about a header, a path or a query. */
+export function badInput(field: string, rule: string, message: string): ContractError {
+  return ContractError.at(field, rule, message);
+}

@@ -1,0 +1,37 @@
+import type { Principal } from '@tyrum/identity';
+import type { IdempotencyKey } from '@tyrum/idempotency';
+import { ContractError, LIMITS, payloadFingerprint } from '@tyrum/protocol';
+import type { Request, Response } from 'express';
+import type { Answered } from '../operations/once';
+
+const HEADER = 'Idempotency-Key';
+
+/**
+ * The name under which a copy of this request is the same request. Without the header each request is its own, under a key
+ * made here: repeating it after a lost answer may then do it twice, which is the caller's choice.
+ * @param request.route e.g. `POST /v1/turns/:id/cancel`; with an id in it, that id belongs into `payload`
+ * @throws {ContractError} when the header is not 1…255 printable characters
+ */
+export function idempotencyKey(
+  request: Request,
+  principal: Principal,
+  { route, payload, newKey }: { route: string; payload: unknown; newKey: () => string },
+): IdempotencyKey {
+  const given = request.get(HEADER);
+  if (given !== undefined && (given.length > LIMITS.idempotencyKeyLength || !/^[\x20-\x7e]+$/.test(given))) {
+    throw ContractError.at(HEADER, 'idempotencyKey', `must be 1 to ${LIMITS.idempotencyKeyLength} printable characters`);
+  }
+  return {
+    tenantId: principal.tenantId,
+    route: `http:${route}`,
+    principal: principal.tokenId,
+    key: given ?? newKey(),
+    fingerprint: payloadFingerprint(payload),
+  };
+}
+
+/** The answer; a replayed one says so in `Idempotency-Replayed`. */
+export function answerOf<T>(response: Response, { answer, replayed }: Answered<T>): T {
+  if (replayed) response.setHeader('Idempotency-Replayed', 'true');
+  return answer;
+}

@@ -1,0 +1,53 @@
+import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { Logger } from '@tyrum/platform';
+import { PROBLEM_CONTENT_TYPE, type ErrorCode } from '@tyrum/protocol';
+import type { Request, Response } from 'express';
+import { KeyReusedError, wireErrorOf } from '../failures';
+import { HttpProblem, toProblem, type Problem } from './http-problem';
+
+const CODES: Readonly<Record<number, ErrorCode>> = {
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'not_found',
+  409: 'conflict',
+  429: 'rate_limited',
+  503: 'overloaded',
+};
+
+/** Every error of every route as `application/problem+json`, those of the framework too. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  constructor(private readonly logger: Logger) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const request = host.switchToHttp().getRequest<Request>();
+    const response = host.switchToHttp().getResponse<Response>();
+    // A peer that went away meanwhile, or an answer that has begun: there is nobody to tell.
+    if (response.headersSent) return void response.destroy();
+    const problem = this.problemOf(error, request.path);
+    response.status(problem.status);
+    if (problem.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
+    const retryAfterMs = (problem.details as { retry_after_ms?: number } | undefined)?.retry_after_ms;
+    if (retryAfterMs !== undefined) response.setHeader('Retry-After', Math.max(1, Math.ceil(retryAfterMs / 1000)));
+    response.setHeader('Content-Type', PROBLEM_CONTENT_TYPE);
+    response.end(JSON.stringify(problem));
+  }
+
+  private problemOf(error: unknown, instance: string): Problem {
+    const status = statusOf(error);
+    if (status !== undefined && status < 500) {
+      const code = error instanceof HttpProblem ? error.code : (CODES[status] ?? 'invalid_request');
+      return toProblem({ code, message: (error as Error).message }, instance, status);
+    }
+    const body = wireErrorOf(error, (unexpected) => this.logger.error({ err: unexpected, path: instance }, 'request failed'));
+    // The draft on Idempotency-Key asks for 422 where the key came with another payload.
+    return toProblem(body, instance, error instanceof KeyReusedError ? 422 : undefined);
+  }
+}
+
+/** The status of our own HTTP problems, of Nest's exceptions and of express' parsers. */
+function statusOf(error: unknown): number | undefined {
+  if (error instanceof HttpException) return error.getStatus();
+  if (!(error instanceof Error) || !('status' in error)) return undefined;
+  return typeof error.status === 'number' ? error.status : undefined;
+}

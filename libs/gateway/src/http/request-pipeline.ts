@@ -1,0 +1,89 @@
+import { randomUUID } from 'node:crypto';
+import type { TokenStore } from '@tyrum/identity';
+import { withLogContext } from '@tyrum/platform';
+import { LIMITS, parseJsonPayload, WireError } from '@tyrum/protocol';
+import type { NextFunction, Request, Response } from 'express';
+import type { GatewayMetrics } from '../gateway-metrics';
+import { bearerToken } from '../ws/credentials';
+import { HttpProblem } from './http-problem';
+import { rememberPrincipal } from './request-principal';
+
+type Middleware = (request: Request, response: Response, next: NextFunction) => void;
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
+
+/** Gives each request an id, the caller's if it has a usable one, and puts it on every log line and on the answer. */
+export function requestContext(): Middleware {
+  return (request, response, next) => {
+    const given = request.get('x-request-id') ?? '';
+    const request_id = REQUEST_ID.test(given) ? given : randomUUID();
+    response.setHeader('X-Request-Id', request_id);
+    withLogContext({ request_id }, next);
+  };
+}
+
+/** Lets through who has a valid token. It stands before the body is read: a stranger's megabyte is not worth parsing. */
+export function bearerAuthentication(tokens: TokenStore): Middleware {
+  return (request, _response, next) => {
+    const check = async (): Promise<void> => {
+      const token = bearerToken(request.get('authorization'));
+      const principal = token === undefined ? undefined : await tokens.verify(token);
+      if (!principal) throw new WireError('unauthorized', 'a valid bearer token is needed');
+      // A token that belongs to a device proves itself with that device's key, and HTTP has no handshake to do it in.
+      if (principal.deviceId !== undefined) throw new WireError('forbidden', 'a device-bound token works on the WebSocket only');
+      rememberPrincipal(request, principal);
+    };
+    check().then(() => next(), next);
+  };
+}
+
+/** Reads JSON bodies with the limits of the wire: size while reading, depth before parsing. */
+export function jsonBody(): Middleware {
+  return (request, _response, next) => {
+    if (!hasBody(request)) return next();
+    if (!request.is(['application/json', 'application/*+json'])) {
+      return next(new HttpProblem(415, 'invalid_request', 'the body must be application/json'));
+    }
+    readText(request).then((text) => {
+      request.body = text === '' ? undefined : parseJsonPayload(text, 'body');
+      next();
+    }).catch(next);
+  };
+}
+
+function hasBody(request: Request): boolean {
+  return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
+}
+
+async function readText(request: Request): Promise<string> {
+  const tooLarge = (): HttpProblem =>
+    new HttpProblem(413, 'invalid_request', `the body must not be larger than ${LIMITS.frameBytes} bytes`);
+  // Compressed bodies would need a limit of their own on what they unpack to, and nobody sends them.
+  if (request.headers['content-encoding'] !== undefined) throw new HttpProblem(415, 'invalid_request', 'send it uncompressed');
+  if (Number(request.headers['content-length'] ?? 0) > LIMITS.frameBytes) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > LIMITS.frameBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch {
+    throw new HttpProblem(400, 'invalid_request', 'the body must be UTF-8');
+  }
+}
+
+/** Counts and times answers by method and route pattern; a path that matched no route counts as `unmatched`. */
+export function httpMetrics(metrics: GatewayMetrics): Middleware {
+  return (request, response, next) => {
+    const startedAt = performance.now();
+    response.once('finish', () => {
+      const route = (request as { route?: { path?: unknown } }).route?.path;
+      const type = typeof route === 'string' ? `${request.method} ${route}` : 'unmatched';
+      metrics.answered({ door: 'http', type, outcome: String(response.statusCode) }, (performance.now() - startedAt) / 1000);
+    });
+    next();
+  };
+}

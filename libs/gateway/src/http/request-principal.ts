@@ -1,0 +1,42 @@
+import { createParamDecorator, SetMetadata, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { allows, type Principal } from '@tyrum/identity';
+import { WireError, type OperatorScope } from '@tyrum/protocol';
+import type { Request } from 'express';
+
+// Beside the request and not on it, so that nothing a client sends can take its place.
+const principals = new WeakMap<Request, Principal>();
+
+export function rememberPrincipal(request: Request, principal: Principal): void {
+  principals.set(request, principal);
+}
+
+/** Who sent the request. @throws {WireError} unauthorized */
+export function principalOf(request: Request): Principal {
+  const principal = principals.get(request);
+  if (!principal) throw new WireError('unauthorized', 'a valid bearer token is needed');
+  return principal;
+}
+
+/** The handler's parameter: who sent the request. */
+export const Caller = createParamDecorator((_: unknown, context: ExecutionContext) =>
+  principalOf(context.switchToHttp().getRequest<Request>()),
+);
+
+const SCOPE = 'tyrum.scope';
+
+/** What the caller's token has to carry. A route without it is refused. */
+export const Needs = (scope: OperatorScope): MethodDecorator => SetMetadata(SCOPE, scope);
+
+/** Enforces `@Needs`. */
+export class ScopeGuard implements CanActivate {
+  private readonly reflector = new Reflector();
+
+  canActivate(context: ExecutionContext): boolean {
+    const principal = principalOf(context.switchToHttp().getRequest<Request>());
+    const scope = this.reflector.get<OperatorScope | undefined>(SCOPE, context.getHandler());
+    if (scope === undefined) throw new WireError('forbidden', 'this route is open to nobody');
+    if (!allows(principal, scope)) throw new WireError('forbidden', `this needs the scope ${scope}`);
+    return true;
+  }
+}

@@ -1,0 +1,80 @@
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
+import { TurnReader } from '@tyrum/execution';
+import type { Principal } from '@tyrum/identity';
+import { TURN_STATUSES, TurnListPayload, TurnResolveBody, validatePayload, WireError, type TurnListResult } from '@tyrum/protocol';
+import type { Request, Response } from 'express';
+import { randomUUID } from 'node:crypto';
+import { notFound } from '../failures';
+import { Workflows } from '../operations/workflows';
+import { answerOf, idempotencyKey } from './idempotency-key';
+import { readQuery, uuidParam } from './query';
+import { Caller, Needs, ScopeGuard } from './request-principal';
+import { TurnCancelBody } from './turn-cancel-body';
+
+@Controller('v1/turns')
+@UseGuards(ScopeGuard)
+export class TurnsController {
+  constructor(
+    private readonly reader: TurnReader,
+    private readonly workflows: Workflows,
+  ) {}
+
+  /** `turn.list`: `?status=running,paused&limit=50`, newest first. */
+  @Get()
+  @Needs('operator.read')
+  async list(@Caller() caller: Principal, @Query() query: Record<string, unknown>): Promise<TurnListResult> {
+    const fields = { status: { kind: 'list', as: 'statuses' }, limit: { kind: 'number' } } as const;
+    const { statuses, limit } = readQuery(TurnListPayload, query, fields);
+    return { turns: await this.reader.list(caller.tenantId, statuses ?? TURN_STATUSES, limit) };
+  }
+
+  /** A turn with its steps and what it waits for. */
+  @Get(':id')
+  @Needs('operator.read')
+  async get(@Caller() caller: Principal, @Param('id') id: string) {
+    const turn = await this.reader.get(caller.tenantId, uuidParam(id));
+    if (!turn) throw notFound('turn');
+    return turn;
+  }
+
+  /** `{turn_id, cancelled}`; false when it had ended before. */
+  @Post(':id/cancel')
+  @HttpCode(200)
+  @Needs('operator.write')
+  async cancel(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<{ turn_id: string; cancelled: boolean }> {
+    const turn_id = uuidParam(id);
+    const { reason } = validatePayload(TurnCancelBody, request.body ?? {}, 'body');
+    const route = { route: 'POST /v1/turns/:id/cancel', payload: [turn_id, request.body ?? {}], newKey: randomUUID };
+    const done = await this.workflows.cancel(idempotencyKey(request, caller, route), turn_id, reason);
+    return { turn_id, cancelled: answerOf(response, done).cancelled };
+  }
+
+  /** Settles a step of unknown outcome. 409 when the turn does not wait for that. */
+  @Post(':id/resolve')
+  @HttpCode(200)
+  @Needs('operator.write')
+  async resolve(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Body() body: unknown,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<{ turn_id: string; decision: string }> {
+    const turnId = uuidParam(id);
+    const { decision, reason, result, step_index } = validatePayload(TurnResolveBody, body, 'body');
+    if (result !== undefined && decision !== 'done') throw new WireError('invalid_request', 'only `done` takes a result');
+    const route = { route: 'POST /v1/turns/:id/resolve', payload: [turnId, body], newKey: randomUUID };
+    const done = await this.workflows.resolve(idempotencyKey(request, caller, route), turnId, {
+      decision,
+      ...(reason === undefined ? {} : { reason }),
+      ...(result === undefined ? {} : { result }),
+      ...(step_index === undefined ? {} : { stepIndex: step_index }),
+    });
+    return answerOf(response, done);
+  }
+}

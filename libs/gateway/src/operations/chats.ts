@@ -1,0 +1,125 @@
+import type { Conversations, TurnIntake, TurnReader } from '@tyrum/execution';
+import type { IdempotencyKey } from '@tyrum/idempotency';
+import {
+  ContractError,
+  newUiConversationKey,
+  WireError,
+  type ConversationCreatePayload,
+  type ConversationDeleteResult,
+  type ConversationListPayload,
+  type ConversationListResult,
+  type ConversationResult,
+  type ConversationSendPayload,
+  type StreamResult,
+} from '@tyrum/protocol';
+import { notFound } from '../failures';
+import type { GatewayMetrics } from '../gateway-metrics';
+import { accept } from './accept';
+import { decodeListCursor, encodeListCursor } from './list-cursor';
+import type { Answered, Once } from './once';
+
+export interface ChatPorts {
+  readonly conversations: Conversations;
+  readonly intake: TurnIntake;
+  readonly reader: TurnReader;
+  readonly once: Once;
+  readonly metrics: GatewayMetrics;
+}
+
+/** What clients do with conversations, for the WebSocket and for HTTP alike. */
+export class Chats {
+  constructor(
+    private readonly ports: ChatPorts,
+    private readonly newId: () => string,
+  ) {}
+
+  async create(key: IdempotencyKey, payload: ConversationCreatePayload): Promise<Answered<ConversationResult>> {
+    const conversationKey = newUiConversationKey(this.newId(), payload.agent_key, payload.channel);
+    const ref = { tenantId: key.tenantId, conversationKey };
+    const done = await this.ports.once.run({ ...key, conversations: [ref] }, async (tx) => ({
+      conversation: await this.ports.conversations.createIn(tx, ref),
+    }));
+    this.ports.conversations.wake();
+    return done;
+  }
+
+  async list(tenantId: string, payload: ConversationListPayload): Promise<ConversationListResult> {
+    const after = payload.cursor === undefined ? undefined : decodeListCursor(payload.cursor);
+    const page = await this.ports.conversations.list({
+      tenantId,
+      ...(payload.agent_key === undefined ? {} : { agentKey: payload.agent_key }),
+      ...(payload.channel === undefined ? {} : { channel: payload.channel }),
+      archived: payload.archived ?? false,
+      ...(after ? { after } : {}),
+      limit: payload.limit,
+    });
+    return {
+      conversations: page.conversations,
+      ...(page.next ? { next_cursor: encodeListCursor(page.next) } : {}),
+    };
+  }
+
+  /** @throws {WireError} not_found */
+  async get(tenantId: string, conversationKey: string): Promise<ConversationResult> {
+    const conversation = await this.ports.conversations.get({ tenantId, conversationKey });
+    if (!conversation) throw notFound('conversation');
+    return { conversation };
+  }
+
+  /** Accepts a reply to write. The stream's id is the turn's. @throws {WireError} not_found @throws {KeyReusedError} */
+  async send(key: IdempotencyKey, payload: ConversationSendPayload): Promise<Answered<StreamResult>> {
+    const ref = { tenantId: key.tenantId, conversationKey: payload.conversation_id };
+    const message = this.messageOf(payload);
+    if (!(await this.ports.conversations.exists(ref))) throw notFound('conversation');
+    const turnId = this.newId();
+    const answer: StreamResult = { stream_id: turnId };
+    const request = { ...ref, turnId, kind: 'chat', triggerKind: 'message', idempotency: key, answer } as const;
+    try {
+      const input = { trigger: payload.trigger };
+      return await accept<StreamResult>(this.ports, { ...request, input, ...(message ? { message } : {}) });
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      throw new WireError('conflict', 'a message with this message_id is in the conversation');
+    }
+  }
+
+  /** The stream that is or will be written, or null. @throws {WireError} not_found */
+  async reconnect(tenantId: string, conversationKey: string): Promise<StreamResult | null> {
+    const streamId = await this.ports.reader.openStreamId(tenantId, conversationKey);
+    if (streamId !== undefined) return { stream_id: streamId };
+    if (!(await this.ports.conversations.exists({ tenantId, conversationKey }))) throw notFound('conversation');
+    return null;
+  }
+
+  /** @throws {WireError} not_found; conflict while a turn is open */
+  async remove(key: IdempotencyKey, conversationKey: string): Promise<Answered<ConversationDeleteResult>> {
+    const ref = { tenantId: key.tenantId, conversationKey };
+    return this.ports.once.run({ ...key, conversations: [ref] }, async (tx) => {
+      const outcome = await this.ports.conversations.deleteIn(tx, ref);
+      if (outcome === 'not_found') throw notFound('conversation');
+      if (outcome === 'busy') throw new WireError('conflict', 'the conversation has an open turn: cancel it first');
+      return { conversation_id: conversationKey };
+    });
+  }
+
+  /** The new user message; none when an earlier one is to be answered again. */
+  private messageOf({ trigger, messages, message_id, metadata }: ConversationSendPayload) {
+    if (trigger === 'regenerate-message') return undefined;
+    const last = messages?.findLast(({ role }) => role === 'user');
+    if (!last || last.parts.length === 0) {
+      throw ContractError.at('payload.messages', 'userMessage', 'must hold a user message with parts');
+    }
+    const about = last.metadata ?? metadata;
+    return {
+      messageId: message_id ?? this.newId(),
+      parts: last.parts,
+      ...(typeof about === 'object' && about !== null ? { metadata: about } : {}),
+    };
+  }
+}
+
+/** The ids of the turn and of the key are ours or reserved: only a message id given by the client can be taken. */
+function isUniqueViolation(error: unknown): boolean {
+  const code = (error as { driverError?: { code?: unknown } } | null)?.driverError?.code;
+  return code === '23505' || code === 'SQLITE_CONSTRAINT';
+}

@@ -1,0 +1,34 @@
+import type { IdempotencyKey, IdempotencyLedger } from '@tyrum/idempotency';
+import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
+import { KeyReusedError } from '../failures';
+
+/** An answer, and whether an earlier copy of the request earned it. */
+export interface Answered<T> {
+  readonly answer: T;
+  readonly replayed: boolean;
+}
+
+/**
+ * Does what a request asks for once, however often it comes. Only outcomes that are kept are replayed: a refusal wrote
+ * nothing, and asking again finds out anew.
+ */
+export class Once {
+  constructor(
+    private readonly store: StateStore,
+    private readonly ledger: IdempotencyLedger,
+  ) {}
+
+  /**
+   * Runs `work` and keeps its answer in one transaction. What `work` throws undoes both.
+   * @param request with `conversations`: those `work` writes to
+   * @throws {KeyReusedError}
+   */
+  async run<T extends object>(
+    request: IdempotencyKey & { readonly conversations?: readonly ConversationRef[] },
+    work: (tx: Tx) => Promise<T>,
+  ): Promise<Answered<T>> {
+    const outcome = await this.ledger.runOnce(this.store, request, work);
+    if (outcome.kind === 'conflict') throw new KeyReusedError();
+    return { answer: outcome.response, replayed: outcome.replayed };
+  }
+}

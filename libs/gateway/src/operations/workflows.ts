@@ -1,0 +1,112 @@
+import type { Backplane } from '@tyrum/backplane';
+import type { Resolution, TurnControl, TurnIntake } from '@tyrum/execution';
+import type { IdempotencyKey } from '@tyrum/idempotency';
+import { requireExecutable, WireError, type WorkflowStartPayload, type WorkflowStartResult } from '@tyrum/protocol';
+import type { StateStore } from '@tyrum/statestore';
+import type { TurnRow, TurnStore } from '@tyrum/statestore/turns';
+import { notFound } from '../failures';
+import type { GatewayMetrics } from '../gateway-metrics';
+import { accept } from './accept';
+import type { Answered, Once } from './once';
+
+export interface WorkflowPorts {
+  readonly store: StateStore;
+  readonly turns: TurnStore;
+  readonly intake: TurnIntake;
+  readonly control: TurnControl;
+  readonly backplane: Backplane;
+  readonly once: Once;
+  readonly metrics: GatewayMetrics;
+}
+
+/** What a cancellation came to. `cancelled` is false when the turn had ended before. */
+export interface Cancelled {
+  readonly turnId: string;
+  readonly cancelled: boolean;
+}
+
+/** Starts, cancels and settles workflows, for the WebSocket and for HTTP alike. */
+export class Workflows {
+  constructor(
+    private readonly ports: WorkflowPorts,
+    private readonly newId: () => string,
+  ) {}
+
+  /**
+   * Accepts a workflow; answers after its commit. Steps that nobody here executes are refused now and not later.
+   * @param field where the payload stands, for the error
+   * @throws {ContractError} @throws {KeyReusedError} @throws {OverloadedError} @throws {StoreUnavailableError} @throws {UnknownCommitError}
+   */
+  async start(key: IdempotencyKey, payload: WorkflowStartPayload, field: string): Promise<Answered<WorkflowStartResult>> {
+    requireExecutable(payload.steps, `${field}.steps`);
+    const turnId = this.newId();
+    const answer: WorkflowStartResult = {
+      workflow_run_id: turnId,
+      plan_id: payload.plan_id ?? turnId,
+      request_id: payload.request_id ?? key.key,
+      conversation_key: payload.conversation_key,
+      steps_count: payload.steps.length,
+    };
+    return accept(this.ports, {
+      tenantId: key.tenantId,
+      conversationKey: payload.conversation_key,
+      turnId,
+      kind: 'workflow',
+      triggerKind: 'workflow',
+      input: { steps: payload.steps },
+      ...(payload.budgets ? { budgets: payload.budgets } : {}),
+      idempotency: key,
+      answer,
+    });
+  }
+
+  /** @throws {WireError} not_found @throws {KeyReusedError} */
+  async cancel(key: IdempotencyKey, turnId: string, reason: string | undefined): Promise<Answered<Cancelled>> {
+    const found = await this.find(key.tenantId, turnId);
+    const done = await this.ports.once.run({ ...key, conversations: [refOf(found)] }, async (tx) => {
+      const outcome = await this.ports.control.cancelIn(tx, found, reason ?? null);
+      if (outcome === 'not_found') throw notFound('turn');
+      return { turnId, cancelled: outcome === 'cancelled' };
+    });
+    // A hint for the worker that runs it; it also finds the wish in the database at its next renewal.
+    this.ports.backplane.publish('cancel', turnId);
+    this.ports.control.wake();
+    return done;
+  }
+
+  /**
+   * Settles the step of unknown outcome that a turn is parked for.
+   * @throws {WireError} not_found; conflict when the turn is not parked, or waits for another step than `stepIndex`
+   */
+  async resolve(
+    key: IdempotencyKey,
+    turnId: string,
+    resolution: Resolution & { readonly stepIndex?: number },
+  ): Promise<Answered<{ turn_id: string; decision: string }>> {
+    const found = await this.find(key.tenantId, turnId);
+    const done = await this.ports.once.run({ ...key, conversations: [refOf(found)] }, async (tx) => {
+      const step = (await this.ports.turns.steps(tx, key.tenantId, turnId)).at(-1);
+      const outcome = await this.ports.control.resolveIn(tx, found, resolution);
+      if (outcome.kind === 'not_found') throw notFound('turn');
+      if (outcome.kind === 'not_parked') {
+        throw new WireError('conflict', `the turn is ${outcome.status} and waits for no such decision`);
+      }
+      if (resolution.stepIndex !== undefined && resolution.stepIndex !== step?.step_index) {
+        throw new WireError('conflict', `the turn waits for step ${step?.step_index ?? 'none'}`);
+      }
+      return { turn_id: turnId, decision: resolution.decision };
+    });
+    this.ports.control.wake();
+    return done;
+  }
+
+  private async find(tenantId: string, turnId: string): Promise<TurnRow> {
+    const found = await this.ports.store.read((db) => this.ports.turns.find(db, tenantId, turnId));
+    if (!found) throw notFound('turn');
+    return found;
+  }
+}
+
+function refOf(turn: TurnRow): { tenantId: string; conversationKey: string } {
+  return { tenantId: turn.tenant_id, conversationKey: turn.conversation_key };
+}

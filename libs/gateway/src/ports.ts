@@ -1,0 +1,23 @@
+import type { Readable } from 'node:stream';
+import type { ArtifactRef, Schedule, ScheduleCreateBody } from '@tyrum/protocol';
+
+/** Injection token of a `SchedulesPort`. Without one the routes under `/v1/schedules` answer `not_found`. */
+export const SCHEDULES_PORT = Symbol('tyrum.schedules');
+
+/** Keeps schedules; `@tyrum/scheduling` does. */
+export interface SchedulesPort {
+  /** @throws {WireError} contract_error for a cadence that cannot be kept */
+  create(tenantId: string, body: ScheduleCreateBody): Promise<Schedule>;
+  list(tenantId: string): Promise<Schedule[]>;
+  /** False when the tenant has no such schedule. */
+  remove(tenantId: string, scheduleId: string): Promise<boolean>;
+}
+
+/** Injection token of an `ArtifactsPort`. Without one `/v1/artifacts/:id` answers `not_found`. */
+export const ARTIFACTS_PORT = Symbol('tyrum.artifacts');
+
+/** Hands out artifacts; `@tyrum/evidence` does. */
+export interface ArtifactsPort {
+  /** What is known about an artifact of the tenant and its bytes, or `undefined`. The caller consumes the stream. */
+  open(tenantId: string, artifactId: string): Promise<{ artifact: ArtifactRef; bytes: Readable } | undefined>;
+}

@@ -1,0 +1,93 @@
+import { allows, type TokenStore } from '@tyrum/identity';
+import { withLogContext, type Logger } from '@tyrum/platform';
+import {
+  CloseCode,
+  errorResponse,
+  isRequestType,
+  okResponse,
+  payloadFingerprint,
+  REQUESTS,
+  ContractError,
+  validateRequest,
+  WireError,
+  type RequestEnvelope,
+  type RequestType,
+  type ResponseEnvelope,
+  type WireErrorBody,
+} from '@tyrum/protocol';
+import { wireErrorOf } from '../failures';
+import type { GatewayMetrics } from '../gateway-metrics';
+import type { Connection } from './connection';
+import type { RequestCall, RequestHandler, RequestHandlers } from './request-handlers';
+
+export interface DeskPorts {
+  readonly tokens: TokenStore;
+  readonly handlers: RequestHandlers;
+  readonly metrics: GatewayMetrics;
+  readonly logger: Logger;
+}
+
+/** Answers the requests of established connections: may they, is the payload right, who serves it. */
+export class RequestDesk {
+  constructor(private readonly ports: DeskPorts) {}
+
+  /** The answer to a request. Never rejects. `undefined` when the connection was closed instead. */
+  answer(connection: Connection, request: RequestEnvelope): Promise<ResponseEnvelope | undefined> {
+    return withLogContext({ request_id: request.request_id }, async () => {
+      const startedAt = performance.now();
+      const response = await this.respond(connection, request);
+      const outcome = !response ? 'closed' : response.ok ? 'ok' : response.error.code;
+      const type = isRequestType(request.type) ? request.type : 'unknown';
+      this.ports.metrics.answered({ door: 'ws', type, outcome }, (performance.now() - startedAt) / 1000);
+      return response;
+    });
+  }
+
+  private async respond(connection: Connection, request: RequestEnvelope): Promise<ResponseEnvelope | undefined> {
+    const { type } = request;
+    try {
+      if (!isRequestType(type)) throw ContractError.at('type', 'requestType', 'is not a request type');
+      const refusal = await this.refusalOf(connection, type);
+      if (refusal === 'session_over') {
+        connection.link.close(CloseCode.SessionExpired, 'the token has expired or was revoked');
+        return undefined;
+      }
+      if (refusal) return errorResponse(request, refusal);
+      const payload = validateRequest(type, request.payload);
+      const handler = this.ports.handlers[type] as RequestHandler<RequestType> | undefined;
+      if (!handler) throw new WireError('not_found', `${type} is not served by this gateway`);
+      return okResponse(request, await handler(callOf(connection, request), payload));
+    } catch (error) {
+      const log = (unexpected: unknown) => this.ports.logger.error({ err: unexpected, type }, 'request failed');
+      return errorResponse(request, wireErrorOf(error, log));
+    }
+  }
+
+  /** Looks the token up again each time, in a cache of a second: a revocation ends sessions, not only log-ins. */
+  private async refusalOf({ peer }: Connection, type: RequestType): Promise<WireErrorBody | 'session_over' | undefined> {
+    const principal = await this.ports.tokens.recheck(peer.tokenId);
+    if (!principal) return 'session_over';
+    if (type === 'connect.init' || type === 'connect.proof') {
+      return { code: 'invalid_request', message: 'the handshake is over' };
+    }
+    const { roles, scope } = REQUESTS[type];
+    if (!roles.includes(peer.role)) return { code: 'forbidden', message: `a ${peer.role} may not send ${type}` };
+    if (scope !== null && !allows(principal, scope)) return { code: 'forbidden', message: `${type} needs the scope ${scope}` };
+    return undefined;
+  }
+}
+
+function callOf(connection: Connection, { request_id, type, payload }: RequestEnvelope): RequestCall {
+  const { tenantId, deviceId } = connection.peer;
+  return {
+    connection,
+    tenantId,
+    key: () => ({
+      tenantId,
+      route: `ws:${type}`,
+      principal: deviceId,
+      key: request_id,
+      fingerprint: payloadFingerprint(payload),
+    }),
+  };
+}

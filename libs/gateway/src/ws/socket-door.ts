@@ -1,0 +1,151 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { allows, type Principal, type TokenStore } from '@tyrum/identity';
+import type { DrainSequence, Logger } from '@tyrum/platform';
+import { CloseCode, LIMITS, SUBPROTOCOL } from '@tyrum/protocol';
+import { WebSocketServer, type WebSocket } from 'ws';
+import type { GatewayMetrics } from '../gateway-metrics';
+import { Connection } from './connection';
+import type { ConnectionDirectory } from './connection-directory';
+import type { EventFanOut } from './event-fan-out';
+import { drainConnections } from './drain-connections';
+import { Handshake, type HandshakeStep, type HandshakeStamps } from './handshake';
+import { SocketLink } from './socket-link';
+import type { SocketSession } from './socket-session';
+import { refuseUpgrade } from './refuse-upgrade';
+import type { UpgradeGate } from './upgrade-gate';
+
+export interface SocketDoorPorts {
+  readonly gate: UpgradeGate;
+  readonly tokens: TokenStore;
+  readonly directory: ConnectionDirectory;
+  readonly session: SocketSession;
+  readonly fanOut: EventFanOut;
+  readonly metrics: GatewayMetrics;
+  readonly logger: Logger;
+}
+
+/** Durations in ms, sizes in bytes. What is absent is as `LIMITS` says. */
+export interface SocketDoorOptions {
+  readonly stamps: HandshakeStamps;
+  readonly edgeId: string;
+  readonly handshakeMs?: number;
+  readonly pingIntervalMs?: number;
+  readonly sendBufferBytes?: number;
+  /** Sockets at once, handshakes included; more get 503. */
+  readonly maxSockets?: number;
+}
+
+const DEFAULT_MAX_SOCKETS = 20_000;
+/** How long a peer may take to answer our close frame; a slow reader gets to read what was sent before it. */
+const CLOSE_TIMEOUT_MS = 10_000;
+
+/**
+ * The WebSocket door. It drives the `ws` server by hand instead of through Nest's adapter: the adapter accepts an upgrade
+ * first and asks afterwards, while we owe an HTTP status before it, one exact subprotocol, and a stop in our own order.
+ */
+export class SocketDoor {
+  /** Deflate costs memory a connection and lets a small frame unpack to a large one, so it is declined. */
+  private readonly server = new WebSocketServer({
+    noServer: true,
+    clientTracking: true,
+    perMessageDeflate: false,
+    maxPayload: LIMITS.frameBytes,
+    handleProtocols: () => SUBPROTOCOL,
+    closeTimeout: CLOSE_TIMEOUT_MS,
+  } as ConstructorParameters<typeof WebSocketServer>[0]);
+  private accepting = true;
+  private pings: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly ports: SocketDoorPorts,
+    private readonly options: SocketDoorOptions,
+  ) {}
+
+  /** Begins to take upgrades from an HTTP server and registers what stopping them needs. */
+  attach(server: Server, drain: DrainSequence): void {
+    server.on('upgrade', (request, socket, head) => void this.upgrade(request, socket, head));
+    this.pings = setInterval(() => this.checkConnections(), this.options.pingIntervalMs ?? LIMITS.pingIntervalMs);
+    drain.register('stopAccepting', 'websocket upgrades', () => void (this.accepting = false));
+    drain.register('closeSockets', 'websocket connections', async (signal) => {
+      clearInterval(this.pings);
+      await drainConnections(this.ports.directory.all(), signal);
+      await this.ports.fanOut.stop();
+      for (const socket of this.server.clients) socket.terminate();
+    });
+  }
+
+  private async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    // The peer may go while its token is looked up; an error nobody listens to would end the process.
+    const ignore = (): void => undefined;
+    socket.on('error', ignore);
+    try {
+      if (!this.accepting) return this.refuse(socket, { status: 503, message: 'restarting', retryAfterS: 1 });
+      if (this.server.clients.size >= (this.options.maxSockets ?? DEFAULT_MAX_SOCKETS)) {
+        return this.refuse(socket, { status: 503, message: 'too many connections', retryAfterS: 5 });
+      }
+      const admission = await this.ports.gate.admit(request);
+      if (admission.kind === 'refused') return this.refuse(socket, admission);
+      socket.removeListener('error', ignore);
+      this.server.handleUpgrade(request, socket, head, (ws) => this.greet(ws, admission.principal));
+    } catch (error) {
+      this.ports.logger.error({ err: error }, 'upgrade failed');
+      this.refuse(socket, { status: 500, message: 'the gateway failed' });
+    }
+  }
+
+  private refuse(socket: Duplex, refusal: { status: number; message: string; retryAfterS?: number }): void {
+    this.ports.metrics.upgradeRefused(refusal.status);
+    refuseUpgrade(socket, refusal);
+  }
+
+  /** Runs the handshake on a new socket. */
+  private greet(ws: WebSocket, principal: Principal): void {
+    const { sendBufferBytes, stamps } = this.options;
+    const onClosing = (code: CloseCode): void => this.ports.metrics.closed(code);
+    const link = new SocketLink(ws, { onClosing, ...(sendBufferBytes === undefined ? {} : { sendBufferBytes }) });
+    const handshake = new Handshake(principal, stamps);
+    const tooLate = setTimeout(
+      () => link.close(CloseCode.HandshakeTimeout, 'the handshake took too long'),
+      this.options.handshakeMs ?? LIMITS.handshakeMs,
+    );
+    ws.once('close', () => clearTimeout(tooLate));
+    const onMessage = (data: Buffer, isBinary: boolean): void => {
+      if (!link.isOpen) return;
+      const step: HandshakeStep = isBinary
+        ? { kind: 'close', code: CloseCode.BadMessage, reason: 'expected text frames' }
+        : handshake.receive(data.toString());
+      if (step.kind === 'close') return link.close(step.code, step.reason);
+      if (step.kind === 'reply') return void link.send(JSON.stringify(step.response));
+      clearTimeout(tooLate);
+      ws.removeListener('message', onMessage);
+      this.establish(ws, new Connection(step.peer, link, allows(principal, 'operator.read')), step);
+    };
+    ws.on('message', onMessage);
+  }
+
+  private establish(ws: WebSocket, connection: Connection, step: HandshakeStep & { kind: 'established' }): void {
+    const { directory, session } = this.ports;
+    if (!directory.add(connection, { silent: step.peer.resumeCursor !== undefined })) {
+      return connection.link.close(CloseCode.Policy, `a device may have ${LIMITS.connectionsPerDevice} connections`);
+    }
+    ws.once('close', () => directory.remove(connection));
+    // Before anything is awaited: the peer may send its first request with the proof's answer still under way.
+    ws.on('message', (data: Buffer, isBinary: boolean) => session.receive(connection, isBinary ? undefined : data.toString()));
+    session.begin(connection, step, this.options.edgeId);
+  }
+
+  /** Pings everybody, and ends the sessions whose tokens have meanwhile expired or been revoked. */
+  private checkConnections(): void {
+    for (const connection of this.ports.directory.all()) {
+      connection.link.ping();
+      void this.ports.tokens.recheck(connection.peer.tokenId).then(
+        (principal) => {
+          if (!principal) connection.link.close(CloseCode.SessionExpired, 'the token has expired or was revoked');
+        },
+        // No database, no verdict: the next round asks again.
+        () => undefined,
+      );
+    }
+  }
+}

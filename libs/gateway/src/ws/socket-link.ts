@@ -1,0 +1,81 @@
+import { CloseCode, LIMITS } from '@tyrum/protocol';
+import { WebSocket } from 'ws';
+
+export interface SocketLinkOptions {
+  /** Bytes that may wait for a slow reader. Default `LIMITS.sendBufferBytes`. */
+  readonly sendBufferBytes?: number;
+  readonly onClosing: (code: CloseCode) => void;
+}
+
+/** The longest reason a close frame can carry, in bytes. */
+const MAX_REASON_BYTES = 123;
+
+/** One WebSocket with the gateway's manners: bounded memory for what is to be sent, and liveness by ping. */
+export class SocketLink {
+  private readonly sendBufferBytes: number;
+  private missedPongs = 0;
+  /** Resolves when the socket is gone. */
+  readonly closed: Promise<void>;
+
+  constructor(
+    private readonly socket: WebSocket,
+    private readonly options: SocketLinkOptions,
+  ) {
+    this.sendBufferBytes = options.sendBufferBytes ?? LIMITS.sendBufferBytes;
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    socket.on('pong', () => (this.missedPongs = 0));
+    socket.on('message', () => (this.missedPongs = 0));
+    // Its close event follows and is what we act on; without a listener the process would end.
+    socket.on('error', () => undefined);
+  }
+
+  get isOpen(): boolean {
+    return this.socket.readyState === WebSocket.OPEN;
+  }
+
+  /** Bytes the peer has not taken yet. */
+  get backlogBytes(): number {
+    return this.socket.bufferedAmount;
+  }
+
+  /**
+   * Sends one text frame, or closes with 1013 when the peer has left more than the budget unread: what waits for one slow
+   * reader must not cost the others their memory. Whatever it missed, it finds again by its cursor. Returns whether it went.
+   * @param frame text, or its UTF-8 bytes when the same frame goes to many
+   */
+  send(frame: string | Buffer): boolean {
+    if (!this.isOpen) return false;
+    if (this.socket.bufferedAmount > this.sendBufferBytes) {
+      this.close(CloseCode.Overloaded, 'too slow: too much is waiting to be read');
+      return false;
+    }
+    this.socket.send(frame, { binary: false, compress: false });
+    return true;
+  }
+
+  /** Begins the closing handshake. Later calls change nothing. */
+  close(code: CloseCode, reason: string): void {
+    if (!this.isOpen) return;
+    this.options.onClosing(code);
+    this.socket.close(code, cut(reason));
+  }
+
+  /** Asks whether the peer is there; cuts the connection when it has not answered `LIMITS.missedPingsBeforeClose` times. */
+  ping(): void {
+    if (!this.isOpen) return;
+    if (this.missedPongs >= LIMITS.missedPingsBeforeClose) return this.socket.terminate();
+    this.missedPongs += 1;
+    this.socket.ping();
+  }
+
+  terminate(): void {
+    this.socket.terminate();
+  }
+}
+
+/** At most `MAX_REASON_BYTES` bytes of UTF-8, without half a character at the end. */
+function cut(reason: string): string {
+  let text = reason.slice(0, MAX_REASON_BYTES);
+  while (Buffer.byteLength(text) > MAX_REASON_BYTES) text = text.slice(0, -1);
+  return text;
+}

@@ -1,0 +1,69 @@
+import type { IncomingMessage } from 'node:http';
+import type { Principal, TokenStore } from '@tyrum/identity';
+import { AUTH_SUBPROTOCOL_PREFIX, SUBPROTOCOL } from '@tyrum/protocol';
+import { StoreUnavailableError } from '@tyrum/statestore';
+import { credentialsOf, subprotocolsOf } from './credentials';
+import type { FailedAttempts } from './failed-attempts';
+
+/** The path of the WebSocket. */
+export const SOCKET_PATH = '/ws';
+
+export type Admission =
+  | { readonly kind: 'admitted'; readonly principal: Principal }
+  | { readonly kind: 'refused'; readonly status: number; readonly message: string; readonly retryAfterS?: number };
+
+/** Decides about an upgrade before there is a socket: what is refused here never costs more than one HTTP answer. */
+export class UpgradeGate {
+  constructor(
+    private readonly tokens: TokenStore,
+    private readonly failures: FailedAttempts,
+    /** Exact origins (`https://console.example`) whose pages may use the cookie. */
+    private readonly allowedOrigins: ReadonlySet<string>,
+  ) {}
+
+  async admit(request: IncomingMessage): Promise<Admission> {
+    const url = request.url ?? '/';
+    const [path] = url.split('?', 1);
+    if (path !== SOCKET_PATH) return refused(404, 'there is no WebSocket here');
+    // URLs end up in proxies' logs. Whoever sends a token there learns it at once.
+    if (holdsToken(url)) return refused(400, 'a token must not be in the URL');
+    const credentials = credentialsOf(request.headers);
+    if (credentials.from === 'cookie' && !this.allowedOrigins.has(request.headers.origin ?? '')) {
+      return refused(403, 'this origin may not use the cookie');
+    }
+    if (credentials.from === 'nowhere') return this.unauthorized(request, 'a token is needed');
+    let principal: Principal | undefined;
+    try {
+      principal = await this.tokens.verify(credentials.token);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError)) throw error;
+      return { ...refused(503, 'the gateway cannot check tokens now'), retryAfterS: Math.ceil(error.retryAfterMs / 1000) };
+    }
+    if (!principal) return this.unauthorized(request, 'the token is not valid');
+    if (!subprotocolsOf(request.headers).includes(SUBPROTOCOL)) return refused(400, `offer the subprotocol ${SUBPROTOCOL}`);
+    return { kind: 'admitted', principal };
+  }
+
+  private unauthorized(request: IncomingMessage, message: string): Admission & { kind: 'refused' } {
+    const tooMany = this.failures.record(request.socket.remoteAddress ?? '');
+    return tooMany ? { ...refused(429, 'too many failed attempts'), retryAfterS: 60 } : refused(401, message);
+  }
+}
+
+function refused(status: number, message: string): Admission & { kind: 'refused' } {
+  return { kind: 'refused', status, message };
+}
+
+function holdsToken(url: string): boolean {
+  const text = decodedOf(url);
+  if (text.includes('tyrum-token.') || text.includes(AUTH_SUBPROTOCOL_PREFIX)) return true;
+  return /[?&](access_)?token=/i.test(text);
+}
+
+function decodedOf(url: string): string {
+  try {
+    return decodeURIComponent(url);
+  } catch {
+    return url;
+  }
+}

@@ -1,0 +1,19 @@
+import type { OperatorScope, TokenRole } from '@tyrum/protocol';
+
+/** Who holds a verified token, and what it lets them do. */
+export interface Principal {
+  readonly tenantId: string;
+  readonly tokenId: string;
+  readonly role: TokenRole;
+  readonly scopes: readonly OperatorScope[];
+  /** The only device that may use the token; absent for any. */
+  readonly deviceId?: string;
+}
+
+/**
+ * Whether the principal may do what needs `scope`. Denies by default: only an `admin`, and only because every read and
+ * write is made in its own tenant, passes without carrying the scope.
+ */
+export function allows(principal: Pick<Principal, 'role' | 'scopes'>, scope: OperatorScope): boolean {
+  return principal.role === 'admin' || principal.scopes.includes(scope);
+}

@@ -1,0 +1,175 @@
+import { randomUUID } from 'node:crypto';
+import { formatToken, parseToken, type OperatorScope, type TokenRole } from '@tyrum/protocol';
+import type { StateStore, Tx } from '@tyrum/statestore';
+import { AuthTokens, Tenants, type AuthTokenRecord } from '@tyrum/statestore/records';
+import type { Principal } from './principal';
+import { hashSecret, matchesHash, newSecret } from './token-secret';
+
+/** A token to issue. */
+export interface NewToken {
+  readonly tenantId: string;
+  readonly role: TokenRole;
+  readonly scopes: readonly OperatorScope[];
+  readonly label?: string;
+  /** The only device that may use it. */
+  readonly deviceId?: string;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt?: number;
+}
+
+/** A token as it may be shown: everything but the secret and its hash. */
+export type TokenRecord = Omit<AuthTokenRecord, 'secret_hash' | 'scopes'> & { readonly scopes: OperatorScope[] };
+
+export interface TokenStoreOptions {
+  readonly nowMs?: () => number;
+  readonly newId?: () => string;
+  readonly newSecret?: () => string;
+  /** How long a row may be used without looking again, in ms. Bounds how late a revocation acts in another process. */
+  readonly cacheTtlMs?: number;
+  /** Rows kept at the most. */
+  readonly cacheSize?: number;
+}
+
+interface CachedRow {
+  readonly readAt: number;
+  readonly row: Promise<AuthTokenRecord | undefined>;
+}
+
+const DEFAULT_CACHE_TTL_MS = 1_000;
+const DEFAULT_CACHE_SIZE = 10_000;
+/** Tokens of a tenant that a list shows, newest first. */
+const LIST_LIMIT = 1_000;
+
+/** Issues, verifies, lists and revokes access tokens. The secret exists only in the answer of `issue`. */
+export class TokenStore {
+  private readonly cache = new Map<string, CachedRow>();
+  private readonly options: Required<TokenStoreOptions>;
+
+  constructor(
+    private readonly store: StateStore,
+    options: TokenStoreOptions = {},
+  ) {
+    this.options = {
+      nowMs: Date.now,
+      newId: randomUUID,
+      newSecret,
+      cacheTtlMs: DEFAULT_CACHE_TTL_MS,
+      cacheSize: DEFAULT_CACHE_SIZE,
+      ...options,
+    };
+  }
+
+  /** Makes a token. `token` is shown this once and cannot be had again. */
+  async issue(request: NewToken): Promise<{ token: string; record: TokenRecord }> {
+    const parts = { id: this.options.newId(), secret: this.options.newSecret() };
+    const row = this.rowOf(request, parts);
+    await this.store.transaction((tx) => tx.records(AuthTokens).insert(row));
+    return { token: formatToken(parts), record: toRecord(row) };
+  }
+
+  /** Writes the row of a token that exists already, inside the caller's transaction. Its id must be free. */
+  async installIn(tx: Tx, request: NewToken, parts: { id: string; secret: string }): Promise<void> {
+    await tx.records(AuthTokens).insert(this.rowOf(request, parts));
+  }
+
+  /**
+   * The holder of a token, or `undefined` if it is malformed, unknown, expired, revoked or of a disabled tenant.
+   * @throws {StoreUnavailableError}
+   */
+  async verify(token: string): Promise<Principal | undefined> {
+    const parts = parseToken(token);
+    if (!parts) return undefined;
+    const row = await this.read(parts.id);
+    return row && matchesHash(parts.secret, row.secret_hash) ? this.principalOf(row) : undefined;
+  }
+
+  /** The same for a token that was verified before, by its id: what a long connection asks again and again. */
+  async recheck(tokenId: string): Promise<Principal | undefined> {
+    const row = await this.read(tokenId);
+    return row && this.principalOf(row);
+  }
+
+  /** Ends a token. False if the tenant has no such token that is not revoked yet. */
+  async revoke(tenantId: string, tokenId: string): Promise<boolean> {
+    const revoked = await this.store.transaction(async (tx) => {
+      const tokens = tx.records(AuthTokens);
+      const row = await tokens.findOneBy({ tenant_id: tenantId, token_id: tokenId });
+      if (!row || row.revoked_at !== null) return false;
+      await tokens.update({ tenant_id: tenantId, token_id: tokenId }, { revoked_at: this.options.nowMs() });
+      return true;
+    });
+    this.cache.delete(tokenId);
+    return revoked;
+  }
+
+  /** The tenant's tokens, newest first, revoked ones too. */
+  async list(tenantId: string): Promise<TokenRecord[]> {
+    const rows = await this.store.read((db) =>
+      db.records(AuthTokens).find({ where: { tenant_id: tenantId }, order: { created_at: 'DESC' }, take: LIST_LIMIT }),
+    );
+    return rows.map(toRecord);
+  }
+
+  private rowOf(request: NewToken, parts: { id: string; secret: string }): AuthTokenRecord {
+    return {
+      tenant_id: request.tenantId,
+      token_id: parts.id,
+      secret_hash: hashSecret(parts.secret),
+      role: request.role,
+      scopes: [...request.scopes],
+      label: request.label ?? null,
+      device_id: request.deviceId ?? null,
+      created_at: this.options.nowMs(),
+      expires_at: request.expiresAt ?? null,
+      revoked_at: null,
+    };
+  }
+
+  private principalOf(row: AuthTokenRecord): Principal | undefined {
+    if (row.revoked_at !== null) return undefined;
+    if (row.expires_at !== null && row.expires_at <= this.options.nowMs()) return undefined;
+    return {
+      tenantId: row.tenant_id,
+      tokenId: row.token_id,
+      role: row.role,
+      scopes: row.scopes as OperatorScope[],
+      ...(row.device_id === null ? {} : { deviceId: row.device_id }),
+    };
+  }
+
+  /** The promise is cached, not the row, so that a burst of requests with one token asks the database once. */
+  private read(tokenId: string): Promise<AuthTokenRecord | undefined> {
+    const now = this.options.nowMs();
+    const cached = this.cache.get(tokenId);
+    if (cached && now - cached.readAt < this.options.cacheTtlMs && now >= cached.readAt) return cached.row;
+    const entry: CachedRow = { readAt: now, row: this.load(tokenId) };
+    this.cache.delete(tokenId);
+    this.cache.set(tokenId, entry);
+    this.evict();
+    // Neither a failure nor an id somebody made up is worth a place.
+    const forget = (row?: AuthTokenRecord): void => {
+      if (!row && this.cache.get(tokenId) === entry) this.cache.delete(tokenId);
+    };
+    entry.row.then(forget, () => forget());
+    return entry.row;
+  }
+
+  /** A map keeps the order of insertion, so the first key is the one read longest ago. */
+  private evict(): void {
+    const [oldest] = this.cache.keys();
+    if (oldest !== undefined && this.cache.size > this.options.cacheSize) this.cache.delete(oldest);
+  }
+
+  private load(tokenId: string): Promise<AuthTokenRecord | undefined> {
+    return this.store.read(async (db) => {
+      const row = await db.records(AuthTokens).findOneBy({ token_id: tokenId });
+      if (!row) return undefined;
+      const tenant = await db.records(Tenants).findOneBy({ tenant_id: row.tenant_id });
+      return tenant?.disabled_at === null ? row : undefined;
+    });
+  }
+}
+
+function toRecord({ secret_hash: _, ...row }: AuthTokenRecord): TokenRecord {
+  return { ...row, scopes: row.scopes as OperatorScope[] };
+}

@@ -1,0 +1,76 @@
+import type { StateStore, Tx } from '@tyrum/statestore';
+import { acquireLease } from './sql/acquire-lease';
+import { holdLease, listLeaseHistory, listLeases, releaseLease, renewLeases } from './sql/keep-leases';
+
+/** What can be owned: a kind and a name within it. */
+export interface LeaseName {
+  readonly kind: string;
+  readonly name: string;
+}
+
+/** A lease as its holder knows it. The token only ever grows; who has a lower one is stale. */
+export interface HeldLease extends LeaseName {
+  readonly token: number;
+}
+
+export interface LeaseRow extends LeaseName {
+  readonly owner: string | null;
+  readonly token: number;
+  readonly expires_at: number;
+  readonly acquired_at: number;
+  /** By the database's clock, when it was read. */
+  readonly held: boolean;
+}
+
+export interface LeaseHistoryRow {
+  readonly token: number;
+  readonly owner: string;
+  readonly taken_from: string | null;
+  readonly reason: 'acquired' | 'taken_over' | 'released' | 'lost';
+  readonly at: number;
+}
+
+/**
+ * Time-bounded ownership. The database's clock alone decides what has expired. Losing a race is an answer, not an error.
+ *
+ *     free ──acquire──▶ held(owner, token) ──release──▶ free
+ *                        │ ▲ renew
+ *                        ▼ │
+ *                      expired ──acquire by anybody──▶ held(other, token + 1)      the old token writes nothing any more
+ */
+export class Leases {
+  constructor(private readonly store: StateStore) {}
+
+  /** Takes the lease if it is free, expired, or the owner's own from before a restart. Undefined = somebody else holds it. */
+  async acquire({ kind, name }: LeaseName, owner: string, ttlMs: number): Promise<HeldLease | undefined> {
+    const rows = await this.store.execute<{ token: number }>(acquireLease, [kind, name, owner, ttlMs]);
+    return rows[0] && { kind, name, token: rows[0].token };
+  }
+
+  /** Extends all of them in one statement. Returns, in their order, which are still held. */
+  async renewAll(leases: readonly HeldLease[], owner: string, ttlMs: number): Promise<boolean[]> {
+    if (leases.length === 0) return [];
+    const rows = await this.store.execute<LeaseName>(renewLeases, [JSON.stringify(leases), owner, ttlMs]);
+    const kept = new Set(rows.map((row) => `${row.kind}/${row.name}`));
+    return leases.map((lease) => kept.has(`${lease.kind}/${lease.name}`));
+  }
+
+  async release({ kind, name, token }: HeldLease): Promise<void> {
+    await this.store.execute(releaseLease, [kind, name, token]);
+  }
+
+  /** The fence for other writes of the same transaction: false = the lease is lost, write nothing. Locks the lease's row. */
+  async isHeld(tx: Tx, { kind, name, token }: HeldLease): Promise<boolean> {
+    return (await tx.query(holdLease, [kind, name, token])).length > 0;
+  }
+
+  async list(kind: string): Promise<LeaseRow[]> {
+    const rows = await this.store.read((db) => db.query<LeaseRow>(listLeases, [kind]));
+    return rows.map((row) => ({ ...row, held: Boolean(row.held) }));
+  }
+
+  /** Newest first. */
+  history({ kind, name }: LeaseName, limit: number): Promise<LeaseHistoryRow[]> {
+    return this.store.read((db) => db.query<LeaseHistoryRow>(listLeaseHistory, [kind, name, limit]));
+  }
+}

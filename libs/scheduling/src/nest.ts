@@ -1,0 +1,1 @@
+export { SchedulerLoopModule, SchedulingModule } from './scheduling.module';

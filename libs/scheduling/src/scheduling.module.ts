@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto';
+import { Inject, Module, type FactoryProvider } from '@nestjs/common';
+import type { Backplane } from '@tyrum/backplane';
+import { TurnIntake } from '@tyrum/execution';
+import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
+import { Leases } from '@tyrum/leases';
+import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
+import type { StateStore } from '@tyrum/statestore';
+import { MeteredSchedulerObserver } from './metered-scheduler-observer';
+import { ScheduleFirer } from './schedule-firer';
+import { SchedulerLoop } from './scheduler-loop';
+import { SchedulerShards } from './scheduler-shards';
+import { Schedules } from './schedules';
+
+const schedules: FactoryProvider<Schedules> = {
+  provide: Schedules,
+  inject: [STATE_STORE, BACKPLANE],
+  useFactory: (store: StateStore, backplane: Backplane) => new Schedules(store, backplane, randomUUID),
+};
+
+/** The definitions of schedules, for whoever serves them. */
+@Module({ imports: [ControlPlaneModule], providers: [schedules], exports: [Schedules] })
+export class SchedulingModule {}
+
+const observer: FactoryProvider<MeteredSchedulerObserver> = {
+  provide: MeteredSchedulerObserver,
+  inject: [Metrics, LOGGER],
+  useFactory: (metrics: Metrics, logger: Logger) => new MeteredSchedulerObserver(metrics, logger),
+};
+
+const loop: FactoryProvider<SchedulerLoop> = {
+  provide: SchedulerLoop,
+  inject: [STATE_STORE, BACKPLANE, TurnIntake, CONFIG, MeteredSchedulerObserver],
+  useFactory: (
+    store: StateStore,
+    backplane: Backplane,
+    intake: TurnIntake,
+    ...[config, watching]: [Config, MeteredSchedulerObserver]
+  ) => {
+    const leases = new Leases(store);
+    const { instanceId: owner, leaseTtlMs: ttlMs } = config;
+    const onError = (error: unknown) => watching.trouble('renew the shards', error);
+    const shards = new SchedulerShards(leases, { owner, ttlMs, onError });
+    const firer = new ScheduleFirer(store, leases, intake, randomUUID);
+    return new SchedulerLoop({ store, backplane, shards, firer, intake }, watching, { balanceMs: ttlMs / 2 });
+  },
+};
+
+/** Runs the scheduler's loop in this process, from its start to its drain. */
+@Module({ imports: [ControlPlaneModule], providers: [observer, loop] })
+export class SchedulerLoopModule {
+  constructor(@Inject(SchedulerLoop) scheduler: SchedulerLoop, @Inject(DrainSequence) drain: DrainSequence) {
+    drain.register('stopClaiming', 'scheduler', () => scheduler.stopClaiming());
+    drain.register('finishWork', 'scheduler shards', () => scheduler.release());
+    scheduler.start();
+  }
+}

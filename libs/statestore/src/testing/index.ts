@@ -1,0 +1,55 @@
+import { createPostgresDatabase, createSqlitePath } from '@tyrum/test-services';
+import { openStateStore, type DatabaseAddress } from '../open-state-store';
+import type { Dialect, StateStore } from '../state-store';
+
+/** A database of one test, and stores on it. */
+export interface TestStores {
+  readonly dialect: Dialect;
+  readonly address: DatabaseAddress;
+  /** Opens another store on the same database, as another process would. Closed with the test. */
+  open(): Promise<StateStore>;
+}
+
+/**
+ * Runs the same tests on both dialects, each test on a fresh migrated database. What differs between them is in the
+ * product's interface; a test that only one can pass does not belong here.
+ */
+export function describeOnBothDialects(name: string, tests: (stores: () => TestStores) => void): void {
+  describe.each(['sqlite', 'postgres'] as const)(`${name} on %s`, (dialect) => {
+    let current: TestStores | undefined;
+    let cleanups: (() => Promise<void>)[] = [];
+
+    beforeEach(async () => {
+      const { address, remove } = await createDatabase(dialect);
+      cleanups = [remove];
+      current = {
+        dialect,
+        address,
+        open: async () => {
+          const store = await openStateStore(address, { poolSize: 5 });
+          cleanups.push(() => store.close());
+          return store;
+        },
+      };
+    });
+
+    afterEach(async () => {
+      for (const cleanup of cleanups.reverse()) await cleanup();
+      current = undefined;
+    });
+
+    tests(() => {
+      if (!current) throw new Error('stores exist while a test runs');
+      return current;
+    });
+  });
+}
+
+async function createDatabase(dialect: Dialect): Promise<{ address: DatabaseAddress; remove: () => Promise<void> }> {
+  if (dialect === 'sqlite') {
+    const { path, remove } = createSqlitePath();
+    return { address: { kind: 'sqlite', path }, remove: () => Promise.resolve(remove()) };
+  }
+  const database = await createPostgresDatabase();
+  return { address: { kind: 'postgres', url: database.url }, remove: () => database.drop() };
+}

@@ -1,0 +1,63 @@
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { eventually } from './eventually';
+import { freePort } from './free-port';
+
+/** A Redis server of the test's own, without persistence. */
+export interface OwnRedis {
+  readonly url: string;
+  readonly port: number;
+  kill(signal: NodeJS.Signals): Promise<void>;
+  start(args?: readonly string[]): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const alive = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of alive) child.kill('SIGKILL');
+});
+
+/** Starts `redis-server` on a free port; installs it first where it is missing and we may. */
+export async function startOwnRedis(): Promise<OwnRedis> {
+  ensureInstalled();
+  const port = await freePort();
+  let server: ChildProcess | undefined;
+  const start = async (args: readonly string[] = []) => {
+    const own = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+    server = spawn('redis-server', [...own, ...args], { stdio: 'ignore' });
+    alive.add(server);
+    await eventually(() => pings(port), { timeoutMs: 10_000 });
+  };
+  const kill = async (signal: NodeJS.Signals) => {
+    if (!server || server.exitCode !== null || server.signalCode !== null) return;
+    const exited = once(server, 'exit');
+    server.kill(signal);
+    if (signal === 'SIGSTOP' || signal === 'SIGCONT') return;
+    await exited;
+    alive.delete(server);
+  };
+  await start();
+  return { url: `redis://127.0.0.1:${port}`, port, kill, start, stop: () => kill('SIGKILL') };
+}
+
+/** Whether a Redis answers PING on this port. @throws when not */
+export function pings(port: number, host = '127.0.0.1'): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host, timeout: 2_000 }, () => socket.write('PING\r\n'));
+    socket.once('data', (data) => {
+      socket.destroy();
+      if (data.toString().startsWith('+PONG')) resolve();
+      else reject(new Error(`no Redis on port ${port}`));
+    });
+    socket.once('timeout', () => socket.destroy(new Error(`no answer from port ${port}`)));
+    socket.once('error', reject);
+  });
+}
+
+function ensureInstalled(): void {
+  if (spawnSync('redis-server', ['--version']).status === 0) return;
+  if (process.getuid?.() !== 0) throw new Error('the tests need redis-server on PATH, or TYRUM_TEST_REDIS_URL');
+  execFileSync('apt-get', ['update'], { stdio: 'ignore' });
+  execFileSync('apt-get', ['install', '-y', 'redis-server'], { stdio: 'ignore' });
+}
