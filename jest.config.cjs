@@ -17,7 +17,7 @@ const shared = {
   rootDir: __dirname,
   roots: ['<rootDir>/apps', '<rootDir>/libs', '<rootDir>/tools'],
   testEnvironment: 'node',
-  transform: { '^.+\\.[jt]s$': swc },
+  transform: { '^.+\\.m?[jt]s$': swc },
   moduleNameMapper: {
     '^@tyrum/test-services$': '<rootDir>/tools/test-services/index.ts',
     '^@tyrum/statestore/(records|turns)$': '<rootDir>/libs/statestore/src/$1/index.ts',
@@ -36,7 +36,7 @@ module.exports = {
       ...shared,
       displayName: 'unit',
       testMatch: ['**/*.spec.ts'],
-      testPathIgnorePatterns: ['\\.int\\.spec\\.ts$'],
+      testPathIgnorePatterns: ['/node_modules/', '\\.int\\.spec\\.ts$'],
     },
     {
       ...shared,

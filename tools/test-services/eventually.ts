@@ -1,6 +1,8 @@
 export interface EventuallyOptions {
   readonly timeoutMs?: number;
   readonly intervalMs?: number;
+  /** Ends the wait early when the check can no longer come true. */
+  readonly giveUp?: () => boolean;
 }
 
 /** Runs `check` until it does not throw and returns its value; at the deadline its last error is thrown. */
@@ -10,7 +12,7 @@ export async function eventually<T>(check: () => T | Promise<T>, options: Eventu
     try {
       return await check();
     } catch (error) {
-      if (performance.now() >= deadline) throw error;
+      if (performance.now() >= deadline || options.giveUp?.()) throw error;
       await new Promise((resolve) => setTimeout(resolve, options.intervalMs ?? 25));
     }
   }

@@ -1,5 +1,5 @@
 import { migrateTemplate } from '../../libs/statestore/src/testing/migrate-template';
-import { admin, DATABASE_PREFIX } from './databases';
+import { createDatabase, dropLeftOvers } from './databases';
 import { answers, startOwnPostgres } from './own-postgres';
 import { pings, startOwnRedis } from './own-redis';
 import { started } from './started';
@@ -8,21 +8,14 @@ const LOCAL_POSTGRES = 'postgres://postgres@127.0.0.1:5432/postgres';
 
 /** Finds or starts Postgres and Redis, and migrates the template that every test's database is cloned from. */
 export default async function setUp(): Promise<void> {
-  process.env['TYRUM_TEST_POSTGRES_URL'] ??= await findPostgres();
+  const server = (process.env['TYRUM_TEST_POSTGRES_URL'] ??= await findPostgres());
   process.env['TYRUM_TEST_REDIS_URL'] ??= await findRedis();
-  const server = process.env['TYRUM_TEST_POSTGRES_URL'];
-  const template = `${DATABASE_PREFIX}${process.pid}_template`;
-  await admin(server, async (client) => {
-    const { rows } = await client.query<{ datname: string }>(`select datname from pg_database where datname like '${DATABASE_PREFIX}%'`);
-    for (const { datname } of rows.filter((row) => !isRunning(row.datname))) {
-      await client.query(`drop database if exists ${datname} with (force)`);
-    }
-    await client.query(`create database ${template}`);
-  });
-  const url = new URL(server);
-  url.pathname = `/${template}`;
-  await migrateTemplate(url.toString());
-  process.env['TYRUM_TEST_POSTGRES_TEMPLATE'] = template;
+  await dropLeftOvers(server);
+  // A template of this run's own: one kept from an earlier run could hold the migrations of then.
+  const template = await createDatabase(server);
+  started.push(() => template.drop());
+  await migrateTemplate(template.url);
+  process.env['TYRUM_TEST_POSTGRES_TEMPLATE'] = new URL(template.url).pathname.slice(1);
 }
 
 async function findPostgres(): Promise<string> {
@@ -45,16 +38,5 @@ async function findRedis(): Promise<string> {
     const own = await startOwnRedis();
     started.push(() => own.stop());
     return own.url;
-  }
-}
-
-/** A database's name holds the process that made it. */
-function isRunning(database: string): boolean {
-  const pid = Number(database.slice(DATABASE_PREFIX.length).split('_')[0]);
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }

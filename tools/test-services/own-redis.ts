@@ -8,7 +8,9 @@ import { freePort } from './free-port';
 export interface OwnRedis {
   readonly url: string;
   readonly port: number;
+  /** Resolves when it is gone, or at once for SIGSTOP and SIGCONT. */
   kill(signal: NodeJS.Signals): Promise<void>;
+  /** Again after `kill`, empty; `args` are further command line options. */
   start(args?: readonly string[]): Promise<void>;
   stop(): Promise<void>;
 }
@@ -25,9 +27,10 @@ export async function startOwnRedis(): Promise<OwnRedis> {
   let server: ChildProcess | undefined;
   const start = async (args: readonly string[] = []) => {
     const own = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-    server = spawn('redis-server', [...own, ...args], { stdio: 'ignore' });
-    alive.add(server);
-    await eventually(() => pings(port), { timeoutMs: 10_000 });
+    const child = spawn('redis-server', [...own, ...args], { stdio: 'ignore' });
+    server = child;
+    alive.add(child);
+    await eventually(() => pings(port), { timeoutMs: 10_000, giveUp: () => child.exitCode !== null });
   };
   const kill = async (signal: NodeJS.Signals) => {
     if (!server || server.exitCode !== null || server.signalCode !== null) return;

@@ -47,7 +47,7 @@ export async function spawnApp(app: string, env: Record<string, string> = {}): P
     alive.delete(child);
     return { code: code as number | null, signal: signal as NodeJS.Signals | null };
   });
-  const port = await listeningPort(child, app, logs, output, exited);
+  const port = await listeningPort(child, app, logs, output);
   return {
     port,
     pid: child.pid as number,
@@ -74,7 +74,6 @@ function listeningPort(
   app: string,
   logs: Record<string, unknown>[],
   output: string[],
-  exited: Promise<{ code: number | null }>,
 ): Promise<number> {
   return new Promise((resolve, reject) => {
     const fail = (why: string) => {
@@ -95,8 +94,9 @@ function listeningPort(
         resolve(Number(parsed['port']));
       });
     }
-    // After the streams have been read to their end.
-    void exited.then(({ code }) => setTimeout(() => fail(`exited with ${code} before it listened`), 100));
+    // Not 'exit': only at 'close' have the streams been read to their end.
+    child.once('close', (code, signal) => fail(`exited with ${code ?? signal} before it listened`));
+    child.once('error', (error) => fail(error.message));
   });
 }
 

@@ -27,6 +27,18 @@ module.exports = function appConfig(app, entries = []) {
         skipTypeChecking: true,
         externalDependencies: 'all',
       }),
+      modernOutput,
     ],
   };
+};
+
+/** Nx leaves the target to swc, whose default is ES5 with loose spreads: `[...map.values()]` is then a list of one iterator. */
+const modernOutput = {
+  apply(compiler) {
+    const loaders = compiler.options.module.rules.filter((rule) => String(rule.loader).includes('swc-loader'));
+    for (const { options } of loaders) {
+      options.jsc = { ...options.jsc, target: 'es2022', loose: false, keepClassNames: true };
+      options.jsc.transform.useDefineForClassFields = false;
+    }
+  },
 };

@@ -1,1 +1,9 @@
-console.log("hi");setInterval(()=>{},1000);
+import { runApp } from '@tyrum/platform';
+import { DesktopRuntimeModule } from './desktop-runtime.module';
+
+void runApp({
+  app: 'desktop-runtime',
+  env: process.env,
+  argv: process.argv.slice(2),
+  modules: () => [DesktopRuntimeModule],
+});

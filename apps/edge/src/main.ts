@@ -5,5 +5,5 @@ void runApp({
   app: 'edge',
   env: process.env,
   argv: process.argv.slice(2),
-  modules: () => [EdgeModule],
+  modules: (config) => [EdgeModule.forRoot(config, process.env)],
 });

@@ -128,7 +128,7 @@ export class RedisBackplane implements Backplane {
     if (this.trying) return;
     this.trying = true;
     const ready = [this.publisher, this.listener].filter((redis) => redis.status === 'ready');
-    await Promise.all(ready.map((redis) => redis.ping().catch(() => redis.disconnect(true))));
+    await Promise.all(ready.map((redis) => redis.ping().catch(() => redis.stream.destroy())));
     this.trying = false;
   }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
@@ -53,9 +54,9 @@ describeOnBothDialects('ArtifactStore', (stores) => {
     });
     const open = await artifacts.open(DEFAULT_TENANT_ID, ref.artifact_id);
     expect(open?.artifact).toEqual(ref);
-    expect(await text(open?.stream ?? [])).toBe('hello');
+    expect(await text(open?.stream ?? Readable.from([]))).toBe('hello');
     const part = await artifacts.open(DEFAULT_TENANT_ID, ref.artifact_id, { start: 1, end: 2 });
-    expect(await text(part?.stream ?? [])).toBe('el');
+    expect(await text(part?.stream ?? Readable.from([]))).toBe('el');
     expect(await artifacts.find(DEFAULT_TENANT_ID, ref.artifact_id)).toEqual(ref);
   });
 

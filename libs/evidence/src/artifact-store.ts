@@ -95,7 +95,7 @@ export class ArtifactStore {
   /** What an artifact is, without its bytes. @param artifactId a UUID */
   async find(tenantId: string, artifactId: string): Promise<ArtifactRef | undefined> {
     const record = await this.store.read((reader) => recordOf(reader, tenantId, artifactId));
-    return record && this.toRef(record);
+    return record ? this.toRef(record) : undefined;
   }
 
   /**
@@ -106,7 +106,8 @@ export class ArtifactStore {
    */
   async open(tenantId: string, artifactId: string, range?: ByteRange): Promise<OpenArtifact | undefined> {
     const record = await this.store.read((reader) => recordOf(reader, tenantId, artifactId));
-    const blob = record && (await this.blobs.open(tenantId, record.sha256, range));
+    if (!record) return undefined;
+    const blob = await this.blobs.open(tenantId, record.sha256, range);
     return blob && { ...blob, artifact: this.toRef(record) };
   }
 

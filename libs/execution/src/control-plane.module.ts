@@ -27,8 +27,7 @@ const STAMPS = { newId: randomUUID, nowMs: () => Date.now() };
 
 async function openStore(config: Config, logger: Logger): Promise<StateStore> {
   const { database } = config;
-  const address =
-    database.kind === 'postgres' ? { kind: database.kind, url: database.url.reveal() } : { ...database };
+  const address = database.kind === 'postgres' ? { kind: database.kind, url: database.url.reveal() } : { ...database };
   const options = {
     applicationName: `tyrum-${config.app}`,
     onPoolError: (error: Error) => logger.warn({ err: error }, 'an idle database connection was lost'),
@@ -68,7 +67,11 @@ const stateStore: FactoryProvider = {
 const backplane: FactoryProvider = {
   provide: BACKPLANE,
   inject: [CONFIG, LOGGER, DrainSequence, HealthRegistry, Metrics],
-  useFactory: async (config: Config, logger: Logger, ...[drain, health, metrics]: [DrainSequence, HealthRegistry, Metrics]) => {
+  useFactory: async (
+    config: Config,
+    logger: Logger,
+    ...[drain, health, metrics]: [DrainSequence, HealthRegistry, Metrics]
+  ) => {
     const opened = await openBackplane(config, logger);
     drain.register('closePools', 'backplane', () => opened.close());
     // Only until it was there once: a wrong address shows at the deployment, but losing it later costs latency and must
@@ -79,9 +82,13 @@ const backplane: FactoryProvider = {
       return reached ? Promise.resolve() : Promise.reject(new Error(`the ${opened.kind} backplane was never reached`));
     };
     health.register({ name: 'backplane', check, timeoutMs: CHECK_TIMEOUT_MS });
-    metrics.gauge('tyrum_backplane_healthy', '1 while wake-ups from other processes arrive; else they are polled for.', {
-      collect: (gauge) => gauge.set(opened.healthy ? 1 : 0),
-    });
+    metrics.gauge(
+      'tyrum_backplane_healthy',
+      '1 while wake-ups from other processes arrive; else they are polled for.',
+      {
+        collect: (gauge) => gauge.set(opened.healthy ? 1 : 0),
+      },
+    );
     return opened;
   },
 };

@@ -3,10 +3,14 @@ import { OutboxReader, type StoredEvent } from '@tyrum/outbox';
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
 import { describeOnBothDialects, type TestStores } from '@tyrum/statestore/testing';
 import { eventually } from '@tyrum/test-services';
-import type { StepOutcome } from './step-executor';
+import type { StepContext, StepOutcome, StepRequest } from './step-executor';
 import { cliStep, RecordingObserver, ScriptedExecutor, TestEngine } from './testing';
 
 const OK: StepOutcome = { kind: 'succeeded', result: { output: 'ok' } };
+/** Runs until it is told to stop. */
+const untilAborted = (_request: StepRequest, { signal }: StepContext): Promise<StepOutcome> =>
+  new Promise((resolve) => signal.addEventListener('abort', () => resolve({ kind: 'interrupted' })));
+
 const CONVERSATION = 'agent:default:main';
 
 describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
@@ -90,7 +94,7 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
   });
 
   it('does not run a `once` step again after a takeover: the turn parks until somebody resolves it', async () => {
-    const never = new ScriptedExecutor(() => new Promise(() => {}));
+    const never = new ScriptedExecutor(untilAborted);
     engine.process(never, { owner: 'gone' });
     const id = await engine.start(CONVERSATION, [cliStep('x'), cliStep('y')]);
     await eventually(() => expect(never.requests).toHaveLength(1));
@@ -114,7 +118,7 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
   });
 
   it('takes an interrupted step for done when the executor finds that it was', async () => {
-    const never = new ScriptedExecutor(() => new Promise(() => {}));
+    const never = new ScriptedExecutor(untilAborted);
     engine.process(never);
     const id = await engine.start(CONVERSATION, [cliStep('x')]);
     await eventually(() => expect(never.requests).toHaveLength(1));
@@ -144,9 +148,7 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
   });
 
   it('cancels what is queued, what is running, and what is parked', async () => {
-    const executor = new ScriptedExecutor((_request, { signal }) => {
-      return new Promise((resolve) => signal.addEventListener('abort', () => resolve({ kind: 'interrupted' })));
-    });
+    const executor = new ScriptedExecutor(untilAborted);
     engine.process(executor);
     const running = await engine.start(CONVERSATION, [cliStep('x')]);
     const queued = await engine.start(CONVERSATION, [cliStep('y')]);

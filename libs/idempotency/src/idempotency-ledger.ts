@@ -23,8 +23,7 @@ export type Reservation =
   | { readonly kind: 'conflict' };
 
 export type OnceOutcome<Response> =
-  | { readonly kind: 'done'; readonly response: Response; readonly replayed: boolean }
-  | { readonly kind: 'conflict' };
+  { readonly kind: 'done'; readonly response: Response; readonly replayed: boolean } | { readonly kind: 'conflict' };
 
 interface RecordRow {
   readonly tenant_id: string;
@@ -32,7 +31,8 @@ interface RecordRow {
   readonly principal: string;
   readonly key: string;
   readonly fingerprint: string;
-  readonly response: string;
+  /** Null in a record that a `TwoPhaseLedger` began and has not completed. */
+  readonly response: string | null;
 }
 
 /**
@@ -43,16 +43,22 @@ export class IdempotencyLedger {
   constructor(private readonly ttlMs: number = LIMITS.idempotencyRetentionMs) {}
 
   /** Takes the keys that are free, each with its ready answer. Several requests under one key in one list are one request. */
-  async reserveAll(tx: Tx, requests: readonly (IdempotencyKey & { readonly response: string })[]): Promise<Reservation[]> {
+  async reserveAll(
+    tx: Tx,
+    requests: readonly (IdempotencyKey & { readonly response: string })[],
+  ): Promise<Reservation[]> {
     const firstOf = new Map<string, number>();
     requests.forEach((request, i) => {
       if (!firstOf.has(nameOf(request))) firstOf.set(nameOf(request), i);
     });
-    const distinct = [...firstOf.values()].map((i) => toRow(requests[i] as IdempotencyKey & { response: string }, this.ttlMs));
+    const distinct = [...firstOf.values()].map((i) =>
+      toRow(requests[i] as IdempotencyKey & { response: string }, this.ttlMs),
+    );
     const taken = await tx.query<RecordRow>(reserveKeys, [JSON.stringify(distinct)]);
     const fresh = new Set(taken.map(nameOfRow));
-    const stored = new Map<string, { fingerprint: string; response: string }>();
-    for (const [name, i] of firstOf) if (fresh.has(name)) stored.set(name, requests[i] as IdempotencyKey & { response: string });
+    const stored = new Map<string, Pick<RecordRow, 'fingerprint' | 'response'>>();
+    for (const [name, i] of firstOf)
+      if (fresh.has(name)) stored.set(name, requests[i] as IdempotencyKey & { response: string });
     const others = distinct.filter((row) => !fresh.has(nameOfRow(row)));
     if (others.length > 0) {
       for (const row of await tx.query<RecordRow>(findKeys, [JSON.stringify(others)])) stored.set(nameOfRow(row), row);
@@ -61,6 +67,7 @@ export class IdempotencyLedger {
       const name = nameOf(request);
       const record = stored.get(name);
       if (record?.fingerprint !== request.fingerprint) return { kind: 'conflict' };
+      if (record.response === null) throw new Error(`${request.route} is a route of a two-phase ledger`);
       const kind = fresh.has(name) && firstOf.get(name) === i ? 'fresh' : 'replay';
       return { kind, response: record.response };
     });

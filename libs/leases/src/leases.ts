@@ -1,8 +1,15 @@
 import type { StateStore, Tx } from '@tyrum/statestore';
 import { acquireLease } from './sql/acquire-lease';
-import { holdLease, listLeaseHistory, listLeases, releaseLease, renewLeases } from './sql/keep-leases';
+import {
+  holdLease,
+  listLeaseHistory,
+  listLeases,
+  pruneLeaseHistory,
+  releaseLease,
+  renewLeases,
+} from './sql/keep-leases';
 
-/** What can be owned: a kind and a name within it. */
+/** What can be owned: a kind (`scheduler-shard`, `desktop-host`) and a name within it. */
 export interface LeaseName {
   readonly kind: string;
   readonly name: string;
@@ -13,6 +20,7 @@ export interface HeldLease extends LeaseName {
   readonly token: number;
 }
 
+/** A lease as it lies in the database; times in ms since the epoch. */
 export interface LeaseRow extends LeaseName {
   readonly owner: string | null;
   readonly token: number;
@@ -22,6 +30,7 @@ export interface LeaseRow extends LeaseName {
   readonly held: boolean;
 }
 
+/** One change of hands. */
 export interface LeaseHistoryRow {
   readonly token: number;
   readonly owner: string;
@@ -51,10 +60,11 @@ export class Leases {
   async renewAll(leases: readonly HeldLease[], owner: string, ttlMs: number): Promise<boolean[]> {
     if (leases.length === 0) return [];
     const rows = await this.store.execute<LeaseName>(renewLeases, [JSON.stringify(leases), owner, ttlMs]);
-    const kept = new Set(rows.map((row) => `${row.kind}/${row.name}`));
-    return leases.map((lease) => kept.has(`${lease.kind}/${lease.name}`));
+    const kept = new Set(rows.map(leaseKey));
+    return leases.map((lease) => kept.has(leaseKey(lease)));
   }
 
+  /** Lets the lease go, if the token still holds it. */
   async release({ kind, name, token }: HeldLease): Promise<void> {
     await this.store.execute(releaseLease, [kind, name, token]);
   }
@@ -64,6 +74,7 @@ export class Leases {
     return (await tx.query(holdLease, [kind, name, token])).length > 0;
   }
 
+  /** All leases of a kind, by name. */
   async list(kind: string): Promise<LeaseRow[]> {
     const rows = await this.store.read((db) => db.query<LeaseRow>(listLeases, [kind]));
     return rows.map((row) => ({ ...row, held: Boolean(row.held) }));
@@ -73,4 +84,14 @@ export class Leases {
   history({ kind, name }: LeaseName, limit: number): Promise<LeaseHistoryRow[]> {
     return this.store.read((db) => db.query<LeaseHistoryRow>(listLeaseHistory, [kind, name, limit]));
   }
+
+  /** Deletes up to `limit` entries of the history older than `olderThanMs`. Returns how many; fewer = none is left. */
+  async pruneHistory(olderThanMs: number, limit: number): Promise<number> {
+    return (await this.store.execute(pruneLeaseHistory, [olderThanMs, limit])).length;
+  }
+}
+
+/** A lease's name as one text. */
+export function leaseKey({ kind, name }: LeaseName): string {
+  return JSON.stringify([kind, name]);
 }

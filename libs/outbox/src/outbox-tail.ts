@@ -1,10 +1,12 @@
-import { AdaptivePoll, type Backplane } from '@tyrum/backplane';
+import { AdaptivePoll, type Backplane, type PollResult } from '@tyrum/backplane';
 import type { Position, StoredEvent } from './outbox-event';
-import type { OutboxReader } from './outbox';
+import type { OutboxReader } from './outbox-reader';
 
 export interface OutboxTailOptions {
-  /** Takes events in order; the next batch waits for it. */
+  /** Takes events in order; the next batch waits for it. When it throws, the same batch comes again. */
   readonly onEvents: (events: readonly StoredEvent[]) => void | Promise<void>;
+  /** Events before the next batch are gone: retention or a restore has overtaken this reader. */
+  readonly onGap?: () => void | Promise<void>;
   readonly onError: (error: unknown) => void;
   /** Where to begin; without it, at the head. */
   readonly from?: Position;
@@ -12,12 +14,16 @@ export interface OutboxTailOptions {
 }
 
 const DEFAULT_BATCH = 1_000;
+/** How soon to look again for committed events that wait for an older transaction, growing while they wait. */
+const WAITING_MS = 4;
+const MAX_WAITING_MS = 250;
 
 /** Follows the outbox: hands every event from its beginning on to one consumer, in order, at least once. */
 export class OutboxTail {
   private readonly poll: AdaptivePoll;
   private unsubscribe: (() => void) | undefined;
   private position: Position | undefined;
+  private waitingMs = WAITING_MS;
 
   constructor(
     private readonly reader: OutboxReader,
@@ -28,27 +34,31 @@ export class OutboxTail {
     this.poll = new AdaptivePoll(() => this.step(), { backplane, onError: options.onError });
   }
 
-  /** Fixes the beginning, then follows. Resolves once no later commit can be missed. */
+  /** Fixes the beginning, then follows. Resolves once no later commit can be missed. @throws {StoreUnavailableError} */
   async start(): Promise<void> {
     this.position ??= await this.reader.head();
     this.unsubscribe = this.backplane.subscribe('outbox', () => this.poll.wake());
     this.poll.start();
   }
 
+  /** Resolves when the batch under way has been taken. */
   async stop(): Promise<void> {
     this.unsubscribe?.();
     await this.poll.stop();
   }
 
-  private async step(): Promise<{ more: boolean; nextDueInMs?: number }> {
+  private async step(): Promise<PollResult> {
     if (!this.position) throw new Error('a tail has a position once it started');
     const limit = this.options.batch ?? DEFAULT_BATCH;
     const page = await this.reader.readAfter(this.position, limit);
+    if (page.gap) await this.options.onGap?.();
     if (page.events.length > 0) await this.options.onEvents(page.events);
     this.position = page.position;
-    // Something came, so its companions may still be behind an open transaction: look again soon.
-    return page.events.length > 0 ? { more: page.events.length === limit, nextDueInMs: SOON_MS } : { more: false };
+    if (page.events.length > 0 || !page.waiting) this.waitingMs = WAITING_MS;
+    if (page.events.length === limit) return { more: true };
+    if (!page.waiting) return { more: false };
+    const nextDueInMs = this.waitingMs;
+    this.waitingMs = Math.min(nextDueInMs * 2, MAX_WAITING_MS);
+    return { more: false, nextDueInMs };
   }
 }
-
-const SOON_MS = 10;

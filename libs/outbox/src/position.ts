@@ -1,6 +1,10 @@
 import type { Position } from './outbox-event';
 
 const FORM = /^([0-9a-f]{32})\.(\d{1,20})\.(\d{1,19})$/;
+/** The longest text FORM takes, in base64url. */
+const MAX_CURSOR_LENGTH = 99;
+const MAX_XID = 2n ** 64n - 1n;
+const MAX_ID = 2n ** 63n - 1n;
 
 /** A position as the opaque text clients keep. */
 export function encodePosition(position: Position): string {
@@ -9,14 +13,12 @@ export function encodePosition(position: Position): string {
 
 /** The position a client's text stands for, or undefined when it is none of ours. */
 export function decodePosition(cursor: string): Position | undefined {
+  if (cursor.length > MAX_CURSOR_LENGTH) return undefined;
   const match = FORM.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
   if (!match) return undefined;
   const [, epoch = '', xid = '', id = ''] = match;
+  // The database would refuse larger numbers, and base64url has several texts for the same bytes: only ours is taken.
+  if (BigInt(xid) > MAX_XID || BigInt(id) > MAX_ID) return undefined;
   const position = { epoch, xid: BigInt(xid).toString(), id: BigInt(id).toString() };
   return encodePosition(position) === cursor ? position : undefined;
-}
-
-/** Whether `a` lies before `b`. */
-export function isBefore(a: Position, b: Position): boolean {
-  return BigInt(a.xid) < BigInt(b.xid) || (a.xid === b.xid && BigInt(a.id) < BigInt(b.id));
 }

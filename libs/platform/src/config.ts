@@ -44,6 +44,8 @@ export interface Config {
   readonly drainMs: number;
   /** Conversations run at once by the worker loop of this process. */
   readonly workerConcurrency: number;
+  /** Hosts in private networks that `Http` steps may reach. */
+  readonly httpAllow: readonly string[];
   /** `TYRUM_*` variables nobody reads, most likely misspelt. Names only. */
   readonly unknownVariables: readonly string[];
 }
@@ -119,6 +121,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
     ...(model && { model }),
     drainMs: required(values.drainMs),
     workerConcurrency: required(values.workerConcurrency),
+    httpAllow: required(values.httpAllow),
     unknownVariables: unknownVariables(env),
   };
   return deepFreeze(config);

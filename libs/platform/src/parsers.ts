@@ -76,3 +76,11 @@ export function subsetOf<const T extends string>(words: readonly T[], required: 
     return known.length === given.length && known.includes(required) ? known : undefined;
   };
 }
+
+/** A comma-separated list, each part as `parse` wants it. */
+export function listOf<T>(parse: Parse<T>): Parse<readonly T[]> {
+  return (text) => {
+    const parts = text.split(',').map((part) => parse(part.trim()));
+    return parts.every((part) => part !== undefined) ? (parts as T[]) : undefined;
+  };
+}

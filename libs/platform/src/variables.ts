@@ -3,6 +3,7 @@ import {
   database,
   host,
   integer,
+  listOf,
   matching,
   oneOf,
   path,
@@ -187,6 +188,14 @@ export const VARIABLES = {
     apps: RUNS_TURNS,
     parse: integer(1, 1000),
     fallback: () => 50,
+  }),
+  httpAllow: variable({
+    name: 'TYRUM_HTTP_ALLOW',
+    description: 'Hosts in private networks that Http steps may reach; all others there are refused.',
+    expected: 'host names and IP addresses, separated by commas',
+    apps: RUNS_TURNS,
+    parse: listOf(host),
+    fallback: (): readonly string[] => [],
   }),
 };
 

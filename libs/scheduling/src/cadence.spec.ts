@@ -87,8 +87,18 @@ describe('cron over a jump of the clocks', () => {
     const whole = { from: (shown.find(({ wall }) => wall.date !== shown[0]?.wall.date)?.instant ?? 0) - 1, until: 0 };
     const lastDate = shown.at(-1)?.wall.date;
     whole.until = (shown.find(({ wall }) => wall.date === lastDate)?.instant ?? 0) - 1;
-    for (const [hourField, hours] of [['0', [0]], ['1', [1]], ['2', [2]], ['1-3', [1, 2, 3]], ['23', [23]]] as const) {
-      for (const [minuteField, minutes] of [['0', [0]], ['15,45', [15, 45]], ['30', [30]]] as const) {
+    for (const [hourField, hours] of [
+      ['0', [0]],
+      ['1', [1]],
+      ['2', [2]],
+      ['1-3', [1, 2, 3]],
+      ['23', [23]],
+    ] as const) {
+      for (const [minuteField, minutes] of [
+        ['0', [0]],
+        ['15,45', [15, 45]],
+        ['30', [30]],
+      ] as const) {
         const schedule = cron(`${minuteField} ${hourField} * * *`, zone);
         const expected = oracleForFixedHours([...hours], [...minutes], shown);
         const label = `${minuteField} ${hourField}`;
@@ -99,8 +109,13 @@ describe('cron over a jump of the clocks', () => {
 
   it.each(JUMPS)('in %s around %s: every hour is every hour that passes', (zone, around) => {
     const [from, until] = [Date.parse(around) - DAY, Date.parse(around) + DAY];
-    for (const [field, minutes] of [['*/15', [0, 15, 30, 45]], ['7', [7]]] as const) {
-      const expected = clocks(zone, from, until).filter(({ wall }) => (minutes as readonly number[]).includes(wall.minute));
+    for (const [field, minutes] of [
+      ['*/15', [0, 15, 30, 45]],
+      ['7', [7]],
+    ] as const) {
+      const expected = clocks(zone, from, until).filter(({ wall }) =>
+        (minutes as readonly number[]).includes(wall.minute),
+      );
       expect(iso(instants(cron(`${field} * * * *`, zone), from, until))).toEqual(iso(expected.map((x) => x.instant)));
     }
   });

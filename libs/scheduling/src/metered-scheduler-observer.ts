@@ -36,7 +36,10 @@ export class MeteredSchedulerObserver implements SchedulerObserver {
     this.logger.warn({ shard: name, token }, 'a firing was refused: the shard is lost');
   }
 
-  postponed({ tenantId, scheduleId }: { readonly tenantId: string; readonly scheduleId: string }, error: unknown): void {
+  postponed(
+    { tenantId, scheduleId }: { readonly tenantId: string; readonly scheduleId: string },
+    error: unknown,
+  ): void {
     this.unfit.inc();
     this.logger.error({ tenant_id: tenantId, schedule_id: scheduleId, err: error }, 'a schedule cannot be fired');
   }

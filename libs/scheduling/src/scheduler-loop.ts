@@ -109,7 +109,8 @@ export class SchedulerLoop {
     if (!lease) return false;
     try {
       const outcome = await this.parts.firer.fire(row, lease);
-      if (outcome.kind === 'fired') this.observer.fired({ lagMs: row.now - outcome.instant, caughtUp: outcome.caughtUp });
+      if (outcome.kind === 'fired')
+        this.observer.fired({ lagMs: row.now - outcome.instant, caughtUp: outcome.caughtUp });
       if (outcome.kind === 'fenced') this.observer.fenced(lease);
       return outcome.kind === 'fired' || outcome.kind === 'repeated';
     } catch (error) {

@@ -28,7 +28,10 @@ const setAllBack = {
 const startAtCreation = both('start', 'update schedule set next_fire_at = created_at + 1000');
 const breakSteps = both('break', `update schedule set execution = '{"kind":"steps"}' where schedule_id = $1`);
 const expireLeases = both('expire', 'update lease set expires_at = 0');
-const allTurns = both('turns', `select turn_id, trigger_kind, kind, input, conversation_key from turn order by turn_seq`);
+const allTurns = both(
+  'turns',
+  `select turn_id, trigger_kind, kind, input, conversation_key from turn order by turn_seq`,
+);
 const allFirings = both('firings', 'select schedule_id, instant, turn_id from firing order by schedule_id, instant');
 const readSchedule = both('schedule', 'select * from schedule where schedule_id = $1');
 
@@ -94,9 +97,7 @@ class Scheduler {
   }
 
   async due(): Promise<DueSchedule[]> {
-    const rows = await this.store.read((db) =>
-      db.query<DueSchedule>(findDueSchedules, ['0123456789abcdef', 0, 1_000]),
-    );
+    const rows = await this.store.read((db) => db.query<DueSchedule>(findDueSchedules, ['0123456789abcdef', 0, 1_000]));
     return rows;
   }
 
@@ -284,9 +285,10 @@ describeOnBothDialects('the scheduler', (stores: () => TestStores) => {
       expect(fired).toEqual(new Set(good.map((row) => row.schedule_id)));
     });
     await eventually(() => expect(scheduler.observer.postponedIds).toEqual([bad!.schedule_id]));
-    const [record] = await scheduler.store.execute<{ next_fire_at: number; last_fired_at: number | null }>(readSchedule, [
-      bad!.schedule_id,
-    ]);
+    const [record] = await scheduler.store.execute<{ next_fire_at: number; last_fired_at: number | null }>(
+      readSchedule,
+      [bad!.schedule_id],
+    );
     expect(record!.next_fire_at).toBeGreaterThan(bad!.now + 59_000);
     expect(record!.last_fired_at).toBeNull();
   });

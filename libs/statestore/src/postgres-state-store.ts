@@ -121,12 +121,12 @@ export class PostgresStateStore implements StateStore {
   }
 
   async close(): Promise<void> {
-    await this.source.destroy();
+    if (this.source.isInitialized) await this.source.destroy();
   }
 
   private async attempt<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     const runner = this.source.createQueryRunner();
-    const tx = new TypeOrmTx('postgres', runner, (keys) => lockConversations(runner, keys));
+    const tx = new TypeOrmTx('postgres', runner, () => Promise.resolve(void lockConversations));
     try {
       await runner.query('begin');
       const value = await this.current.run(tx, () => work(tx));

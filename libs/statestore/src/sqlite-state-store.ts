@@ -81,8 +81,7 @@ export class SqliteStateStore implements StateStore {
 
   async close(): Promise<void> {
     await this.tail;
-    await this.reader.destroy();
-    await this.writer.destroy();
+    for (const source of [this.reader, this.writer]) if (source.isInitialized) await source.destroy();
   }
 
   private async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {

@@ -6,7 +6,9 @@ import { NOW_MS, type Statement } from '@tyrum/statestore';
  * inserts in key order, so that two batches cannot wait for each other. Touches: idempotency_record.
  */
 const target = `insert into idempotency_record as r (tenant_id, route, principal, key, fingerprint, status, response, created_at, expires_at)`;
-const ending = (now: string) => `on conflict (tenant_id, route, principal, key) do update set fingerprint = excluded.fingerprint,
+const ending = (
+  now: string,
+) => `on conflict (tenant_id, route, principal, key) do update set fingerprint = excluded.fingerprint,
     status = excluded.status, response = excluded.response, created_at = excluded.created_at, expires_at = excluded.expires_at, owner = null
     where r.expires_at < ${now}
   returning tenant_id, route, principal, key`;

@@ -6,21 +6,23 @@ import { NOW_MS, type Statement } from '@tyrum/statestore';
  */
 export const acquireLease: Statement = {
   name: 'acquire-lease',
+  // `before` locks the row, so that whom the lease is taken from is known for certain; counting it makes it run first.
   postgres: `
-    with before as (select owner, expires_at from lease where kind = $1 and name = $2),
+    with before as materialized (select owner from lease where kind = $1 and name = $2 for update),
     taken as (
       insert into lease as l (kind, name, owner, token, expires_at, acquired_at)
-      values ($1, $2, $3, 1, ${NOW_MS.postgres} + $4::bigint, ${NOW_MS.postgres})
+      select $1, $2, $3, 1, ${NOW_MS.postgres} + $4::bigint, ${NOW_MS.postgres} from (select count(*) from before) as locked
       on conflict (kind, name) do update set owner = excluded.owner, token = l.token + 1,
         expires_at = ${NOW_MS.postgres} + $4::bigint, acquired_at = ${NOW_MS.postgres}
       where l.owner is null or l.owner = excluded.owner or l.expires_at <= ${NOW_MS.postgres}
-      returning token, expires_at),
+      returning token),
     noted as (
       insert into lease_history (kind, name, token, owner, taken_from, reason, at)
       select $1, $2, taken.token, $3, before.owner,
         case when before.owner is null or before.owner = $3 then 'acquired' else 'taken_over' end, ${NOW_MS.postgres}
       from taken left join before on true)
     select token from taken`,
+  // The note decides and the lease follows it: asked twice, the clock could give two answers.
   sqlite: [
     `insert into lease_history (kind, name, token, owner, taken_from, reason, at)
       select ?1, ?2, coalesce(l.token, 0) + 1, ?3, l.owner,
@@ -30,8 +32,9 @@ export const acquireLease: Statement = {
     `insert into lease as l (kind, name, owner, token, expires_at, acquired_at)
       values (?1, ?2, ?3, 1, ${NOW_MS.sqlite} + ?4, ${NOW_MS.sqlite})
       on conflict (kind, name) do update set owner = excluded.owner, token = l.token + 1,
-        expires_at = ${NOW_MS.sqlite} + ?4, acquired_at = ${NOW_MS.sqlite}
-      where l.owner is null or l.owner = excluded.owner or l.expires_at <= ${NOW_MS.sqlite}
+        expires_at = excluded.expires_at, acquired_at = excluded.acquired_at
+      where exists (
+        select 1 from lease_history h where h.kind = ?1 and h.name = ?2 and h.token = l.token + 1 and h.owner = ?3)
       returning token`,
   ],
 };

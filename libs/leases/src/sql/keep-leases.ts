@@ -53,6 +53,21 @@ export const listLeases: Statement = {
 /** Who held a lease, newest first. Parameters: kind, name, limit. Touches: lease_history. */
 export const listLeaseHistory: Statement = {
   name: 'list-lease-history',
-  postgres: 'select token, owner, taken_from, reason, at from lease_history where kind = $1 and name = $2 order by id desc limit $3',
-  sqlite: 'select token, owner, taken_from, reason, at from lease_history where kind = ?1 and name = ?2 order by id desc limit ?3',
+  postgres:
+    'select token, owner, taken_from, reason, at from lease_history where kind = $1 and name = $2 order by id desc limit $3',
+  sqlite:
+    'select token, owner, taken_from, reason, at from lease_history where kind = ?1 and name = ?2 order by id desc limit ?3',
+};
+
+/** Deletes a batch of history past an age and returns it. Parameters: age in ms, limit. Touches: lease_history. */
+export const pruneLeaseHistory: Statement = {
+  name: 'prune-lease-history',
+  postgres: `
+    delete from lease_history where id in (
+      select id from lease_history where at < ${NOW_MS.postgres} - $1::bigint order by at limit $2)
+    returning id`,
+  sqlite: `
+    delete from lease_history where id in (
+      select id from lease_history where at < ${NOW_MS.sqlite} - ?1 order by at limit ?2)
+    returning id`.trim(),
 };

@@ -1,45 +1,59 @@
 import type { Statement } from '@tyrum/statestore';
 
+/** A row of this statement. The event's columns are null when nothing follows the position; the others always stand. */
+export interface EventRow {
+  readonly is_foreign: boolean | number;
+  readonly is_pruned: boolean | number;
+  readonly is_waiting: boolean | number;
+  readonly pruned_xid: string | null;
+  readonly pruned_id: string | null;
+  readonly id: string | null;
+  readonly xid: string;
+  readonly tenant_id: string;
+  readonly event_id: string;
+  readonly type: string;
+  readonly scope_kind: 'global' | 'agent' | 'conversation' | 'turn' | 'node' | 'client';
+  readonly scope_id: string | null;
+  readonly conversation_key: string | null;
+  readonly conversation_seq: number | null;
+  readonly turn_id: string | null;
+  readonly payload: string;
+  readonly occurred_at: number;
+}
+
+const columns = `o.tenant_id, o.event_id, o.type, o.scope_kind, o.scope_id, o.conversation_key, o.conversation_seq, o.turn_id,
+    o.payload, o.occurred_at`;
+
 /**
- * Rows after a position, in order. On Postgres only those of transactions older than every one still open: a later read
- * cannot find a row before one that was already handed out. Parameters: xid, id, limit. Touches: outbox.
+ * Rows after a position, in order, and whether the position is still good for that, all in one snapshot: retention that
+ * runs meanwhile either has taken nothing from this page or is seen. On Postgres only rows of transactions older than every
+ * one still open are taken: a later read cannot find a row before one that was already handed out.
+ *
+ * `is_foreign`: the position is of another epoch, or lies ahead of everything. `is_pruned`: rows after it were deleted, the
+ * last of them at `pruned_xid`, `pruned_id`. `is_waiting`: there are committed rows that must wait for an older transaction.
+ * Parameters: xid, id, limit, epoch. Touches: outbox, outbox_cursor, outbox_epoch.
  */
 export const readEventRows: Statement = {
   name: 'read-events',
   postgres: `
-    select id::text as id, xid::text as xid, tenant_id, event_id, type, scope_kind, scope_id, conversation_key,
-      conversation_seq, turn_id, payload, occurred_at
-    from outbox
-    where (xid, id) > ($1::xid8, $2::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
-    order by xid, id limit $3`,
+    select e.epoch <> $4 or ($1::xid8, $2::bigint) > (pg_snapshot_xmin(pg_current_snapshot()), 0) as is_foreign,
+      coalesce((p.xid, p.id) > ($1::xid8, $2::bigint), false) as is_pruned,
+      exists (select from outbox where xid >= pg_snapshot_xmin(pg_current_snapshot())) as is_waiting,
+      p.xid::text as pruned_xid, p.id::text as pruned_id, o.id::text as id, o.xid::text as xid, ${columns}
+    from outbox_epoch e
+    left join outbox_cursor p on p.consumer = '#pruned'
+    left join lateral (
+      select * from outbox
+      where (xid, id) > ($1::xid8, $2::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
+      order by xid, id limit $3) o on true
+    order by o.xid, o.id`,
   sqlite: `
-    select cast(id as text) as id, '0' as xid, tenant_id, event_id, type, scope_kind, scope_id, conversation_key,
-      conversation_seq, turn_id, payload, occurred_at
-    from outbox where id > cast(?2 as integer) and ?1 is not null order by id limit ?3`,
-};
-
-/**
- * Where a reader that starts now begins: before every row that is not yet readable, so that a transaction that is open now and
- * commits later is not missed. Touches: outbox, outbox_epoch.
- */
-export const findHead: Statement = {
-  name: 'find-head',
-  postgres: `select epoch, pg_snapshot_xmin(pg_current_snapshot())::text as xid, '0' as id from outbox_epoch`,
-  sqlite: `select epoch, '0' as xid, cast(coalesce((select seq from sqlite_sequence where name = 'outbox'), 0) as text) as id
-    from outbox_epoch`,
-};
-
-/** How far retention has come, if it ever ran. Touches: outbox_cursor. */
-export const findPruned: Statement = {
-  name: 'find-pruned',
-  postgres: `select xid::text as xid, id::text as id from outbox_cursor where consumer = '#pruned'`,
-  sqlite: `select cast(xid as text) as xid, cast(id as text) as id from outbox_cursor where consumer = '#pruned'`,
-};
-
-/** Age of the oldest row that readers may not take yet, in milliseconds; null when there is none. Touches: outbox. */
-export const findStall: Statement = {
-  name: 'find-stall',
-  postgres: `select (extract(epoch from clock_timestamp()) * 1000)::bigint - min(occurred_at) as stall_ms from outbox
-    where xid >= pg_snapshot_xmin(pg_current_snapshot())`,
-  sqlite: `select null as stall_ms`,
+    select e.epoch <> ?4 or cast(?2 as integer) > coalesce((select seq from sqlite_sequence where name = 'outbox'), 0)
+        as is_foreign,
+      coalesce(p.id > cast(?2 as integer), 0) as is_pruned, 0 as is_waiting,
+      cast(p.xid as text) as pruned_xid, cast(p.id as text) as pruned_id, cast(o.id as text) as id, '0' as xid, ${columns}
+    from outbox_epoch e
+    left join outbox_cursor p on p.consumer = '#pruned'
+    left join (select * from outbox where id > cast(?2 as integer) order by id limit ?3) o on true
+    order by o.id`,
 };

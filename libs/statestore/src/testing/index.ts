@@ -33,14 +33,15 @@ export function describeOnBothDialects(name: string, tests: (stores: () => TestS
       };
     });
 
-    afterEach(async () => {
-      for (const cleanup of cleanups.reverse()) await cleanup();
-      current = undefined;
-    });
-
     tests(() => {
       if (!current) throw new Error('stores exist while a test runs');
       return current;
+    });
+
+    // Hooks of one block run in the order of their definition: what the tests opened on the stores is closed before them.
+    afterEach(async () => {
+      for (const cleanup of cleanups.reverse()) await cleanup();
+      current = undefined;
     });
   });
 }

@@ -1,0 +1,1 @@
+export { DesktopHostModule, DesktopsModule } from './desktops.module';

@@ -1,0 +1,30 @@
+import type { StateStore } from '@tyrum/statestore';
+import { forgetCursors, renewEpoch, renumberEvents } from './sql/begin-epoch';
+import { markPruned, pruneEventRows } from './sql/prune-events';
+
+/**
+ * Deletes up to `limit` events older than `olderThanMs`, none that readers may not take yet, and notes how far it came:
+ * readers that were not so far are told of a gap. Returns how many; fewer than `limit` = nothing is left to delete.
+ */
+export async function pruneOutbox(store: StateStore, olderThanMs: number, limit: number): Promise<number> {
+  return store.transaction(async (tx) => {
+    const rows = await tx.query<{ xid: string; id: string; deleted?: number }>(pruneEventRows, [olderThanMs, limit]);
+    if (rows.length === 0) return 0;
+    const last = rows.reduce((a, b) => (BigInt(a.id) > BigInt(b.id) ? a : b));
+    await tx.query(markPruned, [last.xid, last.id]);
+    return last.deleted ?? rows.length;
+  });
+}
+
+/**
+ * Must run after a logical restore (a dump loaded into another server), before anything else writes. The new server counts
+ * transactions from its own number, so restored rows could lie ahead of it and never become readable. They keep their order
+ * among themselves; every reader is told of a gap.
+ */
+export async function beginEpoch(store: StateStore): Promise<void> {
+  await store.transaction(async (tx) => {
+    await tx.query(renumberEvents);
+    await tx.query(forgetCursors);
+    await tx.query(renewEpoch);
+  });
+}

@@ -1,0 +1,124 @@
+import { LocalBackplane, type Backplane } from '@tyrum/backplane';
+import { openStateStore, type StateStore } from '@tyrum/statestore';
+import { describeOnBothDialects } from '@tyrum/statestore/testing';
+import { createPostgresDatabase, eventually } from '@tyrum/test-services';
+import { appendEvents } from './append-events';
+import type { OutboxEvent } from './outbox-event';
+import { OutboxReader } from './outbox-reader';
+import { OutboxTail, type OutboxTailOptions } from './outbox-tail';
+import { pruneOutbox } from './outbox-retention';
+import { gate, readEventually, testEvent } from './testing';
+
+const tails: OutboxTail[] = [];
+
+afterEach(() => Promise.all(tails.splice(0).map((tail) => tail.stop())));
+
+async function follow(store: StateStore, backplane: Backplane, options: Partial<OutboxTailOptions>): Promise<string[]> {
+  const delivered: string[] = [];
+  const onEvents: OutboxTailOptions['onEvents'] = (events) =>
+    void delivered.push(...events.map((event) => event.eventId));
+  const tail = new OutboxTail(new OutboxReader(store), backplane, { onEvents, onError: () => {}, ...options });
+  tails.push(tail);
+  await tail.start();
+  return delivered;
+}
+
+async function commit(store: StateStore, backplane: Backplane, events: readonly OutboxEvent[]): Promise<void> {
+  await store.transaction((tx) => appendEvents(tx, events));
+  backplane.publish('outbox');
+}
+
+describeOnBothDialects('OutboxTail', (stores) => {
+  it('follows from the head, and from a place', async () => {
+    const [store, backplane] = [await stores().open(), new LocalBackplane()];
+    const start = await new OutboxReader(store).head();
+    const [before, after] = [testEvent(), [testEvent(), testEvent()]];
+    await commit(store, backplane, [before]);
+    await readEventually(new OutboxReader(store), start, 1);
+    const fromHead = await follow(store, backplane, {});
+    const fromStart = await follow(store, backplane, { from: start, batch: 1 });
+    for (const event of after) await commit(store, backplane, [event]);
+    const ids = after.map((event) => event.eventId);
+    await eventually(() => expect(fromHead).toEqual(ids));
+    await eventually(() => expect(fromStart).toEqual([before.eventId, ...ids]));
+  });
+
+  it('finds what nobody woke it for', async () => {
+    const store = await stores().open();
+    const delivered = await follow(store, new LocalBackplane(), {});
+    const event = testEvent();
+    await commit(store, new LocalBackplane(), [event]);
+    await eventually(() => expect(delivered).toEqual([event.eventId]));
+  });
+
+  it('hands over one batch at a time, and again what its consumer could not take', async () => {
+    const [store, backplane] = [await stores().open(), new LocalBackplane()];
+    const events = Array.from({ length: 20 }, () => testEvent());
+    const taken: string[] = [];
+    const errors: unknown[] = [];
+    let busy = 0;
+    let overlaps = 0;
+    let refused = 0;
+    await follow(store, backplane, {
+      batch: 3,
+      onError: (error) => errors.push(error),
+      onEvents: async (batch) => {
+        busy += 1;
+        if (busy > 1) overlaps += 1;
+        await new Promise(setImmediate);
+        busy -= 1;
+        if (refused < 2 && taken.length >= 6) throw new Error(`refused ${(refused += 1)}`);
+        taken.push(...batch.map((event) => event.eventId));
+      },
+    });
+    for (const event of events) await commit(store, backplane, [event]);
+    await eventually(() => expect(taken).toEqual(events.map((event) => event.eventId)));
+    expect(overlaps).toBe(0);
+    expect(errors).toHaveLength(2);
+  });
+
+  it('says so when retention has overtaken it', async () => {
+    const [store, backplane] = [await stores().open(), new LocalBackplane()];
+    const reader = new OutboxReader(store);
+    const start = await reader.head();
+    await commit(store, backplane, [testEvent({ occurredAt: 0 })]);
+    await readEventually(reader, start, 1);
+    await pruneOutbox(store, 1_000, 10);
+    let gaps = 0;
+    const delivered = await follow(store, backplane, { from: start, onGap: () => void (gaps += 1) });
+    const event = testEvent();
+    await commit(store, backplane, [event]);
+    await eventually(() => expect(delivered).toEqual([event.eventId]));
+    expect(gaps).toBe(1);
+  });
+});
+
+describe('OutboxTail on postgres', () => {
+  it('delivers soon after the transaction that was in the way ended, though nobody says so', async () => {
+    const database = await createPostgresDatabase();
+    const store = await openStateStore({ kind: 'postgres', url: database.url }, { poolSize: 4 });
+    const backplane = new LocalBackplane();
+    try {
+      const delivered = await follow(store, backplane, {});
+      // Until the tail has come to its longest pause, which is far longer than what is asked of it below.
+      const [wrote, release] = [gate(), gate()];
+      const inTheWay = store.transaction(async (tx) => {
+        await tx.query({ name: 'xid', postgres: 'select pg_current_xact_id()', sqlite: '' });
+        wrote.open();
+        await release.opened;
+      });
+      await wrote.opened;
+      const event = testEvent();
+      await commit(store, backplane, [event]);
+      for (let i = 0; i < 50; i += 1) await store.ping();
+      expect(delivered).toEqual([]);
+      release.open();
+      await inTheWay;
+      await eventually(() => expect(delivered).toEqual([event.eventId]), { timeoutMs: 1_000 });
+    } finally {
+      await Promise.all(tails.splice(0).map((tail) => tail.stop()));
+      await store.close();
+      await database.drop();
+    }
+  });
+});

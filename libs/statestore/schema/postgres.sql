@@ -1,0 +1,281 @@
+create table artifact (
+  tenant_id uuid not null,
+  artifact_id uuid not null,
+  turn_id uuid,
+  step_index integer,
+  kind text not null,
+  media_class text not null,
+  filename text not null,
+  mime_type text,
+  size_bytes bigint not null,
+  sha256 text not null,
+  labels text not null,
+  created_at bigint not null,
+  constraint artifact_pkey PRIMARY KEY (tenant_id, artifact_id)
+);
+
+create table auth_token (
+  tenant_id uuid not null,
+  token_id uuid not null,
+  secret_hash text not null,
+  role text not null,
+  scopes text not null,
+  label text,
+  device_id text,
+  created_at bigint not null,
+  expires_at bigint,
+  revoked_at bigint,
+  constraint auth_token_pkey PRIMARY KEY (token_id),
+  constraint auth_token_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'client'::text, 'node'::text]))),
+  constraint auth_token_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenant(tenant_id)
+);
+
+create table conversation (
+  tenant_id uuid not null,
+  conversation_key text not null,
+  agent_key text not null,
+  channel text not null,
+  account_key text,
+  container_kind text,
+  thread_id text not null,
+  title text not null,
+  queue_mode text not null default 'followup'::text,
+  created_at bigint not null,
+  updated_at bigint not null,
+  archived_at bigint,
+  constraint conversation_pkey PRIMARY KEY (tenant_id, conversation_key),
+  constraint conversation_queue_mode_check CHECK ((queue_mode = ANY (ARRAY['collect'::text, 'followup'::text, 'steer'::text, 'steer_backlog'::text, 'interrupt'::text])))
+);
+
+create table conversation_queue (
+  tenant_id uuid not null,
+  conversation_key text not null,
+  state text not null,
+  due_at bigint,
+  pending integer not null default 0,
+  last_turn_seq bigint not null default 0,
+  last_message_seq bigint not null default 0,
+  last_event_seq bigint not null default 0,
+  lease_owner text,
+  lease_token bigint not null default 0,
+  constraint conversation_queue_check CHECK (((state = ANY (ARRAY['ready'::text, 'leased'::text])) = (due_at IS NOT NULL))),
+  constraint conversation_queue_check1 CHECK (((state = 'leased'::text) = (lease_owner IS NOT NULL))),
+  constraint conversation_queue_pending_check CHECK ((pending >= 0)),
+  constraint conversation_queue_pkey PRIMARY KEY (tenant_id, conversation_key),
+  constraint conversation_queue_state_check CHECK ((state = ANY (ARRAY['idle'::text, 'ready'::text, 'leased'::text, 'parked'::text])))
+) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=1000);
+
+create table desktop_host (
+  host_id text not null,
+  instance_id text not null,
+  hostname text not null,
+  version text not null,
+  registered_at bigint not null,
+  last_seen_at bigint not null,
+  constraint desktop_host_pkey PRIMARY KEY (host_id)
+);
+
+create table firing (
+  tenant_id uuid not null,
+  schedule_id uuid not null,
+  instant bigint not null,
+  turn_id uuid not null,
+  fired_at bigint not null,
+  constraint firing_pkey PRIMARY KEY (tenant_id, schedule_id, instant)
+);
+
+create table idempotency_record (
+  tenant_id uuid not null,
+  route text not null,
+  principal text not null,
+  key text not null,
+  fingerprint text not null,
+  status text not null,
+  owner text,
+  response text,
+  created_at bigint not null,
+  expires_at bigint not null,
+  constraint idempotency_record_pkey PRIMARY KEY (tenant_id, route, principal, key),
+  constraint idempotency_record_status_check CHECK ((status = ANY (ARRAY['in_flight'::text, 'completed'::text])))
+);
+
+create table lease (
+  kind text not null,
+  name text not null,
+  owner text,
+  token bigint not null,
+  expires_at bigint not null,
+  acquired_at bigint not null,
+  constraint lease_pkey PRIMARY KEY (kind, name)
+);
+
+create table lease_history (
+  id bigint not null generated always as identity,
+  kind text not null,
+  name text not null,
+  token bigint not null,
+  owner text not null,
+  taken_from text,
+  reason text not null,
+  at bigint not null,
+  constraint lease_history_pkey PRIMARY KEY (id),
+  constraint lease_history_reason_check CHECK ((reason = ANY (ARRAY['acquired'::text, 'taken_over'::text, 'released'::text, 'lost'::text])))
+);
+
+create table message (
+  tenant_id uuid not null,
+  conversation_key text not null,
+  message_seq bigint not null,
+  message_id text not null,
+  turn_id uuid,
+  role text not null,
+  parts text not null,
+  metadata text,
+  created_at bigint not null,
+  constraint message_pkey PRIMARY KEY (tenant_id, conversation_key, message_seq),
+  constraint message_role_check CHECK ((role = ANY (ARRAY['system'::text, 'user'::text, 'assistant'::text, 'tool'::text])))
+);
+
+create table migrations (
+  id integer not null default nextval('migrations_id_seq'::regclass),
+  "timestamp" bigint not null,
+  name character varying not null,
+  constraint "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
+);
+
+create table outbox (
+  id bigint not null generated always as identity,
+  xid xid8 not null default pg_current_xact_id(),
+  tenant_id uuid not null,
+  event_id uuid not null,
+  type text not null,
+  scope_kind text not null,
+  scope_id text,
+  conversation_key text,
+  conversation_seq bigint,
+  turn_id uuid,
+  payload text not null,
+  occurred_at bigint not null,
+  constraint outbox_pkey PRIMARY KEY (id),
+  constraint outbox_scope_kind_check CHECK ((scope_kind = ANY (ARRAY['global'::text, 'agent'::text, 'conversation'::text, 'turn'::text, 'node'::text, 'client'::text])))
+);
+
+create table outbox_cursor (
+  consumer text not null,
+  xid xid8 not null,
+  id bigint not null,
+  updated_at bigint not null,
+  constraint outbox_cursor_pkey PRIMARY KEY (consumer)
+);
+
+create table outbox_epoch (
+  only_row boolean not null default true,
+  epoch text not null,
+  constraint outbox_epoch_only_row_check CHECK (only_row),
+  constraint outbox_epoch_pkey PRIMARY KEY (only_row)
+);
+
+create table schedule (
+  tenant_id uuid not null,
+  schedule_id uuid not null,
+  kind text not null,
+  cadence text not null,
+  execution text not null,
+  delivery text,
+  enabled boolean not null,
+  next_fire_at bigint,
+  last_fired_at bigint,
+  created_at bigint not null,
+  updated_at bigint not null,
+  constraint schedule_kind_check CHECK ((kind = ANY (ARRAY['heartbeat'::text, 'cron'::text]))),
+  constraint schedule_pkey PRIMARY KEY (tenant_id, schedule_id),
+  constraint schedule_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenant(tenant_id)
+);
+
+create table schema_revision (
+  revision integer,
+  min_binary_revision integer
+);
+
+create table step (
+  tenant_id uuid not null,
+  turn_id uuid not null,
+  step_index integer not null,
+  action text not null,
+  effect text not null,
+  status text not null,
+  attempts integer not null,
+  result text,
+  error text,
+  started_at bigint not null,
+  finished_at bigint,
+  constraint step_effect_check CHECK ((effect = ANY (ARRAY['read'::text, 'idempotent'::text, 'once'::text]))),
+  constraint step_pkey PRIMARY KEY (tenant_id, turn_id, step_index),
+  constraint step_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'paused'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
+) with (fillfactor=70);
+
+create table tenant (
+  tenant_id uuid not null,
+  slug text not null,
+  created_at bigint not null,
+  disabled_at bigint,
+  constraint tenant_pkey PRIMARY KEY (tenant_id),
+  constraint tenant_slug_key UNIQUE (slug)
+);
+
+create table turn (
+  tenant_id uuid not null,
+  turn_id uuid not null,
+  conversation_key text not null,
+  turn_seq bigint not null,
+  kind text not null,
+  trigger_kind text not null,
+  status text not null,
+  attempt integer not null default 1,
+  input text not null,
+  budgets text,
+  wait_kind text,
+  wait_id text,
+  wait_until bigint,
+  blocked_reason text,
+  blocked_detail text,
+  cancel_requested_at bigint,
+  cancel_reason text,
+  error text,
+  created_at bigint not null,
+  started_at bigint,
+  finished_at bigint,
+  constraint turn_blocked_reason_check CHECK ((blocked_reason = ANY (ARRAY['approval'::text, 'takeover'::text, 'budget'::text, 'manual'::text, 'policy'::text]))),
+  constraint turn_kind_check CHECK ((kind = ANY (ARRAY['workflow'::text, 'chat'::text]))),
+  constraint turn_pkey PRIMARY KEY (tenant_id, turn_id),
+  constraint turn_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'paused'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text]))),
+  constraint turn_wait_kind_check CHECK ((wait_kind = ANY (ARRAY['timer'::text, 'manual'::text, 'approval'::text, 'node'::text, 'turn'::text, 'signal'::text])))
+) with (fillfactor=70);
+
+CREATE INDEX artifact_by_turn ON artifact USING btree (tenant_id, turn_id);
+
+CREATE INDEX auth_token_by_tenant ON auth_token USING btree (tenant_id, created_at);
+
+CREATE INDEX conversation_by_update ON conversation USING btree (tenant_id, updated_at, conversation_key);
+
+CREATE INDEX conversation_queue_due ON conversation_queue USING btree (due_at) WHERE (due_at IS NOT NULL);
+
+CREATE INDEX firing_by_age ON firing USING btree (fired_at);
+
+CREATE INDEX idempotency_record_by_expiry ON idempotency_record USING btree (expires_at);
+
+CREATE INDEX lease_history_by_age ON lease_history USING btree (at);
+
+CREATE INDEX lease_history_by_name ON lease_history USING btree (kind, name, id);
+
+CREATE UNIQUE INDEX message_by_id ON message USING btree (tenant_id, conversation_key, message_id);
+
+CREATE INDEX outbox_by_age ON outbox USING btree (occurred_at);
+
+CREATE INDEX outbox_position ON outbox USING btree (xid, id);
+
+CREATE INDEX schedule_due ON schedule USING btree (next_fire_at) WHERE (next_fire_at IS NOT NULL);
+
+CREATE INDEX turn_by_creation ON turn USING btree (tenant_id, created_at, turn_id);
+
+CREATE INDEX turn_open ON turn USING btree (tenant_id, conversation_key, turn_seq) WHERE (status = ANY (ARRAY['queued'::text, 'running'::text, 'paused'::text]));

@@ -1,0 +1,249 @@
+CREATE TABLE artifact (
+    tenant_id text not null,
+    artifact_id text not null,
+    turn_id text,
+    step_index integer,
+    kind text not null,
+    media_class text not null,
+    filename text not null,
+    mime_type text,
+    size_bytes integer not null,
+    sha256 text not null,
+    labels text not null,
+    created_at integer not null,
+    primary key (tenant_id, artifact_id)
+  );
+
+CREATE TABLE auth_token (
+    tenant_id text not null references tenant,
+    token_id text primary key,
+    secret_hash text not null,
+    role text not null check (role in ('admin', 'client', 'node')),
+    scopes text not null,
+    label text,
+    device_id text,
+    created_at integer not null,
+    expires_at integer,
+    revoked_at integer
+  );
+
+CREATE TABLE conversation (
+    tenant_id text not null,
+    conversation_key text not null,
+    agent_key text not null,
+    channel text not null,
+    account_key text,
+    container_kind text,
+    thread_id text not null,
+    title text not null,
+    queue_mode text not null default 'followup'
+      check (queue_mode in ('collect', 'followup', 'steer', 'steer_backlog', 'interrupt')),
+    created_at integer not null,
+    updated_at integer not null,
+    archived_at integer,
+    primary key (tenant_id, conversation_key)
+  );
+
+CREATE TABLE conversation_queue (
+    tenant_id text not null,
+    conversation_key text not null,
+    state text not null check (state in ('idle', 'ready', 'leased', 'parked')),
+    due_at integer,
+    pending integer not null default 0 check (pending >= 0),
+    last_turn_seq integer not null default 0,
+    last_message_seq integer not null default 0,
+    last_event_seq integer not null default 0,
+    lease_owner text,
+    lease_token integer not null default 0,
+    primary key (tenant_id, conversation_key),
+    check ((state in ('ready', 'leased')) = (due_at is not null)),
+    check ((state = 'leased') = (lease_owner is not null))
+  );
+
+CREATE TABLE desktop_host (
+    host_id text primary key,
+    instance_id text not null,
+    hostname text not null,
+    version text not null,
+    registered_at integer not null,
+    last_seen_at integer not null
+  );
+
+CREATE TABLE firing (
+    tenant_id text not null,
+    schedule_id text not null,
+    instant integer not null,
+    turn_id text not null,
+    fired_at integer not null,
+    primary key (tenant_id, schedule_id, instant)
+  );
+
+CREATE TABLE idempotency_record (
+    tenant_id text not null,
+    route text not null,
+    principal text not null,
+    key text not null,
+    fingerprint text not null,
+    status text not null check (status in ('in_flight', 'completed')),
+    owner text,
+    response text,
+    created_at integer not null,
+    expires_at integer not null,
+    primary key (tenant_id, route, principal, key)
+  );
+
+CREATE TABLE lease (
+    kind text not null,
+    name text not null,
+    owner text,
+    token integer not null,
+    expires_at integer not null,
+    acquired_at integer not null,
+    primary key (kind, name)
+  );
+
+CREATE TABLE lease_history (
+    id integer primary key autoincrement,
+    kind text not null,
+    name text not null,
+    token integer not null,
+    owner text not null,
+    taken_from text,
+    reason text not null check (reason in ('acquired', 'taken_over', 'released', 'lost')),
+    at integer not null
+  );
+
+CREATE TABLE message (
+    tenant_id text not null,
+    conversation_key text not null,
+    message_seq integer not null,
+    message_id text not null,
+    turn_id text,
+    role text not null check (role in ('system', 'user', 'assistant', 'tool')),
+    parts text not null,
+    metadata text,
+    created_at integer not null,
+    primary key (tenant_id, conversation_key, message_seq)
+  );
+
+CREATE TABLE "migrations" ("id" integer PRIMARY KEY AUTOINCREMENT NOT NULL, "timestamp" bigint NOT NULL, "name" varchar NOT NULL);
+
+CREATE TABLE outbox (
+    id integer primary key autoincrement,
+    xid integer not null default 0,
+    tenant_id text not null,
+    event_id text not null,
+    type text not null,
+    scope_kind text not null check (scope_kind in ('global', 'agent', 'conversation', 'turn', 'node', 'client')),
+    scope_id text,
+    conversation_key text,
+    conversation_seq integer,
+    turn_id text,
+    payload text not null,
+    occurred_at integer not null
+  );
+
+CREATE TABLE outbox_cursor (
+    consumer text primary key,
+    xid integer not null,
+    id integer not null,
+    updated_at integer not null
+  );
+
+CREATE TABLE outbox_epoch (
+    only_row integer primary key default 1 check (only_row = 1),
+    epoch text not null
+  );
+
+CREATE TABLE schedule (
+    tenant_id text not null references tenant,
+    schedule_id text not null,
+    kind text not null check (kind in ('heartbeat', 'cron')),
+    cadence text not null,
+    execution text not null,
+    delivery text,
+    enabled integer not null,
+    next_fire_at integer,
+    last_fired_at integer,
+    created_at integer not null,
+    updated_at integer not null,
+    primary key (tenant_id, schedule_id)
+  );
+
+CREATE TABLE schema_revision (revision integer, min_binary_revision integer);
+
+CREATE TABLE step (
+    tenant_id text not null,
+    turn_id text not null,
+    step_index integer not null,
+    action text not null,
+    effect text not null check (effect in ('read', 'idempotent', 'once')),
+    status text not null check (status in ('queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled')),
+    attempts integer not null,
+    result text,
+    error text,
+    started_at integer not null,
+    finished_at integer,
+    primary key (tenant_id, turn_id, step_index)
+  );
+
+CREATE TABLE tenant (
+    tenant_id text primary key,
+    slug text not null unique,
+    created_at integer not null,
+    disabled_at integer
+  );
+
+CREATE TABLE turn (
+    tenant_id text not null,
+    turn_id text not null,
+    conversation_key text not null,
+    turn_seq integer not null,
+    kind text not null check (kind in ('workflow', 'chat')),
+    trigger_kind text not null,
+    status text not null check (status in ('queued', 'running', 'paused', 'succeeded', 'failed', 'cancelled')),
+    attempt integer not null default 1,
+    input text not null,
+    budgets text,
+    wait_kind text check (wait_kind in ('timer', 'manual', 'approval', 'node', 'turn', 'signal')),
+    wait_id text,
+    wait_until integer,
+    blocked_reason text check (blocked_reason in ('approval', 'takeover', 'budget', 'manual', 'policy')),
+    blocked_detail text,
+    cancel_requested_at integer,
+    cancel_reason text,
+    error text,
+    created_at integer not null,
+    started_at integer,
+    finished_at integer,
+    primary key (tenant_id, turn_id)
+  );
+
+CREATE INDEX artifact_by_turn on artifact (tenant_id, turn_id);
+
+CREATE INDEX auth_token_by_tenant on auth_token (tenant_id, created_at);
+
+CREATE INDEX conversation_by_update on conversation (tenant_id, updated_at, conversation_key);
+
+CREATE INDEX conversation_queue_due on conversation_queue (due_at) where due_at is not null;
+
+CREATE INDEX firing_by_age on firing (fired_at);
+
+CREATE INDEX idempotency_record_by_expiry on idempotency_record (expires_at);
+
+CREATE INDEX lease_history_by_age on lease_history (at);
+
+CREATE INDEX lease_history_by_name on lease_history (kind, name, id);
+
+CREATE UNIQUE INDEX message_by_id on message (tenant_id, conversation_key, message_id);
+
+CREATE INDEX outbox_by_age on outbox (occurred_at);
+
+CREATE INDEX outbox_position on outbox (xid, id);
+
+CREATE INDEX schedule_due on schedule (next_fire_at) where next_fire_at is not null;
+
+CREATE INDEX turn_by_creation on turn (tenant_id, created_at, turn_id);
+
+CREATE INDEX turn_open on turn (tenant_id, conversation_key, turn_seq)
+    where status in ('queued', 'running', 'paused');

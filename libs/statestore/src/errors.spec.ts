@@ -1,0 +1,35 @@
+import { classifyError } from './errors';
+
+const withCode = (code: string) => Object.assign(new Error('x'), { code });
+
+describe('classifyError', () => {
+  it.each([
+    ['retry', withCode('40001')],
+    ['retry', withCode('40P01')],
+    ['connection', withCode('57P01')],
+    ['connection', withCode('57P03')],
+    ['connection', withCode('08006')],
+    ['connection', withCode('25P03')],
+    ['connection', withCode('25006')],
+    ['connection', withCode('ECONNRESET')],
+    ['connection', new Error('Connection terminated unexpectedly')],
+    ['connection', new Error('timeout exceeded when trying to connect')],
+    ['connection', new Error('Client has encountered a connection error and is not queryable')],
+    ['connection', new Error('Query runner already released. Cannot run queries anymore.')],
+    ['overloaded', withCode('53300')],
+    ['overloaded', withCode('55P03')],
+    ['overloaded', withCode('SQLITE_BUSY')],
+    ['other', withCode('23505')],
+    ['other', withCode('SQLITE_FULL')],
+    ['other', new Error('a bug')],
+    ['other', 'a text'],
+    ['other', undefined],
+    ['other', null],
+  ])('says %s of %s', (kind, error) => {
+    expect(classifyError(error)).toBe(kind);
+  });
+
+  it('looks at what the driver said when TypeORM has wrapped it', () => {
+    expect(classifyError(Object.assign(new Error('query failed'), { driverError: withCode('40P01') }))).toBe('retry');
+  });
+});

@@ -1,0 +1,73 @@
+import { lookup as resolve } from 'node:dns';
+import { BlockList, isIP, type LookupFunction } from 'node:net';
+
+/** Networks a step may not reach unless its host is allowed by name: ours, the host's own, the cloud's metadata. */
+const PRIVATE = new BlockList();
+for (const [network, bits] of [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['224.0.0.0', 3],
+] as const) {
+  PRIVATE.addSubnet(network, bits, 'ipv4');
+}
+for (const [network, bits] of [
+  ['::', 128],
+  ['::1', 128],
+  ['64:ff9b::', 96],
+  ['fc00::', 7],
+  ['fe80::', 10],
+  ['ff00::', 8],
+] as const) {
+  PRIVATE.addSubnet(network, bits, 'ipv6');
+}
+
+/** The address is in a private network and its host is not on the allow-list. */
+export class AddressRefusedError extends Error {
+  readonly code = 'address_refused';
+  constructor(host: string) {
+    super(`${host} is in a private network; TYRUM_HTTP_ALLOW can allow it`);
+    this.name = 'AddressRefusedError';
+  }
+}
+
+/** Whether an IP address is in a private network; IPv4 inside IPv6 counts as what it is. */
+export function isPrivateAddress(address: string): boolean {
+  const mapped = /^::ffff:(.+)$/i.exec(address)?.[1];
+  if (mapped) return isPrivateAddress(isIP(mapped) ? mapped : fromHex(mapped));
+  return PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+}
+
+function fromHex(groups: string): string {
+  const [high = 0, low = 0] = groups.split(':').map((group) => parseInt(group, 16));
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+}
+
+/**
+ * A `lookup` for Node's sockets that checks what a name resolves to, in the very resolution the connection uses: checking
+ * first and resolving again to connect would leave a DNS answer time to change.
+ */
+export function guardedLookup(allowed: ReadonlySet<string>): LookupFunction {
+  return (hostname, options, callback) => {
+    resolve(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, '', 0);
+      const refused = !allowed.has(hostname) && addresses.some(({ address }) => isPrivateAddress(address));
+      if (refused) return callback(new AddressRefusedError(hostname), '', 0);
+      if (options.all) return (callback as (e: null, all: typeof addresses) => void)(null, addresses);
+      const first = addresses[0];
+      return first ? callback(null, first.address, first.family) : callback(new Error('no address'), '', 0);
+    });
+  };
+}
+
+/** Sockets do not look up a host that is an address already: check it here. @throws {AddressRefusedError} */
+export function refusePrivateHost(url: URL, allowed: ReadonlySet<string>): void {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  if (isIP(host) && !allowed.has(host) && isPrivateAddress(host)) throw new AddressRefusedError(host);
+}

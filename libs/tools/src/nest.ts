@@ -1,0 +1,1 @@
+export { WorkerLoopModule } from './worker-loop.module';

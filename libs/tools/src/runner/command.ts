@@ -1,0 +1,149 @@
+import { spawn } from 'node:child_process';
+import { createWriteStream, rmSync, type WriteStream } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import type { RunnerOutcome } from './messages';
+
+export interface CommandOptions {
+  readonly cmd: string;
+  readonly args: readonly string[];
+  readonly cwd: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Told when the command's process group begins and ends. */
+  readonly onGroup: (pgid: number, alive: boolean) => void;
+}
+
+/** Output up to this stays in the result; more is cut in the middle and kept whole beside it. */
+const INLINE_BYTES = 64 * 1024;
+/** Output beyond this is dropped. */
+const SPOOL_BYTES = 64 * 1024 * 1024;
+/** Between asking a command to stop and making it. */
+const KILL_AFTER_MS = 2_000;
+
+/** Runs a command without a shell, in a process group of its own, and returns when the whole group is gone. */
+export async function runCommand(options: CommandOptions): Promise<RunnerOutcome> {
+  if (options.signal.aborted) return { kind: 'stopped', begun: false };
+  const startedAt = performance.now();
+  const child = spawn(options.cmd, [...options.args], {
+    cwd: options.cwd,
+    env: options.env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const { pid } = child;
+  if (pid === undefined) return couldNotStart(options.cmd, (await once(child, 'error'))[0] as NodeJS.ErrnoException);
+  options.onGroup(pid, true);
+  const output = new Output();
+  child.stdout.on('data', (data: Buffer) => output.write(data));
+  child.stderr.on('data', (data: Buffer) => output.write(data));
+
+  let timedOut = false;
+  const stop = () => stopGroup(pid);
+  const timer = setTimeout(() => {
+    timedOut = true;
+    stop();
+  }, options.timeoutMs);
+  options.signal.addEventListener('abort', stop, { once: true });
+  child.once('exit', () => {
+    clearTimeout(timer);
+    // What it left in the background would write on after the step has its result.
+    killGroup(pid, 'SIGKILL');
+  });
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  options.signal.removeEventListener('abort', stop);
+  options.onGroup(pid, false);
+  if (options.signal.aborted) {
+    output.discard();
+    return { kind: 'stopped', begun: true };
+  }
+  const result = { ...(await output.end()), exit_code: code, ...(signal ? { signal } : {}), duration_ms: Math.round(performance.now() - startedAt) };
+  if (timedOut) {
+    const message = `did not end within ${options.timeoutMs} ms`;
+    return { kind: 'failed', code: 'timeout', message, retryable: true, result: { ...result, timed_out: true } };
+  }
+  if (code === 0) return { kind: 'succeeded', result };
+  const message = signal ? `ended by ${signal}` : `exited with ${code}`;
+  return { kind: 'failed', code: 'exit_code', message, retryable: false, result };
+}
+
+function couldNotStart(cmd: string, error: NodeJS.ErrnoException): RunnerOutcome {
+  const retryable = error.code === 'EAGAIN' || error.code === 'ENOMEM';
+  const code = error.code === 'ENOENT' ? 'command_not_found' : 'command_not_started';
+  return { kind: 'failed', code, message: `${cmd}: ${error.code ?? error.message}`, retryable };
+}
+
+function stopGroup(pgid: number): void {
+  killGroup(pgid, 'SIGTERM');
+  setTimeout(() => killGroup(pgid, 'SIGKILL'), KILL_AFTER_MS).unref();
+}
+
+/** Signals a process group; one that is gone already is fine. */
+export function killGroup(pgid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pgid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** Both streams in the order in which they came: head and tail in memory, everything in a file once it is too much. */
+class Output {
+  private readonly chunks: Buffer[] = [];
+  private size = 0;
+  private spool: { readonly path: string; readonly stream: WriteStream } | undefined;
+
+  write(data: Buffer): void {
+    const room = SPOOL_BYTES - this.size;
+    const kept = data.subarray(0, Math.max(0, room));
+    this.size += data.length;
+    if (this.spool) {
+      this.spool.stream.write(kept);
+    } else {
+      this.chunks.push(kept);
+      if (this.size > INLINE_BYTES) this.startSpool();
+    }
+    this.remember(kept);
+  }
+
+  async end(): Promise<{ output: string; truncated: boolean; spool?: string }> {
+    if (!this.spool) return { output: text(Buffer.concat(this.chunks)), truncated: false };
+    this.spool.stream.end();
+    await once(this.spool.stream, 'close');
+    const left = this.size - this.head.length - this.tail.length;
+    const output = `${text(this.head)}\n… ${left} bytes left out …\n${text(this.tail)}`;
+    return { output, truncated: true, spool: this.spool.path };
+  }
+
+  discard(): void {
+    const { spool } = this;
+    if (spool) spool.stream.end(() => rmSync(spool.path, { force: true }));
+  }
+
+  private head = Buffer.alloc(0);
+  private tail = Buffer.alloc(0);
+
+  private startSpool(): void {
+    const path = join(tmpdir(), `tyrum-output-${randomUUID()}`);
+    const stream = createWriteStream(path, { mode: 0o600 });
+    for (const chunk of this.chunks) stream.write(chunk);
+    this.spool = { path, stream };
+    this.chunks.length = 0;
+  }
+
+  private remember(data: Buffer): void {
+    const half = INLINE_BYTES / 2;
+    const missing = half - this.head.length;
+    if (missing > 0) this.head = Buffer.concat([this.head, data.subarray(0, missing)]);
+    const rest = data.subarray(Math.max(0, missing));
+    if (rest.length > 0) this.tail = Buffer.concat([this.tail, rest]).subarray(-half);
+  }
+}
+
+/** UTF-8 with replacement characters; NUL goes, because no text column can hold it. */
+function text(bytes: Buffer): string {
+  return bytes.toString('utf8').replaceAll('\u0000', '');
+}

@@ -1,0 +1,116 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { Inject, Module, type DynamicModule, type FactoryProvider } from '@nestjs/common';
+import type { Backplane } from '@tyrum/backplane';
+import { ArtifactStore, DirectoryBlobStore } from '@tyrum/evidence';
+import { DEFAULT_RETRY, StepExecution, TurnProcessor, TurnWriter } from '@tyrum/execution';
+import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
+import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
+import type { StateStore } from '@tyrum/statestore';
+import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
+import { HttpExecutor } from './http-executor';
+import { ModelExecutor } from './model-executor';
+import { StepExecutors } from './step-executors';
+import { ToolRunnerClient } from './tool-runner-client';
+import { WorkerObserver } from './worker-observer';
+import { WorkspaceExecutor } from './workspace-executor';
+
+/** Injection token of what this process is given of the environment for its ToolRunner. */
+const RUNNER_ENVIRONMENT = Symbol('tyrum.runner-environment');
+
+const TURNS_PER_CLAIM = 20;
+/** Of the drain's time: steps that still run are stopped then, which leaves time to settle them before the phase ends (0.8). */
+const INTERRUPT_AT = 0.65;
+/** A turn whose worker died so often is not tried by another one. */
+const MAX_TURN_ATTEMPTS = 10;
+
+const artifacts: FactoryProvider<ArtifactStore> = {
+  provide: ArtifactStore,
+  inject: [STATE_STORE, CONFIG],
+  useFactory: (store: StateStore, config: Config) =>
+    new ArtifactStore(store, new DirectoryBlobStore(join(config.home, 'artifacts')), { newId: randomUUID, nowMs: () => Date.now() }),
+};
+
+const observer: FactoryProvider<WorkerObserver> = {
+  provide: WorkerObserver,
+  inject: [Metrics, LOGGER],
+  useFactory: (metrics: Metrics, logger: Logger) => new WorkerObserver(metrics, logger),
+};
+
+const runner: FactoryProvider<ToolRunnerClient> = {
+  provide: ToolRunnerClient,
+  inject: [CONFIG, WorkerObserver, RUNNER_ENVIRONMENT],
+  useFactory: (config: Config, watching: WorkerObserver, env: Readonly<Record<string, string | undefined>>) =>
+    new ToolRunnerClient({
+      // Bundled beside the app's own main.js.
+      script: join(__dirname, 'tool-runner.js'),
+      workspaceRoot: config.workspaceRoot,
+      leaseTtlMs: config.leaseTtlMs,
+      env,
+      onExit: (code, signal) => watching.runnerExited(code, signal),
+    }),
+};
+
+const executors: FactoryProvider<StepExecutors> = {
+  provide: StepExecutors,
+  inject: [ToolRunnerClient, ArtifactStore, CONFIG],
+  useFactory: (client: ToolRunnerClient, store: ArtifactStore, { model, httpAllow }: Config) => {
+    const apiKey = model?.apiKey?.reveal();
+    return new StepExecutors([
+      new WorkspaceExecutor(client, store),
+      new HttpExecutor(store, new Set(httpAllow)),
+      new ModelExecutor(model && { baseUrl: model.baseUrl, model: model.name, ...(apiKey ? { apiKey } : {}) }),
+    ]);
+  },
+};
+
+const execution: FactoryProvider<StepExecution> = {
+  provide: StepExecution,
+  inject: [StepExecutors, STATE_STORE, ConversationStore, BACKPLANE],
+  useFactory: (steps: StepExecutors, store: StateStore, conversations: ConversationStore, backplane: Backplane) =>
+    new StepExecution(steps, store, conversations, backplane),
+};
+
+const processor: FactoryProvider<TurnProcessor> = {
+  provide: TurnProcessor,
+  inject: [TurnStore, BACKPLANE, TurnWriter, StepExecution, WorkerObserver, CONFIG],
+  useFactory: (turns: TurnStore, backplane: Backplane, ...[writer, steps, watching, config]: [TurnWriter, StepExecution, WorkerObserver, Config]) =>
+    new TurnProcessor(
+      turns,
+      backplane,
+      { writer, execution: steps, observer: watching, retry: DEFAULT_RETRY, random: Math.random, maxTurnAttempts: MAX_TURN_ATTEMPTS },
+      {
+        owner: config.instanceId,
+        leaseTtlMs: config.leaseTtlMs,
+        concurrency: config.workerConcurrency,
+        turnsPerClaim: TURNS_PER_CLAIM,
+      },
+    ),
+};
+
+/** Runs the worker's loop in this process, from its start to its drain. */
+@Module({})
+export class WorkerLoopModule {
+  /** @param env the process's environment, of which commands see only what is harmless */
+  static forRoot(env: Readonly<Record<string, string | undefined>>): DynamicModule {
+    return {
+      module: WorkerLoopModule,
+      imports: [ControlPlaneModule],
+      providers: [{ provide: RUNNER_ENVIRONMENT, useValue: env }, artifacts, observer, runner, executors, execution, processor],
+    };
+  }
+
+  constructor(
+    @Inject(TurnProcessor) turns: TurnProcessor,
+    @Inject(ToolRunnerClient) client: ToolRunnerClient,
+    @Inject(DrainSequence) drain: DrainSequence,
+    @Inject(CONFIG) { drainMs }: Config,
+  ) {
+    drain.register('stopClaiming', 'turn processor', () => turns.stopClaiming());
+    drain.register('finishWork', 'turn processor', async () => {
+      await turns.finish(AbortSignal.timeout(drainMs * INTERRUPT_AT));
+      client.close();
+    });
+    turns.start();
+  }
+}
