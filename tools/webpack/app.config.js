@@ -11,7 +11,11 @@ const root = join(__dirname, '..', '..');
  */
 module.exports = function appConfig(app, entries = []) {
   return {
-    output: { path: join(root, 'dist', 'apps', app), clean: true, devtoolModuleFilenameTemplate: '[absolute-resource-path]' },
+    output: {
+      path: join(root, 'dist', 'apps', app),
+      clean: true,
+      devtoolModuleFilenameTemplate: '[absolute-resource-path]',
+    },
     devtool: 'source-map',
     plugins: [
       new NxAppWebpackPlugin({

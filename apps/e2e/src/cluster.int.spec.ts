@@ -12,7 +12,12 @@ describe('a cluster on Postgres', () => {
     const tyrum = new Deployment({ TYRUM_DATABASE_URL: database.url });
     try {
       await tyrum.start('edge');
-      await Promise.all([tyrum.start('worker'), tyrum.start('worker'), tyrum.start('scheduler'), tyrum.start('scheduler')]);
+      await Promise.all([
+        tyrum.start('worker'),
+        tyrum.start('worker'),
+        tyrum.start('scheduler'),
+        tyrum.start('scheduler'),
+      ]);
       const accepted = await Promise.all(
         CONVERSATIONS.map(async (key, c) => {
           const ids: string[] = [];
@@ -84,7 +89,9 @@ describe('a cluster on Postgres', () => {
       await eventually(() => Promise.resolve(expect(acknowledged.length).toBeGreaterThan(20)), { timeoutMs: 20_000 });
       await postgres.restartImmediate();
       const before = acknowledged.length;
-      await eventually(() => Promise.resolve(expect(acknowledged.length).toBeGreaterThan(before + 20)), { timeoutMs: 30_000 });
+      await eventually(() => Promise.resolve(expect(acknowledged.length).toBeGreaterThan(before + 20)), {
+        timeoutMs: 30_000,
+      });
       stopped = true;
       await Promise.all(clients);
       const turns = await Promise.all(acknowledged.map((id) => tyrum.ended(id, 60_000)));

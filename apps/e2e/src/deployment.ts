@@ -6,8 +6,19 @@ import { eventually, spawnApp, type AppProcess } from '@tyrum/test-services';
 
 /** What `GET /v1/turns/:id` answers, as far as these tests look. */
 export interface TurnAnswer {
-  readonly turn: { readonly turn_id: string; readonly status: string; readonly attempt: number; readonly blocked_reason?: string; readonly blocked_detail?: string };
-  readonly steps: readonly { readonly step_index: number; readonly status: string; readonly attempts: number; readonly result?: { readonly output?: string } }[];
+  readonly turn: {
+    readonly turn_id: string;
+    readonly status: string;
+    readonly attempt: number;
+    readonly blocked_reason?: string;
+    readonly blocked_detail?: string;
+  };
+  readonly steps: readonly {
+    readonly step_index: number;
+    readonly status: string;
+    readonly attempts: number;
+    readonly result?: { readonly output?: string };
+  }[];
   readonly waiting?: { readonly kind: string; readonly detail: string };
 }
 
@@ -61,8 +72,17 @@ export class Deployment {
   }
 
   /** Starts a workflow and returns its turn's id. Throws unless it was accepted. */
-  async startTurn(conversationKey: string, steps: readonly Action[], idempotencyKey: string = randomUUID()): Promise<string> {
-    const answer = await this.call('POST', '/v1/workflows', { conversation_key: conversationKey, steps }, { 'idempotency-key': idempotencyKey });
+  async startTurn(
+    conversationKey: string,
+    steps: readonly Action[],
+    idempotencyKey: string = randomUUID(),
+  ): Promise<string> {
+    const answer = await this.call(
+      'POST',
+      '/v1/workflows',
+      { conversation_key: conversationKey, steps },
+      { 'idempotency-key': idempotencyKey },
+    );
     if (answer.status !== 202) throw new Error(`not accepted: ${answer.status} ${await answer.text()}`);
     return ((await answer.json()) as { workflow_run_id: string }).workflow_run_id;
   }

@@ -24,7 +24,10 @@ describe('one process on SQLite', () => {
         acknowledged.push(id);
       }
     });
-    await eventually(() => Promise.resolve(expect(acknowledged.length).toBeGreaterThan(60)), { timeoutMs: 30_000, intervalMs: 5 });
+    await eventually(() => Promise.resolve(expect(acknowledged.length).toBeGreaterThan(60)), {
+      timeoutMs: 30_000,
+      intervalMs: 5,
+    });
     edge.kill('SIGKILL');
     await Promise.allSettled(clients);
     await edge.exited;
@@ -53,7 +56,9 @@ describe('one process on SQLite', () => {
 
   it('cancels a running command and everything it started', async () => {
     await tyrum.start('edge');
-    const id = await tyrum.startTurn('agent:default:main', [shell('sh -c "sleep 3; echo late >> done" & echo $! > pid; wait')]);
+    const id = await tyrum.startTurn('agent:default:main', [
+      shell('sh -c "sleep 3; echo late >> done" & echo $! > pid; wait'),
+    ]);
     await eventually(() => Promise.resolve(readFileSync(join(tyrum.workspace, 'pid'), 'utf8')), { timeoutMs: 10_000 });
     expect((await tyrum.call('POST', `/v1/turns/${id}/cancel`, { reason: 'enough' })).status).toBe(200);
     expect((await tyrum.ended(id)).turn.status).toBe('cancelled');
@@ -78,7 +83,12 @@ describe('one process on SQLite', () => {
 });
 
 describe('every app', () => {
-  it.each(['edge', 'worker', 'scheduler', 'desktop-runtime'] as const)('%s names a bad variable and exits 78', async (app) => {
-    await expect(spawnApp(app, { TYRUM_HOME: 'unused', TYRUM_LEASE_TTL_MS: 'soon' })).rejects.toThrow(/TYRUM_LEASE_TTL_MS/);
-  });
+  it.each(['edge', 'worker', 'scheduler', 'desktop-runtime'] as const)(
+    '%s names a bad variable and exits 78',
+    async (app) => {
+      await expect(spawnApp(app, { TYRUM_HOME: 'unused', TYRUM_LEASE_TTL_MS: 'soon' })).rejects.toThrow(
+        /TYRUM_LEASE_TTL_MS/,
+      );
+    },
+  );
 });

@@ -2,7 +2,8 @@ import { ContractError, WireError, type Violation, type WireErrorBody } from '@t
 
 /** The error a response carries, as it is thrown here: a `ContractError` keeps the fields at fault in `details`. */
 export function wireErrorOf({ code, message, details }: WireErrorBody): WireError {
-  if (code === 'contract_error') return new ContractError(message, Array.isArray(details) ? (details as Violation[]) : []);
+  if (code === 'contract_error')
+    return new ContractError(message, Array.isArray(details) ? (details as Violation[]) : []);
   return new WireError(code, message, details);
 }
 

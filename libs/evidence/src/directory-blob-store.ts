@@ -40,7 +40,9 @@ export class DirectoryBlobStore implements BlobStore {
   }
 
   async open(tenantId: string, sha256: string, range?: ByteRange): Promise<OpenBlob | undefined> {
-    const file = await open(this.blobPath(tenantId, sha256), constants.O_RDONLY | constants.O_NOFOLLOW).catch(ignoreMissing);
+    const file = await open(this.blobPath(tenantId, sha256), constants.O_RDONLY | constants.O_NOFOLLOW).catch(
+      ignoreMissing,
+    );
     if (!file) return undefined;
     try {
       const { size } = await file.stat();
@@ -94,7 +96,7 @@ export class DirectoryBlobStore implements BlobStore {
 }
 
 async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let written = 0; written < chunk.length; ) {
+  for (let written = 0; written < chunk.length;) {
     const { bytesWritten } = await file.write(chunk, written, chunk.length - written);
     written += bytesWritten;
   }

@@ -100,7 +100,11 @@ export class ConversationRun {
   /** Fails the turn under way for a reason of our own; the way out after a throw. */
   async fail(message: string): Promise<void> {
     if (this.lost || !this.current) return;
-    const change = progress.finishTurn(this.current.turn, { kind: 'finish', status: 'failed', error: { code: 'internal', message } });
+    const change = progress.finishTurn(this.current.turn, {
+      kind: 'finish',
+      status: 'failed',
+      error: { code: 'internal', message },
+    });
     await this.submit({ change, rows: [], events: [], rest: 'ended' }, undefined);
   }
 
@@ -184,7 +188,11 @@ export class ConversationRun {
       return { ...wait, rows: [row], events: [progress.stepEvent(open.turn, row, durationMs), ...wait.events] };
     }
     const next = this.proceed(now, [settled]);
-    return { ...next, events: [progress.stepEvent(open.turn, settled, durationMs), ...next.events], ...(post ? { post } : {}) };
+    return {
+      ...next,
+      events: [progress.stepEvent(open.turn, settled, durationMs), ...next.events],
+      ...(post ? { post } : {}),
+    };
   }
 
   /** Whether the turn has to wait after this outcome: for time, for an operator, or for another worker. */
@@ -201,7 +209,9 @@ export class ConversationRun {
   }
 
   private whenCancelled(open: OpenTurn): Continuation {
-    const cut = open.steps.filter((step) => !progress.isSettled(step)).map((step) => ({ ...step, status: 'cancelled' as const }));
+    const cut = open.steps
+      .filter((step) => !progress.isSettled(step))
+      .map((step) => ({ ...step, status: 'cancelled' as const }));
     const change = progress.cancelTurn(open.turn, open.turn.cancel_reason);
     const rows = [...open.steps.filter((step) => progress.isSettled(step)), ...cut];
     return { ...ended(change), rows, events: cut.map((step) => progress.stepEvent(open.turn, step)) };

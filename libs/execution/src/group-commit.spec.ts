@@ -72,7 +72,10 @@ describe('GroupCommit', () => {
 
   it('refuses what does not fit into the queue', async () => {
     const hold = gate();
-    const commits = new GroupCommit<number, number>(async (ops) => (await hold.passed, ops), { maxBatch: 1, maxWaiting: 2 });
+    const commits = new GroupCommit<number, number>(async (ops) => (await hold.passed, ops), {
+      maxBatch: 1,
+      maxWaiting: 2,
+    });
     const first = commits.submit(0);
     await new Promise((resolve) => setImmediate(resolve));
     const waiting = [commits.submit(1), commits.submit(2)];

@@ -8,5 +8,12 @@ export { TurnWriter } from './turn-writer';
 export { StepExecution } from './step-execution';
 export { DEFAULT_RETRY } from './retry-policy';
 export type { ProcessorObserver } from './processor-observer';
-export type { StepContext, StepExecutor, StepOutcome, StepRequest, AbortReason, TranscriptMessage } from './step-executor';
+export type {
+  StepContext,
+  StepExecutor,
+  StepOutcome,
+  StepRequest,
+  AbortReason,
+  TranscriptMessage,
+} from './step-executor';
 export type { ModelStepResult, ModelToolCall } from './turn-driver';

@@ -31,13 +31,11 @@ export class StepExecution {
     const startedAt = performance.now();
     const action = actionOf(step);
     if (action.type === 'Message') return this.postMessage(open.turn, step, action);
-    const outcome = await this.execute(open, step, token, signal).catch(
-      (error: unknown): StepOutcome => ({
-        kind: 'failed',
-        error: { code: 'internal', message: error instanceof Error ? error.message : String(error) },
-        retryable: false,
-      }),
-    );
+    const outcome = await this.execute(open, step, token, signal).catch((error: unknown): StepOutcome => ({
+      kind: 'failed',
+      error: { code: 'internal', message: error instanceof Error ? error.message : String(error) },
+      retryable: false,
+    }));
     return { outcome, durationMs: Math.round(performance.now() - startedAt) };
   }
 
@@ -52,7 +50,10 @@ export class StepExecution {
   /** Closes the reply's stream once its turn's end is committed. */
   ended(turn: TurnRow, status: string): void {
     if (turn.kind !== 'chat') return;
-    this.publish(turn, status === 'succeeded' ? { stage: 'done' } : { stage: 'error', error: { message: `the turn ${status}` } });
+    this.publish(
+      turn,
+      status === 'succeeded' ? { stage: 'done' } : { stage: 'error', error: { message: `the turn ${status}` } },
+    );
   }
 
   private async execute(open: OpenTurn, step: StepRow, token: number, signal: AbortSignal): Promise<StepOutcome> {
@@ -120,7 +121,10 @@ export class StepExecution {
 
 /** The caller's own key, or the step's place: the same for every attempt. */
 function idempotencyKeyOf(turn: TurnRow, step: StepRow, action: Action): string {
-  return action.idempotency_key ?? `tyrum-${payloadFingerprint([turn.tenant_id, turn.turn_id, step.step_index]).slice(0, 32)}`;
+  return (
+    action.idempotency_key ??
+    `tyrum-${payloadFingerprint([turn.tenant_id, turn.turn_id, step.step_index]).slice(0, 32)}`
+  );
 }
 
 function toTranscript(row: MessageRow): TranscriptMessage {
@@ -134,7 +138,12 @@ function turnTranscript(steps: readonly StepRow[]): TranscriptMessage[] {
   for (const step of steps) {
     if (actionOf(step).type === 'Llm') {
       const result = JSON.parse(step.result ?? '{"text":"","calls":[]}') as ModelStepResult;
-      const calls = result.calls.map(({ call_id, tool, input }) => ({ type: 'tool-call', tool_call_id: call_id, tool_name: tool, input }));
+      const calls = result.calls.map(({ call_id, tool, input }) => ({
+        type: 'tool-call',
+        tool_call_id: call_id,
+        tool_name: tool,
+        input,
+      }));
       messages.push({ role: 'assistant', parts: [{ type: 'text', text: result.text }, ...calls] });
       for (const call of result.calls.filter((c) => c.error)) messages.push(toolResult(call, { error: call.error }));
       waiting = result.calls.filter((call) => call.action);

@@ -23,7 +23,10 @@ export interface Resolution {
   readonly result?: object;
 }
 
-export type ResolveOutcome = { readonly kind: 'resolved' } | { readonly kind: 'not_found' } | { readonly kind: 'not_parked'; readonly status: string };
+export type ResolveOutcome =
+  | { readonly kind: 'resolved' }
+  | { readonly kind: 'not_found' }
+  | { readonly kind: 'not_parked'; readonly status: string };
 
 /** The outside hands on a turn: they change it at once while nobody runs it, and leave word for whoever does. */
 export class TurnControl {
@@ -45,7 +48,11 @@ export class TurnControl {
   }
 
   /** The same inside the caller's transaction, as its first write. */
-  async cancelIn(tx: Tx, found: Pick<TurnRow, 'tenant_id' | 'turn_id' | 'conversation_key'>, reason: string | null): Promise<CancelOutcome> {
+  async cancelIn(
+    tx: Tx,
+    found: Pick<TurnRow, 'tenant_id' | 'turn_id' | 'conversation_key'>,
+    reason: string | null,
+  ): Promise<CancelOutcome> {
     const { turn, queue } = await this.lock(tx, found);
     if (!turn) return 'not_found';
     if (isEnded(turn)) return 'already_ended';
@@ -53,7 +60,10 @@ export class TurnControl {
       await this.turns.requestCancel(tx, turn, reason);
       return 'cancelled';
     }
-    const open = turn.status === 'queued' ? [] : (await this.turns.steps(tx, turn.tenant_id, turn.turn_id)).filter((s) => !progress.isSettled(s));
+    const open =
+      turn.status === 'queued'
+        ? []
+        : (await this.turns.steps(tx, turn.tenant_id, turn.turn_id)).filter((s) => !progress.isSettled(s));
     const cut = open.map((step) => ({ ...step, status: 'cancelled' as const }));
     const change = progress.cancelTurn(turn, reason);
     await this.writer.writeIn(tx, outsideWrite(turn, change, cut, turn.status === 'queued' ? 'keep' : 'release'));
@@ -74,10 +84,15 @@ export class TurnControl {
     const { turn } = await this.lock(tx, found);
     if (!turn) return { kind: 'not_found' };
     const step = (await this.turns.steps(tx, turn.tenant_id, turn.turn_id)).at(-1);
-    if (turn.status !== 'paused' || turn.wait_kind !== 'manual' || !step) return { kind: 'not_parked', status: turn.status };
+    if (turn.status !== 'paused' || turn.wait_kind !== 'manual' || !step)
+      return { kind: 'not_parked', status: turn.status };
     const decided = decideStep(step, resolution);
     // The turn stays paused, waiting for nothing: the next worker resumes it from the step as decided.
-    const change: TurnChange = { patch: { turnId: turn.turn_id, attempt: turn.attempt, status: 'paused' }, events: [], messages: [] };
+    const change: TurnChange = {
+      patch: { turnId: turn.turn_id, attempt: turn.attempt, status: 'paused' },
+      events: [],
+      messages: [],
+    };
     await this.writer.writeIn(tx, outsideWrite(turn, change, [decided], 'retry'));
     return { kind: 'resolved' };
   }
@@ -116,7 +131,12 @@ function decideStep(step: StepRow, { decision, reason, result }: Resolution): St
   }
 }
 
-function outsideWrite(turn: TurnRow, change: TurnChange, steps: readonly StepRow[], next: 'keep' | 'release' | 'retry'): TurnWrite {
+function outsideWrite(
+  turn: TurnRow,
+  change: TurnChange,
+  steps: readonly StepRow[],
+  next: 'keep' | 'release' | 'retry',
+): TurnWrite {
   return {
     write: {
       tenantId: turn.tenant_id,

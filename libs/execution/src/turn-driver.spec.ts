@@ -8,7 +8,14 @@ function turn(kind: TurnRow['kind'], input: object): TurnRow {
 }
 
 function step(index: number, action: object, rest: Partial<StepRow> = {}): StepRow {
-  return { step_index: index, action: JSON.stringify(action), status: 'succeeded', result: '{}', error: null, ...rest } as StepRow;
+  return {
+    step_index: index,
+    action: JSON.stringify(action),
+    status: 'succeeded',
+    result: '{}',
+    error: null,
+    ...rest,
+  } as StepRow;
 }
 
 describe('a workflow', () => {
@@ -30,8 +37,14 @@ describe('a workflow', () => {
 describe('a reply', () => {
   const chat = turn('chat', {});
   const llm = { type: 'Llm', args: {} };
-  const call = (id: string, action?: object) => ({ call_id: id, tool: 'cli', input: {}, ...(action ? { action } : { error: 'bad' }) });
-  const model = (index: number, text: string, calls: object[]) => step(index, llm, { result: JSON.stringify({ text, calls }) });
+  const call = (id: string, action?: object) => ({
+    call_id: id,
+    tool: 'cli',
+    input: {},
+    ...(action ? { action } : { error: 'bad' }),
+  });
+  const model = (index: number, text: string, calls: object[]) =>
+    step(index, llm, { result: JSON.stringify({ text, calls }) });
 
   it('begins with a model call and ends with a text that asks for nothing', () => {
     expect(nextMove(chat, [])).toMatchObject({ kind: 'step', index: 0, action: { type: 'Llm' } });
@@ -53,7 +66,11 @@ describe('a reply', () => {
 
   it('answers that there is no model, and fails on other errors', () => {
     const failed = (code: string) => step(0, llm, { status: 'failed', error: JSON.stringify({ code, message: 'm' }) });
-    expect(nextMove(chat, [failed('model_not_configured')])).toEqual({ kind: 'finish', status: 'succeeded', reply: 'm' });
+    expect(nextMove(chat, [failed('model_not_configured')])).toEqual({
+      kind: 'finish',
+      status: 'succeeded',
+      reply: 'm',
+    });
     expect(nextMove(chat, [failed('http_500')])).toMatchObject({ kind: 'finish', status: 'failed' });
   });
 });

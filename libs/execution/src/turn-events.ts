@@ -34,7 +34,12 @@ export function turnCancelled(turnId: string, reason: string | null): EventDraft
 }
 
 export function turnBlocked(turnId: string, reason: string, detail: string): EventDraft {
-  return { type: 'turn.blocked', turnId, scope: { kind: 'turn', id: turnId }, payload: { turn_id: turnId, reason, detail } };
+  return {
+    type: 'turn.blocked',
+    turnId,
+    scope: { kind: 'turn', id: turnId },
+    payload: { turn_id: turnId, reason, detail },
+  };
 }
 
 export interface ToolLifecycle {

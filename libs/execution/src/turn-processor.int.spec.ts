@@ -41,7 +41,15 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
       const seen = await events();
       expect(seen.map((event) => event.conversationSeq)).toEqual(seen.map((_, i) => i + 1));
       const last = seen.filter((event) => event.turnId === ids.at(-1)).map((event) => event.type);
-      expect(last).toEqual(['turn.queued', 'turn.started', 'tool.lifecycle', 'tool.lifecycle', 'tool.lifecycle', 'tool.lifecycle', 'turn.completed']);
+      expect(last).toEqual([
+        'turn.queued',
+        'turn.started',
+        'tool.lifecycle',
+        'tool.lifecycle',
+        'tool.lifecycle',
+        'tool.lifecycle',
+        'turn.completed',
+      ]);
     });
   });
 
@@ -62,7 +70,9 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
     const ids = await Promise.all(
       Array.from({ length: 100 }, (_, i) => engine.start(`agent:default:x:dm:${i % 5}`, [cliStep('x'), cliStep('y')])),
     );
-    await eventually(async () => expect(await Promise.all(ids.map(status))).toEqual(ids.map(() => 'succeeded')), { timeoutMs: 30_000 });
+    await eventually(async () => expect(await Promise.all(ids.map(status))).toEqual(ids.map(() => 'succeeded')), {
+      timeoutMs: 30_000,
+    });
     expect(executor.requests).toHaveLength(200);
     expect(overlaps).toBe(0);
     await other.stop();
@@ -76,7 +86,11 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
     const id = await engine.start(CONVERSATION, [cliStep('x', 'idempotent')]);
     await eventually(() => expect(slow.requests).toHaveLength(1));
     // What a pause does: the lease runs out while its holder does not know.
-    await engine.store.execute({ name: 'expire', postgres: 'update conversation_queue set due_at = 0', sqlite: 'update conversation_queue set due_at = 0' });
+    await engine.store.execute({
+      name: 'expire',
+      postgres: 'update conversation_queue set due_at = 0',
+      sqlite: 'update conversation_queue set due_at = 0',
+    });
     const other = new TestEngine(await stores().open());
     const quick = new ScriptedExecutor(() => Promise.resolve({ kind: 'succeeded', result: { output: 'quick' } }));
     const takeover = new RecordingObserver();
@@ -98,7 +112,11 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
     engine.process(never, { owner: 'gone' });
     const id = await engine.start(CONVERSATION, [cliStep('x'), cliStep('y')]);
     await eventually(() => expect(never.requests).toHaveLength(1));
-    await engine.store.execute({ name: 'expire', postgres: 'update conversation_queue set due_at = 0', sqlite: 'update conversation_queue set due_at = 0' });
+    await engine.store.execute({
+      name: 'expire',
+      postgres: 'update conversation_queue set due_at = 0',
+      sqlite: 'update conversation_queue set due_at = 0',
+    });
     const other = new TestEngine(await stores().open());
     const executor = new ScriptedExecutor(() => Promise.resolve(OK));
     other.process(executor, { owner: 'next' });
@@ -109,7 +127,9 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
     expect(parked?.steps[0]?.outcome).toBe('unknown');
     expect(executor.requests).toHaveLength(0);
     const later = await engine.start(CONVERSATION, [cliStep('z')]);
-    expect(await other.control.resolve(DEFAULT_TENANT_ID, id, { decision: 'done', result: { output: 'seen' } })).toEqual({ kind: 'resolved' });
+    expect(
+      await other.control.resolve(DEFAULT_TENANT_ID, id, { decision: 'done', result: { output: 'seen' } }),
+    ).toEqual({ kind: 'resolved' });
     await until(id, 'succeeded');
     await until(later, 'succeeded');
     const ran = executor.requests.map((request) => (request.action.args as { cmd: string }).cmd);
@@ -122,7 +142,11 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
     engine.process(never);
     const id = await engine.start(CONVERSATION, [cliStep('x')]);
     await eventually(() => expect(never.requests).toHaveLength(1));
-    await engine.store.execute({ name: 'expire', postgres: 'update conversation_queue set due_at = 0', sqlite: 'update conversation_queue set due_at = 0' });
+    await engine.store.execute({
+      name: 'expire',
+      postgres: 'update conversation_queue set due_at = 0',
+      sqlite: 'update conversation_queue set due_at = 0',
+    });
     const other = new TestEngine(await stores().open());
     const executor = new ScriptedExecutor(() => Promise.resolve(OK));
     executor.recovery = { kind: 'succeeded', result: { output: 'from the journal' } };

@@ -118,7 +118,11 @@ function running(turn: TurnRow, attempt: number): TurnPatch {
 export function finishTurn(turn: TurnRow, move: NextMove & { kind: 'finish' }): TurnChange {
   const patch = { turnId: turn.turn_id, attempt: turn.attempt, status: move.status };
   if (move.status === 'failed') {
-    return { patch: { ...patch, error: JSON.stringify(move.error) }, events: [turnEvent('turn.failed', turn.turn_id)], messages: [] };
+    return {
+      patch: { ...patch, error: JSON.stringify(move.error) },
+      events: [turnEvent('turn.failed', turn.turn_id)],
+      messages: [],
+    };
   }
   const done = turnEvent('turn.completed', turn.turn_id);
   if (move.reply === undefined) return { patch, events: [done], messages: [] };

@@ -10,7 +10,9 @@ import { messageFinal, placeEvents, type EventDraft } from './turn-events';
 
 /** One lease holder's write with the events that go into the same commit. */
 export interface TurnWrite {
-  readonly write: Omit<ConversationWrite, 'events' | 'start'> & { readonly start?: Omit<NonNullable<ConversationWrite['start']>, 'events'> };
+  readonly write: Omit<ConversationWrite, 'events' | 'start'> & {
+    readonly start?: Omit<NonNullable<ConversationWrite['start']>, 'events'>;
+  };
   readonly events: readonly EventDraft[];
   /** Appended after `events`, and only if `start` took place. */
   readonly startEvents: readonly EventDraft[];

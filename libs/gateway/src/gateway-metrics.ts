@@ -19,7 +19,9 @@ export class GatewayMetrics {
       labels: ['door', 'type'],
     });
     this.events = metrics.counter('tyrum_gateway_events_sent_total', 'Events handed to sockets.');
-    this.accepts = metrics.counter('tyrum_gateway_accepts_total', 'Turns asked for, by what became of it.', ['outcome']);
+    this.accepts = metrics.counter('tyrum_gateway_accepts_total', 'Turns asked for, by what became of it.', [
+      'outcome',
+    ]);
     this.closes = metrics.counter('tyrum_gateway_closes_total', 'WebSockets we closed.', ['code']);
     this.refusedUpgrades = metrics.counter('tyrum_gateway_upgrades_refused_total', 'Upgrades refused.', ['status']);
   }

@@ -1,6 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
-import { Inject, Module, type DynamicModule, type FactoryProvider, type ModuleMetadata, type OnApplicationBootstrap } from '@nestjs/common';
+import {
+  Inject,
+  Module,
+  type DynamicModule,
+  type FactoryProvider,
+  type ModuleMetadata,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
 import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { TokenStore } from '@tyrum/identity';
@@ -41,7 +48,9 @@ const httpPipeline: FactoryProvider = {
   provide: Symbol('tyrum.http-pipeline'),
   inject: [HttpAdapterHost, TokenStore, GatewayMetrics],
   useFactory: ({ httpAdapter }: HttpAdapterHost, tokens: TokenStore, metrics: GatewayMetrics) => {
-    const app = httpAdapter as unknown as Pick<NestExpressApplication, 'use'>;
+    const app = httpAdapter as unknown as Pick<NestExpressApplication, 'use' | 'set'>;
+    // Answers are about what changes; hashing each of them for a comparison nobody makes costs more than sending it.
+    app.set('etag', false);
     app.use(requestContext());
     app.use(helmet() as RequestHandler);
     app.use(httpMetrics(metrics));
@@ -80,11 +89,15 @@ export class GatewayModule implements OnApplicationBootstrap {
         {
           provide: GatewayMetrics,
           inject: [Metrics, ConnectionDirectory],
-          useFactory: (metrics: Metrics, directory: ConnectionDirectory) => new GatewayMetrics(metrics, () => directory.size),
+          useFactory: (metrics: Metrics, directory: ConnectionDirectory) =>
+            new GatewayMetrics(metrics, () => directory.size),
         },
         { provide: APP_FILTER, inject: [LOGGER], useFactory: (logger: Logger) => new ProblemFilter(logger) },
         ...domainProviders,
-        ...socketProviders({ newId: randomUUID, newChallenge: () => encodeBase64Url(randomBytes(LIMITS.challengeBytes)) }),
+        ...socketProviders({
+          newId: randomUUID,
+          newChallenge: () => encodeBase64Url(randomBytes(LIMITS.challengeBytes)),
+        }),
         httpPipeline,
       ],
       exports: [TokenStore],

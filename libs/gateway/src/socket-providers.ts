@@ -34,7 +34,13 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
       provide: EventFanOut,
       inject: [OutboxReader, BACKPLANE, ConnectionDirectory, GatewayMetrics, LOGGER],
       useFactory: (
-        ...[reader, backplane, directory, metrics, logger]: [OutboxReader, Backplane, ConnectionDirectory, GatewayMetrics, Logger]
+        ...[reader, backplane, directory, metrics, logger]: [
+          OutboxReader,
+          Backplane,
+          ConnectionDirectory,
+          GatewayMetrics,
+          Logger,
+        ]
       ) => new EventFanOut({ reader, backplane, directory, metrics, logger }, { newId, nowMs }),
     },
     {
@@ -56,7 +62,8 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
           GatewayMetrics,
           Logger,
         ]
-      ) => new RequestDesk({ tokens, handlers: requestHandlers({ workflows, chats, reader, replay }), metrics, logger }),
+      ) =>
+        new RequestDesk({ tokens, handlers: requestHandlers({ workflows, chats, reader, replay }), metrics, logger }),
     },
     {
       provide: SocketSession,
@@ -72,7 +79,17 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
     },
     {
       provide: SocketDoor,
-      inject: [UpgradeGate, TokenStore, ConnectionDirectory, SocketSession, EventFanOut, GatewayMetrics, LOGGER, CONFIG, GATEWAY_OPTIONS],
+      inject: [
+        UpgradeGate,
+        TokenStore,
+        ConnectionDirectory,
+        SocketSession,
+        EventFanOut,
+        GatewayMetrics,
+        LOGGER,
+        CONFIG,
+        GATEWAY_OPTIONS,
+      ],
       useFactory: (
         ...[gate, tokens, directory, session, fanOut, metrics, logger, config, options]: [
           UpgradeGate,

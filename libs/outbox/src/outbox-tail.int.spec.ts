@@ -99,8 +99,11 @@ describe('OutboxTail on postgres', () => {
     const store = await openStateStore({ kind: 'postgres', url: database.url }, { poolSize: 4 });
     const backplane = new LocalBackplane();
     try {
+      const reads = jest.spyOn(OutboxReader.prototype, 'readAfter');
       const delivered = await follow(store, backplane, {});
       // Until the tail has come to its longest pause, which is far longer than what is asked of it below.
+      await eventually(() => expect(reads.mock.calls.length).toBeGreaterThanOrEqual(7));
+      reads.mockRestore();
       const [wrote, release] = [gate(), gate()];
       const inTheWay = store.transaction(async (tx) => {
         await tx.query({ name: 'xid', postgres: 'select pg_current_xact_id()', sqlite: '' });

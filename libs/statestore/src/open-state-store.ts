@@ -4,8 +4,7 @@ import type { StateStore } from './state-store';
 
 /** Where the state lives. */
 export type DatabaseAddress =
-  | { readonly kind: 'sqlite'; readonly path: string }
-  | { readonly kind: 'postgres'; readonly url: string };
+  { readonly kind: 'sqlite'; readonly path: string } | { readonly kind: 'postgres'; readonly url: string };
 
 export interface OpenStateStoreOptions {
   readonly poolSize?: number;

@@ -126,7 +126,7 @@ export class PostgresStateStore implements StateStore {
 
   private async attempt<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     const runner = this.source.createQueryRunner();
-    const tx = new TypeOrmTx('postgres', runner, () => Promise.resolve(void lockConversations));
+    const tx = new TypeOrmTx('postgres', runner, (keys) => lockConversations(runner, keys));
     try {
       await runner.query('begin');
       const value = await this.current.run(tx, () => work(tx));

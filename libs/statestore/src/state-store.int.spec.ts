@@ -1,4 +1,3 @@
-import { describeOnBothDialects } from './testing';
-import { describeStateStore } from './testing/state-store-conformance';
+import { describeOnBothDialects, describeStateStore } from './testing';
 
 describeOnBothDialects('StateStore', describeStateStore);

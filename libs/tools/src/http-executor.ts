@@ -69,10 +69,18 @@ export class HttpExecutor implements StepExecutor {
     let body = bodyOf(args.body);
     let headers = headersOf(args, body, request);
     for (let hop = 0; ; hop += 1) {
-      const answer = await this.send({ url, method, headers, body, timeoutMs: args.timeout_ms ?? DEFAULT_TIMEOUT_MS, signal });
+      const answer = await this.send({
+        url,
+        method,
+        headers,
+        body,
+        timeoutMs: args.timeout_ms ?? DEFAULT_TIMEOUT_MS,
+        signal,
+      });
       const location = answer.headers.location;
       if (answer.status < 300 || answer.status > 399 || !location) return answer;
-      if (hop === MAX_REDIRECTS) throw new HttpFailure('too_many_redirects', `more than ${MAX_REDIRECTS} redirects`, true);
+      if (hop === MAX_REDIRECTS)
+        throw new HttpFailure('too_many_redirects', `more than ${MAX_REDIRECTS} redirects`, true);
       const next = new URL(location, url);
       if (next.origin !== url.origin) headers = without(headers, CREDENTIALS);
       // As browsers do: only 307 and 308 send the same request again.
@@ -85,7 +93,14 @@ export class HttpExecutor implements StepExecutor {
     }
   }
 
-  private send(options: { url: URL; method: string; headers: Record<string, string>; body: Buffer | undefined; timeoutMs: number; signal: AbortSignal }): Promise<Answer> {
+  private send(options: {
+    url: URL;
+    method: string;
+    headers: Record<string, string>;
+    body: Buffer | undefined;
+    timeoutMs: number;
+    signal: AbortSignal;
+  }): Promise<Answer> {
     const { url, method, headers, body, timeoutMs, signal } = options;
     if (url.protocol !== 'http:' && url.protocol !== 'https:') {
       throw new HttpFailure('invalid_url', `${url.protocol} is not http: or https:`, false);
@@ -93,7 +108,10 @@ export class HttpExecutor implements StepExecutor {
     return new Promise((resolve, reject) => {
       let sent = false;
       const fail = (error: Error) => {
-        const code = error instanceof AddressRefusedError ? error.code : ((error as NodeJS.ErrnoException).code ?? 'network_error');
+        const code =
+          error instanceof AddressRefusedError
+            ? error.code
+            : ((error as NodeJS.ErrnoException).code ?? 'network_error');
         reject(new HttpFailure(code, error.message, sent));
       };
       try {
@@ -103,11 +121,21 @@ export class HttpExecutor implements StepExecutor {
       }
       const start = url.protocol === 'https:' ? httpsRequest : httpRequest;
       const outgoing = start(url, { method, headers, lookup: guardedLookup(this.allowedHosts), signal });
-      const timer = setTimeout(() => outgoing.destroy(Object.assign(new Error(`no answer within ${timeoutMs} ms`), { code: 'timeout' })), timeoutMs);
+      const timer = setTimeout(
+        () => outgoing.destroy(Object.assign(new Error(`no answer within ${timeoutMs} ms`), { code: 'timeout' })),
+        timeoutMs,
+      );
       outgoing.once('close', () => clearTimeout(timer));
       outgoing.once('finish', () => (sent = true));
       outgoing.once('error', fail);
-      outgoing.once('response', (incoming) => void readBody(incoming).then((read) => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, ...read }), fail));
+      outgoing.once(
+        'response',
+        (incoming) =>
+          void readBody(incoming).then(
+            (read) => resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, ...read }),
+            fail,
+          ),
+      );
       outgoing.end(body);
     });
   }
@@ -123,7 +151,11 @@ export class HttpExecutor implements StepExecutor {
 
   private async toResult(request: StepRequest, { status, headers, body, truncated }: Answer): Promise<StepResult> {
     const shown = Object.fromEntries(Object.entries(headers).filter(([name]) => name !== 'set-cookie'));
-    const plain = { status, headers: shown as Record<string, JsonValue>, truncated: truncated || body.length > INLINE_BYTES };
+    const plain = {
+      status,
+      headers: shown as Record<string, JsonValue>,
+      truncated: truncated || body.length > INLINE_BYTES,
+    };
     const output = body.subarray(0, INLINE_BYTES).toString('utf8').replaceAll('\u0000', '');
     if (body.length <= INLINE_BYTES) return { ...plain, output };
     const { tenantId, turnId, stepIndex } = request;
@@ -144,7 +176,9 @@ function failed(request: StepRequest, { code, message, sent }: HttpFailure, sign
 }
 
 function headersOf(args: HttpArgs, body: Buffer | undefined, request: StepRequest): Record<string, string> {
-  const given = Object.fromEntries(Object.entries(args.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
+  const given = Object.fromEntries(
+    Object.entries(args.headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]),
+  );
   return {
     ...(body && typeof args.body === 'object' ? { 'content-type': 'application/json' } : {}),
     ...(body ? { 'content-length': String(body.length) } : {}),

@@ -1,5 +1,13 @@
 import OpenAI from 'openai';
-import type { ModelStepResult, ModelToolCall, StepContext, StepExecutor, StepOutcome, StepRequest, TranscriptMessage } from '@tyrum/execution';
+import type {
+  ModelStepResult,
+  ModelToolCall,
+  StepContext,
+  StepExecutor,
+  StepOutcome,
+  StepRequest,
+  TranscriptMessage,
+} from '@tyrum/execution';
 import type { Action, StepResult } from '@tyrum/protocol';
 import { toolCallToAction, toolDefinitions } from './model-tools';
 
@@ -41,8 +49,16 @@ export class ModelExecutor implements StepExecutor {
     }
   }
 
-  private async call(client: OpenAI, model: string, messages: ChatMessage[], { signal, stream }: StepContext): Promise<ModelStepResult & { usage?: unknown }> {
-    const chunks = await client.chat.completions.create({ model, messages, tools: toolDefinitions(), stream: true }, { signal });
+  private async call(
+    client: OpenAI,
+    model: string,
+    messages: ChatMessage[],
+    { signal, stream }: StepContext,
+  ): Promise<ModelStepResult & { usage?: unknown }> {
+    const chunks = await client.chat.completions.create(
+      { model, messages, tools: toolDefinitions(), stream: true },
+      { signal },
+    );
     const reply = new Reply(stream);
     for await (const chunk of chunks) {
       reply.add(chunk.choices[0]?.delta);
@@ -77,12 +93,20 @@ class Reply {
 
   end(): ModelStepResult & { usage?: unknown } {
     if (this.text !== '') this.stream({ type: 'text-end', id: 'text' });
-    const calls = this.calls.map(({ id, name, arguments: text }): ModelToolCall => ({ call_id: id, tool: name, ...toolCallToAction(name, text) }));
+    const calls = this.calls.map(({ id, name, arguments: text }): ModelToolCall => ({
+      call_id: id,
+      tool: name,
+      ...toolCallToAction(name, text),
+    }));
     for (const { call_id, tool, input } of calls) {
       this.stream({ type: 'tool-input-available', toolCallId: call_id, toolName: tool, input });
     }
     this.stream({ type: 'finish' });
-    return { text: this.text.replaceAll('\u0000', ''), calls, ...(this.usage === undefined ? {} : { usage: this.usage }) };
+    return {
+      text: this.text.replaceAll('\u0000', ''),
+      calls,
+      ...(this.usage === undefined ? {} : { usage: this.usage }),
+    };
   }
 }
 
@@ -90,7 +114,11 @@ function toChatMessage({ role, parts }: TranscriptMessage): ChatMessage {
   const text = parts.map((part) => (part.type === 'text' ? String(part['text']) : '')).join('');
   if (role === 'tool') {
     const result = parts.find((part) => part.type === 'tool-result');
-    return { role, tool_call_id: String(result?.['tool_call_id']), content: JSON.stringify(result?.['output'] ?? null) };
+    return {
+      role,
+      tool_call_id: String(result?.['tool_call_id']),
+      content: JSON.stringify(result?.['output'] ?? null),
+    };
   }
   if (role !== 'assistant') return { role, content: text };
   const calls = parts

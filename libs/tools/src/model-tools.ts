@@ -14,7 +14,12 @@ function object(properties: Record<string, object>, required: readonly string[])
 }
 
 function filesystem(op: string, description: string, parameters: object): ModelTool {
-  return { name: `fs_${op}`, description, parameters, toAction: (input) => ({ type: 'Filesystem', args: { ...input, op } }) };
+  return {
+    name: `fs_${op}`,
+    description,
+    parameters,
+    toAction: (input) => ({ type: 'Filesystem', args: { ...input, op } }),
+  };
 }
 
 /** What a model may ask for, and the step each call becomes. */
@@ -22,19 +27,38 @@ const TOOLS: readonly ModelTool[] = [
   {
     name: 'cli',
     description: 'Run a command in the workspace, without a shell; use cmd "sh" with args ["-c", "..."] for one.',
-    parameters: object({ cmd: TEXT, args: { type: 'array', items: TEXT }, cwd: TEXT, timeout_ms: { type: 'integer' } }, ['cmd']),
+    parameters: object(
+      { cmd: TEXT, args: { type: 'array', items: TEXT }, cwd: TEXT, timeout_ms: { type: 'integer' } },
+      ['cmd'],
+    ),
     toAction: (args) => ({ type: 'CLI', args }),
   },
-  filesystem('read', 'Read a text file of the workspace.', object({ path: TEXT, offset: { type: 'integer' }, limit: { type: 'integer' } }, ['path'])),
-  filesystem('write', 'Write a file of the workspace, replacing it.', object({ path: TEXT, content: TEXT }, ['path', 'content'])),
+  filesystem(
+    'read',
+    'Read a text file of the workspace.',
+    object({ path: TEXT, offset: { type: 'integer' }, limit: { type: 'integer' } }, ['path']),
+  ),
+  filesystem(
+    'write',
+    'Write a file of the workspace, replacing it.',
+    object({ path: TEXT, content: TEXT }, ['path', 'content']),
+  ),
   filesystem(
     'edit',
     'Replace text that occurs exactly once in a file.',
-    object({ path: TEXT, old_text: TEXT, new_text: TEXT, replace_all: { type: 'boolean' } }, ['path', 'old_text', 'new_text']),
+    object({ path: TEXT, old_text: TEXT, new_text: TEXT, replace_all: { type: 'boolean' } }, [
+      'path',
+      'old_text',
+      'new_text',
+    ]),
   ),
   filesystem('list', 'List a directory of the workspace.', object({ path: TEXT }, [])),
   filesystem('glob', 'Find files by a glob pattern.', object({ pattern: TEXT, path: TEXT }, ['pattern'])),
-  filesystem('grep', 'Find lines by a regular expression.', object({ pattern: TEXT, path: TEXT, glob: TEXT, ignore_case: { type: 'boolean' } }, ['pattern'])),
+  filesystem(
+    'grep',
+    'Find lines by a regular expression.',
+    object({ pattern: TEXT, path: TEXT, glob: TEXT, ignore_case: { type: 'boolean' } }, ['pattern']),
+  ),
   {
     name: 'http_request',
     description: 'Send an HTTP request.',
@@ -52,7 +76,10 @@ export function toolDefinitions() {
 }
 
 /** The step a call becomes, or what is wrong with it, for the model to read. */
-export function toolCallToAction(name: string, argumentsText: string): { action: Action; input: unknown } | { error: string; input: unknown } {
+export function toolCallToAction(
+  name: string,
+  argumentsText: string,
+): { action: Action; input: unknown } | { error: string; input: unknown } {
   const tool = TOOLS.find((candidate) => candidate.name === name);
   if (!tool) return { error: `there is no tool "${name}"`, input: argumentsText };
   let input: Record<string, unknown>;

@@ -91,7 +91,9 @@ export class ToolRunnerClient {
 
   private start(): ChildProcess {
     const { script, workspaceRoot, leaseTtlMs, execArgv, env } = this.options;
-    const visible = Object.fromEntries(VISIBLE.map((name) => [name, env[name]]).filter(([, value]) => value !== undefined));
+    const visible = Object.fromEntries(
+      VISIBLE.map((name) => [name, env[name]]).filter(([, value]) => value !== undefined),
+    );
     const child = fork(script, [workspaceRoot, String(leaseTtlMs * SILENCE_FRACTION)], {
       env: visible as NodeJS.ProcessEnv,
       execArgv: [...(execArgv ?? [])],

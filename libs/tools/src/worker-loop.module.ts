@@ -28,7 +28,10 @@ const artifacts: FactoryProvider<ArtifactStore> = {
   provide: ArtifactStore,
   inject: [STATE_STORE, CONFIG],
   useFactory: (store: StateStore, config: Config) =>
-    new ArtifactStore(store, new DirectoryBlobStore(join(config.home, 'artifacts')), { newId: randomUUID, nowMs: () => Date.now() }),
+    new ArtifactStore(store, new DirectoryBlobStore(join(config.home, 'artifacts')), {
+      newId: randomUUID,
+      nowMs: () => Date.now(),
+    }),
 };
 
 const observer: FactoryProvider<WorkerObserver> = {
@@ -74,11 +77,22 @@ const execution: FactoryProvider<StepExecution> = {
 const processor: FactoryProvider<TurnProcessor> = {
   provide: TurnProcessor,
   inject: [TurnStore, BACKPLANE, TurnWriter, StepExecution, WorkerObserver, CONFIG],
-  useFactory: (turns: TurnStore, backplane: Backplane, ...[writer, steps, watching, config]: [TurnWriter, StepExecution, WorkerObserver, Config]) =>
+  useFactory: (
+    turns: TurnStore,
+    backplane: Backplane,
+    ...[writer, steps, watching, config]: [TurnWriter, StepExecution, WorkerObserver, Config]
+  ) =>
     new TurnProcessor(
       turns,
       backplane,
-      { writer, execution: steps, observer: watching, retry: DEFAULT_RETRY, random: Math.random, maxTurnAttempts: MAX_TURN_ATTEMPTS },
+      {
+        writer,
+        execution: steps,
+        observer: watching,
+        retry: DEFAULT_RETRY,
+        random: Math.random,
+        maxTurnAttempts: MAX_TURN_ATTEMPTS,
+      },
       {
         owner: config.instanceId,
         leaseTtlMs: config.leaseTtlMs,
@@ -96,7 +110,15 @@ export class WorkerLoopModule {
     return {
       module: WorkerLoopModule,
       imports: [ControlPlaneModule],
-      providers: [{ provide: RUNNER_ENVIRONMENT, useValue: env }, artifacts, observer, runner, executors, execution, processor],
+      providers: [
+        { provide: RUNNER_ENVIRONMENT, useValue: env },
+        artifacts,
+        observer,
+        runner,
+        executors,
+        execution,
+        processor,
+      ],
     };
   }
 

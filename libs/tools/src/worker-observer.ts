@@ -17,13 +17,28 @@ export class WorkerObserver implements ProcessorObserver {
     private readonly logger: Logger,
   ) {
     this.claimed = metrics.counter('tyrum_conversations_claimed_total', 'Conversations taken under a lease.');
-    this.takeovers = metrics.counter('tyrum_conversation_takeovers_total', 'Of those, the ones whose holder had let its lease run out.');
+    this.takeovers = metrics.counter(
+      'tyrum_conversation_takeovers_total',
+      'Of those, the ones whose holder had let its lease run out.',
+    );
     this.steps = metrics.counter('tyrum_steps_total', 'Executions of steps.', ['type', 'outcome']);
-    this.stepSeconds = metrics.histogram('tyrum_step_duration_seconds', 'How long executions took.', { labels: ['type'] });
+    this.stepSeconds = metrics.histogram('tyrum_step_duration_seconds', 'How long executions took.', {
+      labels: ['type'],
+    });
     this.turns = metrics.counter('tyrum_turns_settled_total', 'Turns that ended.', ['status']);
-    this.fenced = metrics.counter('tyrum_writes_fenced_total', 'Writes that were refused because their lease was lost.');
-    this.lost = metrics.counter('tyrum_conversation_leases_lost_total', 'Leases given up because they were not renewed in time.');
-    this.troubles = metrics.counter('tyrum_worker_troubles_total', 'Failures of the worker loop that are tried again.', ['what']);
+    this.fenced = metrics.counter(
+      'tyrum_writes_fenced_total',
+      'Writes that were refused because their lease was lost.',
+    );
+    this.lost = metrics.counter(
+      'tyrum_conversation_leases_lost_total',
+      'Leases given up because they were not renewed in time.',
+    );
+    this.troubles = metrics.counter(
+      'tyrum_worker_troubles_total',
+      'Failures of the worker loop that are tried again.',
+      ['what'],
+    );
   }
 
   conversationsClaimed(count: number, takenOver: number): void {

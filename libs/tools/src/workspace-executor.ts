@@ -52,7 +52,8 @@ export class WorkspaceExecutor implements StepExecutor {
         return { kind: 'failed', error: { code, message }, retryable: again, ...(result ? { result } : {}) };
       }
       case 'stopped':
-        if (!outcome.begun || request.effect !== 'once' || signal.reason === 'cancelled') return { kind: 'interrupted' };
+        if (!outcome.begun || request.effect !== 'once' || signal.reason === 'cancelled')
+          return { kind: 'interrupted' };
         return { kind: 'unknown', detail: 'it was stopped while it ran' };
     }
   }
@@ -63,7 +64,14 @@ export class WorkspaceExecutor implements StepExecutor {
     if (!spool) return plain;
     try {
       const { tenantId, turnId, stepIndex } = request;
-      const about = { tenantId, turnId, stepIndex, kind: 'log', filename: `step-${stepIndex}.log`, mimeType: 'text/plain' } as const;
+      const about = {
+        tenantId,
+        turnId,
+        stepIndex,
+        kind: 'log',
+        filename: `step-${stepIndex}.log`,
+        mimeType: 'text/plain',
+      } as const;
       const artifact = await this.artifacts.create(about, createReadStream(spool));
       return { ...plain, artifacts: [artifact as unknown as JsonValue] };
     } finally {

@@ -4,7 +4,21 @@ import { IdempotencyLedger } from '@tyrum/idempotency';
 import { DEFAULT_TENANT_ID, payloadFingerprint, type Action } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
 import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
-import { Conversations, StepExecution, TurnControl, TurnIntake, TurnProcessor, TurnReader, TurnWriter, type AcceptOutcome, type ProcessorObserver, type StepContext, type StepExecutor, type StepOutcome, type StepRequest } from '../index';
+import {
+  Conversations,
+  StepExecution,
+  TurnControl,
+  TurnIntake,
+  TurnProcessor,
+  TurnReader,
+  TurnWriter,
+  type AcceptOutcome,
+  type ProcessorObserver,
+  type StepContext,
+  type StepExecutor,
+  type StepOutcome,
+  type StepRequest,
+} from '../index';
 
 /** Runs steps as a test says, and remembers which ones it was asked to run. */
 export class ScriptedExecutor implements StepExecutor {
@@ -75,7 +89,10 @@ export class TestEngine {
   }
 
   /** Starts a worker's loop. */
-  process(executor: StepExecutor, options: { owner?: string; leaseTtlMs?: number; observer?: ProcessorObserver } = {}): TurnProcessor {
+  process(
+    executor: StepExecutor,
+    options: { owner?: string; leaseTtlMs?: number; observer?: ProcessorObserver } = {},
+  ): TurnProcessor {
     const ports = {
       writer: this.writer,
       execution: new StepExecution(executor, this.store, new ConversationStore(), this.backplane),
@@ -103,7 +120,12 @@ export class TestEngine {
     return (outcome.answer as { turn_id: string }).turn_id;
   }
 
-  accept(conversationKey: string, steps: readonly Action[], key: string, turnId: string = randomUUID()): Promise<AcceptOutcome> {
+  accept(
+    conversationKey: string,
+    steps: readonly Action[],
+    key: string,
+    turnId: string = randomUUID(),
+  ): Promise<AcceptOutcome> {
     return this.intake.accept({
       tenantId: DEFAULT_TENANT_ID,
       conversationKey,
@@ -111,7 +133,13 @@ export class TestEngine {
       kind: 'workflow',
       triggerKind: 'workflow',
       input: { steps },
-      idempotency: { tenantId: DEFAULT_TENANT_ID, route: 'test', principal: 'test', key, fingerprint: payloadFingerprint({ conversationKey, steps }) },
+      idempotency: {
+        tenantId: DEFAULT_TENANT_ID,
+        route: 'test',
+        principal: 'test',
+        key,
+        fingerprint: payloadFingerprint({ conversationKey, steps }),
+      },
       answer: { turn_id: turnId },
     });
   }

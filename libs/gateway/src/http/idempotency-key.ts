@@ -19,7 +19,11 @@ export function idempotencyKey(
 ): IdempotencyKey {
   const given = request.get(HEADER);
   if (given !== undefined && (given.length > LIMITS.idempotencyKeyLength || !/^[\x20-\x7e]+$/.test(given))) {
-    throw ContractError.at(HEADER, 'idempotencyKey', `must be 1 to ${LIMITS.idempotencyKeyLength} printable characters`);
+    throw ContractError.at(
+      HEADER,
+      'idempotencyKey',
+      `must be 1 to ${LIMITS.idempotencyKeyLength} printable characters`,
+    );
   }
   return {
     tenantId: principal.tenantId,

@@ -39,7 +39,9 @@ export class ProblemFilter implements ExceptionFilter {
       const code = error instanceof HttpProblem ? error.code : (CODES[status] ?? 'invalid_request');
       return toProblem({ code, message: (error as Error).message }, instance, status);
     }
-    const body = wireErrorOf(error, (unexpected) => this.logger.error({ err: unexpected, path: instance }, 'request failed'));
+    const body = wireErrorOf(error, (unexpected) =>
+      this.logger.error({ err: unexpected, path: instance }, 'request failed'),
+    );
     // The draft on Idempotency-Key asks for 422 where the key came with another payload.
     return toProblem(body, instance, error instanceof KeyReusedError ? 422 : undefined);
   }

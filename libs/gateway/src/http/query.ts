@@ -5,22 +5,36 @@ type Query = Readonly<Record<string, unknown>>;
 /** How a query parameter becomes the field of a payload: as it is, as a number, as a flag, as a list. */
 export type QueryField = 'text' | 'number' | 'flag' | 'list';
 
+type QueryFields = Readonly<Record<string, { readonly kind: QueryField; readonly as?: string }>>;
+
 /**
  * A query string as a payload class, so that one contract holds for both doors. A list is repeated or has commas.
  * @param fields the parameters the route takes; with `as` where the payload's field has another name
  * @throws {ContractError} with fields under `query`
  */
-export function readQuery<T extends object>(
-  cls: PayloadClass<T>,
-  query: Query,
-  fields: Readonly<Record<string, { readonly kind: QueryField; readonly as?: string }>>,
-): T {
+export function readQuery<T extends object>(cls: PayloadClass<T>, query: Query, fields: QueryFields): T {
   const payload: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(query)) {
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
     payload[field?.as ?? name] = field ? convert(value, field.kind) : value;
   }
-  return validatePayload(cls, payload, 'query');
+  try {
+    return validatePayload(cls, payload, 'query');
+  } catch (error) {
+    if (!(error instanceof ContractError)) throw error;
+    throw inTermsOfTheQuery(error, fields);
+  }
+}
+
+/** The caller wrote `status` and should not read about `statuses`. */
+function inTermsOfTheQuery(error: ContractError, fields: QueryFields): ContractError {
+  const names = new Map(Object.entries(fields).map(([name, { as }]) => [`query.${as ?? name}`, `query.${name}`]));
+  const details = error.details.map((violation) => ({
+    ...violation,
+    field: names.get(violation.field) ?? violation.field,
+  }));
+  const [first] = details;
+  return new ContractError(first ? `${first.field}: ${first.message}` : error.message, details);
 }
 
 function convert(value: unknown, kind: QueryField): unknown {

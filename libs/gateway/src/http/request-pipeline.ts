@@ -30,7 +30,8 @@ export function bearerAuthentication(tokens: TokenStore): Middleware {
       const principal = token === undefined ? undefined : await tokens.verify(token);
       if (!principal) throw new WireError('unauthorized', 'a valid bearer token is needed');
       // A token that belongs to a device proves itself with that device's key, and HTTP has no handshake to do it in.
-      if (principal.deviceId !== undefined) throw new WireError('forbidden', 'a device-bound token works on the WebSocket only');
+      if (principal.deviceId !== undefined)
+        throw new WireError('forbidden', 'a device-bound token works on the WebSocket only');
       rememberPrincipal(request, principal);
     };
     check().then(() => next(), next);
@@ -44,10 +45,12 @@ export function jsonBody(): Middleware {
     if (!request.is(['application/json', 'application/*+json'])) {
       return next(new HttpProblem(415, 'invalid_request', 'the body must be application/json'));
     }
-    readText(request).then((text) => {
-      request.body = text === '' ? undefined : parseJsonPayload(text, 'body');
-      next();
-    }).catch(next);
+    readText(request)
+      .then((text) => {
+        request.body = text === '' ? undefined : parseJsonPayload(text, 'body');
+        next();
+      })
+      .catch(next);
   };
 }
 
@@ -59,7 +62,8 @@ async function readText(request: Request): Promise<string> {
   const tooLarge = (): HttpProblem =>
     new HttpProblem(413, 'invalid_request', `the body must not be larger than ${LIMITS.frameBytes} bytes`);
   // Compressed bodies would need a limit of their own on what they unpack to, and nobody sends them.
-  if (request.headers['content-encoding'] !== undefined) throw new HttpProblem(415, 'invalid_request', 'send it uncompressed');
+  if (request.headers['content-encoding'] !== undefined)
+    throw new HttpProblem(415, 'invalid_request', 'send it uncompressed');
   if (Number(request.headers['content-length'] ?? 0) > LIMITS.frameBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let size = 0;
@@ -82,7 +86,10 @@ export function httpMetrics(metrics: GatewayMetrics): Middleware {
     response.once('finish', () => {
       const route = (request as { route?: { path?: unknown } }).route?.path;
       const type = typeof route === 'string' ? `${request.method} ${route}` : 'unmatched';
-      metrics.answered({ door: 'http', type, outcome: String(response.statusCode) }, (performance.now() - startedAt) / 1000);
+      metrics.answered(
+        { door: 'http', type, outcome: String(response.statusCode) },
+        (performance.now() - startedAt) / 1000,
+      );
     });
     next();
   };

@@ -1,7 +1,14 @@
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
 import { TurnReader } from '@tyrum/execution';
 import type { Principal } from '@tyrum/identity';
-import { TURN_STATUSES, TurnListPayload, TurnResolveBody, validatePayload, WireError, type TurnListResult } from '@tyrum/protocol';
+import {
+  TURN_STATUSES,
+  TurnListPayload,
+  TurnResolveBody,
+  validatePayload,
+  WireError,
+  type TurnListResult,
+} from '@tyrum/protocol';
 import type { Request, Response } from 'express';
 import { randomUUID } from 'node:crypto';
 import { notFound } from '../failures';
@@ -67,7 +74,8 @@ export class TurnsController {
   ): Promise<{ turn_id: string; decision: string }> {
     const turnId = uuidParam(id);
     const { decision, reason, result, step_index } = validatePayload(TurnResolveBody, body, 'body');
-    if (result !== undefined && decision !== 'done') throw new WireError('invalid_request', 'only `done` takes a result');
+    if (result !== undefined && decision !== 'done')
+      throw new WireError('invalid_request', 'only `done` takes a result');
     const route = { route: 'POST /v1/turns/:id/resolve', payload: [turnId, body], newKey: randomUUID };
     const done = await this.workflows.resolve(idempotencyKey(request, caller, route), turnId, {
       decision,

@@ -37,7 +37,11 @@ export class Workflows {
    * @param field where the payload stands, for the error
    * @throws {ContractError} @throws {KeyReusedError} @throws {OverloadedError} @throws {StoreUnavailableError} @throws {UnknownCommitError}
    */
-  async start(key: IdempotencyKey, payload: WorkflowStartPayload, field: string): Promise<Answered<WorkflowStartResult>> {
+  async start(
+    key: IdempotencyKey,
+    payload: WorkflowStartPayload,
+    field: string,
+  ): Promise<Answered<WorkflowStartResult>> {
     requireExecutable(payload.steps, `${field}.steps`);
     const turnId = this.newId();
     const answer: WorkflowStartResult = {

@@ -6,8 +6,7 @@ export const TOKEN_COOKIE = 'tyrum_token';
 
 /** Where a peer put its token. Only the first place that is used counts: a bad header is not saved by a good cookie. */
 export type Credentials =
-  | { readonly from: 'header' | 'cookie' | 'subprotocol'; readonly token: string }
-  | { readonly from: 'nowhere' };
+  { readonly from: 'header' | 'cookie' | 'subprotocol'; readonly token: string } | { readonly from: 'nowhere' };
 
 /** The token of an upgrade request: `Authorization`, then the cookie, then the extra subprotocol. */
 export function credentialsOf(headers: IncomingHttpHeaders): Credentials {

@@ -30,9 +30,9 @@ export class EventReplay {
     const position = decodePosition(cursor);
     if (!position) throw ContractError.at('payload.cursor', 'cursor', 'is not a cursor of this gateway');
     const page = await this.reader.resumeAfter(position, limit);
-    const events = page.events.filter((event) => isFor(connection, event)).map(
-      (event) => ({ ...wireEvent(event), cursor: encodePosition(event.position) }) as EventEnvelope,
-    );
+    const events = page.events
+      .filter((event) => isFor(connection, event))
+      .map((event) => ({ ...wireEvent(event), cursor: encodePosition(event.position) }) as EventEnvelope);
     return { events, cursor: encodePosition(page.position), gap: page.gap };
   }
 

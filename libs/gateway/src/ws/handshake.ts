@@ -41,7 +41,12 @@ export interface Peer {
 export type HandshakeStep =
   | { readonly kind: 'reply'; readonly response: object }
   /** The door answers `request` with `result`, to which it may add what `resume` asked for. */
-  | { readonly kind: 'established'; readonly request: RequestEnvelope; readonly result: ConnectProofResult; readonly peer: Peer }
+  | {
+      readonly kind: 'established';
+      readonly request: RequestEnvelope;
+      readonly result: ConnectProofResult;
+      readonly peer: Peer;
+    }
   | { readonly kind: 'close'; readonly code: CloseCode; readonly reason: string };
 
 export interface HandshakeStamps {
@@ -69,7 +74,8 @@ export class Handshake {
   /** What to do about the next text frame. */
   receive(text: string): HandshakeStep {
     this.messages += 1;
-    if (this.messages > LIMITS.messagesBeforeHandshake) return close(CloseCode.Policy, 'too many messages before the handshake');
+    if (this.messages > LIMITS.messagesBeforeHandshake)
+      return close(CloseCode.Policy, 'too many messages before the handshake');
     try {
       const envelope = parseEnvelope(text);
       if (envelope.kind !== 'request') return close(CloseCode.BadMessage, 'expected a request');
@@ -124,7 +130,12 @@ export class Handshake {
       tokenId: this.principal.tokenId,
       ...(init.resume ? { resumeCursor: init.resume.cursor } : {}),
     };
-    return { kind: 'established', request, result: { client_id: connectionId, device_id: deviceId, role: init.role }, peer };
+    return {
+      kind: 'established',
+      request,
+      result: { client_id: connectionId, device_id: deviceId, role: init.role },
+      peer,
+    };
   }
 }
 

@@ -64,7 +64,10 @@ export class RequestDesk {
   }
 
   /** Looks the token up again each time, in a cache of a second: a revocation ends sessions, not only log-ins. */
-  private async refusalOf({ peer }: Connection, type: RequestType): Promise<WireErrorBody | 'session_over' | undefined> {
+  private async refusalOf(
+    { peer }: Connection,
+    type: RequestType,
+  ): Promise<WireErrorBody | 'session_over' | undefined> {
     const principal = await this.ports.tokens.recheck(peer.tokenId);
     if (!principal) return 'session_over';
     if (type === 'connect.init' || type === 'connect.proof') {
@@ -72,7 +75,8 @@ export class RequestDesk {
     }
     const { roles, scope } = REQUESTS[type];
     if (!roles.includes(peer.role)) return { code: 'forbidden', message: `a ${peer.role} may not send ${type}` };
-    if (scope !== null && !allows(principal, scope)) return { code: 'forbidden', message: `${type} needs the scope ${scope}` };
+    if (scope !== null && !allows(principal, scope))
+      return { code: 'forbidden', message: `${type} needs the scope ${scope}` };
     return undefined;
   }
 }

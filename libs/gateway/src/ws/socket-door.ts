@@ -131,7 +131,9 @@ export class SocketDoor {
     }
     ws.once('close', () => directory.remove(connection));
     // Before anything is awaited: the peer may send its first request with the proof's answer still under way.
-    ws.on('message', (data: Buffer, isBinary: boolean) => session.receive(connection, isBinary ? undefined : data.toString()));
+    ws.on('message', (data: Buffer, isBinary: boolean) =>
+      session.receive(connection, isBinary ? undefined : data.toString()),
+    );
     session.begin(connection, step, this.options.edgeId);
   }
 

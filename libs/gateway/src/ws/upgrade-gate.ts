@@ -37,10 +37,14 @@ export class UpgradeGate {
       principal = await this.tokens.verify(credentials.token);
     } catch (error) {
       if (!(error instanceof StoreUnavailableError)) throw error;
-      return { ...refused(503, 'the gateway cannot check tokens now'), retryAfterS: Math.ceil(error.retryAfterMs / 1000) };
+      return {
+        ...refused(503, 'the gateway cannot check tokens now'),
+        retryAfterS: Math.ceil(error.retryAfterMs / 1000),
+      };
     }
     if (!principal) return this.unauthorized(request, 'the token is not valid');
-    if (!subprotocolsOf(request.headers).includes(SUBPROTOCOL)) return refused(400, `offer the subprotocol ${SUBPROTOCOL}`);
+    if (!subprotocolsOf(request.headers).includes(SUBPROTOCOL))
+      return refused(400, `offer the subprotocol ${SUBPROTOCOL}`);
     return { kind: 'admitted', principal };
   }
 

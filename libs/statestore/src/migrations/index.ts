@@ -30,9 +30,13 @@ export function migrationsFor(dialect: Dialect): (new () => MigrationInterface)[
 
       async up(runner: QueryRunner): Promise<void> {
         for (const statement of migration[dialect]) await runner.query(statement);
-        await runner.query('create table if not exists schema_revision (revision integer, min_binary_revision integer)');
+        await runner.query(
+          'create table if not exists schema_revision (revision integer, min_binary_revision integer)',
+        );
         await runner.query('delete from schema_revision');
-        await runner.query(`insert into schema_revision values (${migration.revision}, ${migration.minBinaryRevision})`);
+        await runner.query(
+          `insert into schema_revision values (${migration.revision}, ${migration.minBinaryRevision})`,
+        );
       }
 
       down(): Promise<void> {

@@ -2,6 +2,8 @@ import { createPostgresDatabase, createSqlitePath } from '@tyrum/test-services';
 import { openStateStore, type DatabaseAddress } from '../open-state-store';
 import type { Dialect, StateStore } from '../state-store';
 
+export { describeStateStore } from './state-store-conformance';
+
 /** A database of one test, and stores on it. */
 export interface TestStores {
   readonly dialect: Dialect;

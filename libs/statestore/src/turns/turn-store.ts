@@ -89,7 +89,9 @@ export class TurnStore {
       const steps =
         begun.length === 0
           ? []
-          : await db.query<StepRow>(loadSteps, [JSON.stringify(begun.map(({ tenant_id, turn_id }) => ({ tenant_id, turn_id })))]);
+          : await db.query<StepRow>(loadSteps, [
+              JSON.stringify(begun.map(({ tenant_id, turn_id }) => ({ tenant_id, turn_id }))),
+            ]);
       const stepsOf = groupBy(steps, (step) => step.turn_id);
       const turnsOf = groupBy(turns, rowKey);
       return refs.map((r) =>
@@ -118,7 +120,9 @@ export class TurnStore {
 
   /** Locks these hot rows, whoever holds them, and returns those that exist. */
   hold(tx: Tx, refs: readonly ConversationRef[]): Promise<QueueRow[]> {
-    return tx.query<QueueRow>(holdConversations, [JSON.stringify(refs.map((r) => ({ ...refColumns(r), lease_token: null })))]);
+    return tx.query<QueueRow>(holdConversations, [
+      JSON.stringify(refs.map((r) => ({ ...refColumns(r), lease_token: null }))),
+    ]);
   }
 
   async find(db: Reader, tenantId: string, turnId: string): Promise<TurnRow | undefined> {
@@ -162,7 +166,8 @@ export class TurnStore {
       ...(w.turn ? [patchColumns(w, w.turn, false)] : []),
       ...(w.start ? [patchColumns(w, w.start.turn, true)] : []),
     ]);
-    const patched = patches.length > 0 ? await tx.query<{ turn_id: string }>(updateTurns, [JSON.stringify(patches)]) : [];
+    const patched =
+      patches.length > 0 ? await tx.query<{ turn_id: string }>(updateTurns, [JSON.stringify(patches)]) : [];
     const patchedIds = new Set(patched.map((row) => row.turn_id));
     const started = (w: ConversationWrite): boolean => !!w.start && patchedIds.has(w.start.turn.turnId);
 
@@ -194,7 +199,10 @@ export class TurnStore {
     started: (w: ConversationWrite) => boolean,
   ): Promise<void> {
     const steps = writes.flatMap((w) =>
-      [...w.steps, ...(started(w) ? (w.start?.steps ?? []) : [])].map((step: StepWrite) => ({ ...step, tenant_id: w.tenantId })),
+      [...w.steps, ...(started(w) ? (w.start?.steps ?? []) : [])].map((step: StepWrite) => ({
+        ...step,
+        tenant_id: w.tenantId,
+      })),
     );
     if (steps.length > 0) await tx.query(upsertSteps, [JSON.stringify(steps)]);
     const messages = writes.flatMap((w) => {

@@ -79,7 +79,8 @@ export interface ConversationWrite extends ConversationRef {
 }
 
 /** What becomes of the lease: kept; let go; let go and due again after a delay; let go until something arrives. */
-export type NextState = { readonly kind: 'keep' | 'release' | 'park' } | { readonly kind: 'retry'; readonly dueMs: number };
+export type NextState =
+  { readonly kind: 'keep' | 'release' | 'park' } | { readonly kind: 'retry'; readonly dueMs: number };
 
 export interface Written {
   /** False: the lease is somebody else's, and nothing was written. */

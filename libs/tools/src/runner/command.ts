@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { RunnerOutcome } from './messages';
 
 export interface CommandOptions {
@@ -23,6 +24,11 @@ const INLINE_BYTES = 64 * 1024;
 const SPOOL_BYTES = 64 * 1024 * 1024;
 /** Between asking a command to stop and making it. */
 const KILL_AFTER_MS = 2_000;
+/** How long output is waited for after the whole group is gone: whoever left the group may hold the pipe for ever. */
+const LAST_OUTPUT_MS = 500;
+/** A killed group is gone as soon as the kernel gets to it. */
+const GROUP_POLL_MS = 2;
+const GROUP_GONE_MS = 5_000;
 
 /** Runs a command without a shell, in a process group of its own, and returns when the whole group is gone. */
 export async function runCommand(options: CommandOptions): Promise<RunnerOutcome> {
@@ -48,19 +54,28 @@ export async function runCommand(options: CommandOptions): Promise<RunnerOutcome
     stop();
   }, options.timeoutMs);
   options.signal.addEventListener('abort', stop, { once: true });
-  child.once('exit', () => {
-    clearTimeout(timer);
-    // What it left in the background would write on after the step has its result.
-    killGroup(pid, 'SIGKILL');
-  });
-  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  const closed = once(child, 'close');
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  clearTimeout(timer);
   options.signal.removeEventListener('abort', stop);
+  const stopped = options.signal.aborted;
+  // What it left in the background would write on after the step has its result.
+  killGroup(pid, 'SIGKILL');
+  await groupGone(pid);
+  await Promise.race([closed, pause(LAST_OUTPUT_MS)]);
+  child.stdout.destroy();
+  child.stderr.destroy();
   options.onGroup(pid, false);
-  if (options.signal.aborted) {
+  if (stopped) {
     output.discard();
     return { kind: 'stopped', begun: true };
   }
-  const result = { ...(await output.end()), exit_code: code, ...(signal ? { signal } : {}), duration_ms: Math.round(performance.now() - startedAt) };
+  const result = {
+    ...(await output.end()),
+    exit_code: code,
+    ...(signal ? { signal } : {}),
+    duration_ms: Math.round(performance.now() - startedAt),
+  };
   if (timedOut) {
     const message = `did not end within ${options.timeoutMs} ms`;
     return { kind: 'failed', code: 'timeout', message, retryable: true, result: { ...result, timed_out: true } };
@@ -81,13 +96,22 @@ function stopGroup(pgid: number): void {
   setTimeout(() => killGroup(pgid, 'SIGKILL'), KILL_AFTER_MS).unref();
 }
 
-/** Signals a process group; one that is gone already is fine. */
-export function killGroup(pgid: number, signal: NodeJS.Signals): void {
+/** Signals a process group. False = it is gone already. */
+export function killGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
   try {
-    process.kill(-pgid, signal);
+    return process.kill(-pgid, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ESRCH') return false;
+    // Somebody in it runs as another user: there is a group, and we cannot do more about it.
+    if (code === 'EPERM') return true;
+    throw error;
   }
+}
+
+async function groupGone(pgid: number): Promise<void> {
+  const deadline = performance.now() + GROUP_GONE_MS;
+  while (killGroup(pgid, 0) && performance.now() < deadline) await pause(GROUP_POLL_MS);
 }
 
 /** Both streams in the order in which they came: head and tail in memory, everything in a file once it is too much. */
@@ -101,7 +125,7 @@ class Output {
     const kept = data.subarray(0, Math.max(0, room));
     this.size += data.length;
     if (this.spool) {
-      this.spool.stream.write(kept);
+      if (!this.spoolFailed) this.spool.stream.write(kept);
     } else {
       this.chunks.push(kept);
       if (this.size > INLINE_BYTES) this.startSpool();
@@ -111,24 +135,36 @@ class Output {
 
   async end(): Promise<{ output: string; truncated: boolean; spool?: string }> {
     if (!this.spool) return { output: text(Buffer.concat(this.chunks)), truncated: false };
-    this.spool.stream.end();
-    await once(this.spool.stream, 'close');
+    const { path, stream } = this.spool;
+    if (!stream.closed) {
+      stream.end();
+      await new Promise((resolve) => stream.once('close', resolve));
+    }
     const left = this.size - this.head.length - this.tail.length;
     const output = `${text(this.head)}\n… ${left} bytes left out …\n${text(this.tail)}`;
-    return { output, truncated: true, spool: this.spool.path };
+    if (!this.spoolFailed) return { output, truncated: true, spool: path };
+    rmSync(path, { force: true });
+    return { output, truncated: true };
   }
 
   discard(): void {
     const { spool } = this;
-    if (spool) spool.stream.end(() => rmSync(spool.path, { force: true }));
+    if (!spool) return;
+    const remove = () => rmSync(spool.path, { force: true });
+    if (spool.stream.closed) return remove();
+    spool.stream.once('close', remove);
+    spool.stream.destroy();
   }
 
+  private spoolFailed = false;
   private head = Buffer.alloc(0);
   private tail = Buffer.alloc(0);
 
   private startSpool(): void {
     const path = join(tmpdir(), `tyrum-output-${randomUUID()}`);
     const stream = createWriteStream(path, { mode: 0o600 });
+    // A full disk costs the long version of the output, and neither the step nor the runner.
+    stream.on('error', () => (this.spoolFailed = true));
     for (const chunk of this.chunks) stream.write(chunk);
     this.spool = { path, stream };
     this.chunks.length = 0;

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open, mkdir, realpath, type FileHandle } from 'node:fs/promises';
+import { lstat, mkdir, open, realpath, type FileHandle } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { RunnerError } from './messages';
 
@@ -19,7 +19,8 @@ export class Directory {
   ) {}
 
   static async open(path: string): Promise<Directory> {
-    const handle = await open(path, O_RDONLY | O_DIRECTORY);
+    // The agent's commands may have put a link where the workspace was.
+    const handle = await open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     return new Directory(handle, HAS_PROC_FD ? `/proc/self/fd/${handle.fd}` : await realpath(path));
   }
 
@@ -31,7 +32,11 @@ export class Directory {
       const handle = await open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
       return new Directory(handle, HAS_PROC_FD ? `/proc/self/fd/${handle.fd}` : path);
     } catch (error) {
-      throw named(error, name);
+      // O_DIRECTORY | O_NOFOLLOW says ENOTDIR of a symbolic link as well; which of the two it is decides the code only.
+      const link = await lstat(path)
+        .then((stat) => stat.isSymbolicLink())
+        .catch(() => false);
+      throw link ? new RunnerError('symlink_refused', `${name} is a symbolic link`) : named(error, name);
     }
   }
 
@@ -112,8 +117,8 @@ function named(error: unknown, name: string): Error {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOENT') return new RunnerError('not_found', `${name} does not exist`);
   if (code === 'ELOOP') return new RunnerError('symlink_refused', `${name} is a symbolic link`);
-  // O_DIRECTORY | O_NOFOLLOW on a symbolic link says ENOTDIR.
-  if (code === 'ENOTDIR') return new RunnerError('not_a_directory', `${name} is not a directory, or a symbolic link`);
+  if (code === 'ENOTDIR') return new RunnerError('not_a_directory', `${name} is not a directory`);
+  if (code === 'ENAMETOOLONG') return new RunnerError('invalid_path', 'a name in the path is too long');
   if (code === 'ENXIO') return new RunnerError('not_a_file', `${name} is not a regular file`);
   if (code === 'EISDIR') return new RunnerError('not_a_file', `${name} is a directory`);
   return error as Error;

@@ -1,78 +1,61 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
-/** A lock older than this belongs to a process that died while it held it: holding it takes well under a millisecond. */
-const STALE_LOCK_MS = 5_000;
-const LOCK_PATIENCE_MS = 10_000;
+/** Wide enough for every safe integer, so that names sort as numbers do. */
+const DIGITS = 16;
 
 /**
- * The highest fencing token seen for a conversation in a workspace, on disk. Several runners may share the workspace, so
- * reading and raising it happen under a lock file.
+ * The highest fencing token seen for a conversation in a workspace, on disk. It is a directory with a file named after each
+ * token that came: raising the fence is creating a file, reading it is taking the greatest name. Several runners share a
+ * workspace, and nobody has to lock anything: a file with a number cannot be overwritten by one with a lower number, and a
+ * runner that is stopped half-way blocks nobody.
  */
 export class Fence {
   constructor(private readonly path: string) {}
 
   /** Raises the fence to `token`, durably, before anything happens under it. False = a higher one was here: do nothing. */
-  async pass(token: number): Promise<boolean> {
-    const seen = this.read();
-    if (token < seen) return false;
-    if (token === seen) return true;
-    const unlock = await this.lock();
-    try {
-      if (token < this.read()) return false;
-      writeDurably(this.path, String(token));
-      return true;
-    } finally {
-      unlock();
+  pass(token: number): boolean {
+    const seen = this.highest();
+    if (token !== seen) {
+      if (token < seen) return false;
+      this.raise(token);
     }
+    return this.holds(token);
   }
 
-  private read(): number {
+  /** Whether no higher token has come since; asked again right before an effect. */
+  holds(token: number): boolean {
+    return this.highest() <= token;
+  }
+
+  private highest(): number {
+    return Math.max(0, ...this.names().map(Number));
+  }
+
+  /** Only raising costs fsyncs, which is once per lease and not once per step. */
+  private raise(token: number): void {
+    if (mkdirSync(this.path, { recursive: true, mode: 0o700 }) !== undefined) syncDirectory(dirname(this.path));
+    closeSync(openSync(join(this.path, String(token).padStart(DIGITS, '0')), 'w', 0o600));
+    syncDirectory(this.path);
+    const highest = this.highest();
+    for (const name of this.names()) if (Number(name) < highest) rmSync(join(this.path, name), { force: true });
+  }
+
+  private names(): string[] {
     try {
-      return Number(readFileSync(this.path, 'utf8'));
+      return readdirSync(this.path);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
       throw error;
     }
   }
-
-  private async lock(): Promise<() => void> {
-    const lock = `${this.path}.lock`;
-    const deadline = performance.now() + LOCK_PATIENCE_MS;
-    for (;;) {
-      try {
-        closeSync(openSync(lock, 'wx', 0o600));
-        return () => rmSync(lock, { force: true });
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || performance.now() >= deadline) throw error;
-      }
-      breakStaleLock(lock);
-      await new Promise((resolve) => setTimeout(resolve, 2 + Math.random() * 5));
-    }
-  }
 }
 
-/** Removes the lock of a process that died holding it. A rename succeeds for one of those who see it. */
-function breakStaleLock(lock: string): void {
-  const aside = `${lock}.${process.pid}`;
+function syncDirectory(path: string): void {
+  const folder = openSync(path, 'r');
   try {
-    if (Date.now() - statSync(lock).mtimeMs < STALE_LOCK_MS) return;
-    renameSync(lock, aside);
-    rmSync(aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
   }
-}
-
-/** Replaces a small file so that a crash leaves the old or the new content. */
-export function writeDurably(path: string, text: string): void {
-  const temporary = `${path}.${process.pid}.new`;
-  const file = openSync(temporary, 'w', 0o600);
-  writeSync(file, text);
-  fsyncSync(file);
-  closeSync(file);
-  renameSync(temporary, path);
-  const folder = openSync(dirname(path), 'r');
-  fsyncSync(folder);
-  closeSync(folder);
 }

@@ -35,7 +35,11 @@ export async function runFilesystem(root: string, args: Args): Promise<RunnerRes
   }
 }
 
-async function read(root: string, path: string, { offset, limit }: { offset?: number; limit?: number }): Promise<RunnerResult> {
+async function read(
+  root: string,
+  path: string,
+  { offset, limit }: { offset?: number; limit?: number },
+): Promise<RunnerResult> {
   const { bytes, size } = await readBytes(root, path);
   const text = bytes.toString('utf8').replaceAll('\u0000', '');
   const truncated = size > bytes.length;
@@ -162,7 +166,9 @@ interface GrepArgs {
 async function grep(root: string, path: string, args: GrepArgs): Promise<RunnerResult> {
   const matches = args.glob === undefined ? undefined : picomatch(args.glob, { dot: true });
   const parts = pathParts(path);
-  const isFile = await inParent(root, path, (parent, name) => lstat(join(parent.path, name)).then((stat) => stat.isFile())).catch(() => false);
+  const isFile = await inParent(root, path, (parent, name) =>
+    lstat(join(parent.path, name)).then((stat) => stat.isFile()),
+  ).catch(() => false);
   const paths = isFile ? [''] : (await walk(root, parts)).filter((found) => !matches || matches(found));
   const files: { path: string; text: string }[] = [];
   let total = 0;
@@ -171,7 +177,8 @@ async function grep(root: string, path: string, args: GrepArgs): Promise<RunnerR
     const content = await readBytes(root, full).catch(() => undefined);
     if (!content || content.bytes.includes(0)) continue; // gone, or binary
     total += content.bytes.length;
-    if (total > 32 * READ_BYTES) throw new RunnerError('too_large', `more than ${32 * READ_BYTES} bytes to search; narrow it with path or glob`);
+    if (total > 32 * READ_BYTES)
+      throw new RunnerError('too_large', `more than ${32 * READ_BYTES} bytes to search; narrow it with path or glob`);
     files.push({ path: full, text: content.bytes.toString('utf8') });
   }
   return grepFiles(files, args.pattern, args.ignore_case === true);

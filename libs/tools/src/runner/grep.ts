@@ -25,7 +25,11 @@ parentPort.postMessage({ matches, truncated: more });
 `;
 
 /** The lines that match, file by file. @throws {RunnerError} `invalid_pattern`, `pattern_too_slow` */
-export function grepFiles(files: readonly { path: string; text: string }[], pattern: string, ignoreCase: boolean): Promise<RunnerResult> {
+export function grepFiles(
+  files: readonly { path: string; text: string }[],
+  pattern: string,
+  ignoreCase: boolean,
+): Promise<RunnerResult> {
   const flags = ignoreCase ? 'iu' : 'u';
   try {
     new RegExp(pattern, flags);

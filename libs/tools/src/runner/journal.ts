@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -15,14 +16,30 @@ import type { RunnerOutcome, RunnerStep } from './messages';
 interface JournalLine {
   readonly key: string;
   readonly attempt: number;
+  /** SHA-256 of the work, in an intent: the same key for other work is a mistake, and must not be answered as if it were not. */
+  readonly work?: string;
   /** Absent in an intent. */
   readonly outcome?: RunnerOutcome;
 }
 
-/** Larger journals are set aside; the one before is kept, so that a recovery finds at least the last few thousand steps. */
-const ROTATE_BYTES = 4 * 1024 * 1024;
-/** Outcomes kept in memory; the oldest go first. */
+interface Known {
+  work: string | undefined;
+  readonly attempts: Map<number, RunnerOutcome | undefined>;
+}
+
+/** What the journal says about a step that is about to run. */
+export type Earlier =
+  | { readonly kind: 'outcome'; readonly outcome: RunnerOutcome }
+  /** This very attempt had begun, and nobody knows what came of it. */
+  | { readonly kind: 'open' }
+  | { readonly kind: 'other_work' };
+
+/** Larger journals are set aside; the one before is kept, so that a recovery finds at least the last few hundred steps. */
+const ROTATE_BYTES = 1024 * 1024;
+/** Keys kept in memory; the oldest go first. */
 const MAX_KEYS = 2_000;
+/** Longer text is cut here and not in the answer: the journal is read whole, and outputs are most of it. */
+const MAX_TEXT = 16 * 1024;
 
 /**
  * What was about to be done in a workspace and what came of it, fsynced around each effect: intent → effect → outcome. A
@@ -30,27 +47,33 @@ const MAX_KEYS = 2_000;
  * idempotency key is not done again.
  */
 export class Journal {
-  private readonly outcomes = new Map<string, { attempt: number; outcome: RunnerOutcome }[]>();
-  /** How much of the file has been read; another runner may have written on. */
+  private readonly known = new Map<string, Known>();
+  /** How much of which file has been read; another runner may have written on, or set it aside. */
   private offset = 0;
+  private inode = 0;
 
   constructor(private readonly path: string) {
     if (existsSync(`${path}.1`)) this.take(readFileSync(`${path}.1`, 'utf8'));
   }
 
-  /** What came of this very attempt, or of an earlier one that succeeded. Undefined: nothing, or nobody knows. */
-  find({ idempotencyKey, attempt }: RunnerStep): RunnerOutcome | undefined {
+  /** What came of this very attempt, or of one that succeeded under the same key. */
+  find(step: RunnerStep): Earlier | undefined {
     this.readOn();
-    const known = this.outcomes.get(idempotencyKey) ?? [];
-    return known.findLast((entry) => entry.outcome.kind === 'succeeded' || entry.attempt === attempt)?.outcome;
+    const known = this.known.get(step.idempotencyKey);
+    if (!known) return undefined;
+    if (known.work !== undefined && known.work !== hashOf(step)) return { kind: 'other_work' };
+    const succeeded = [...known.attempts.values()].findLast((outcome) => outcome?.kind === 'succeeded');
+    const outcome = succeeded ?? known.attempts.get(step.attempt);
+    if (outcome) return { kind: 'outcome', outcome };
+    return known.attempts.has(step.attempt) ? { kind: 'open' } : undefined;
   }
 
   intend(step: RunnerStep): void {
-    this.append({ key: step.idempotencyKey, attempt: step.attempt });
+    this.append({ key: step.idempotencyKey, attempt: step.attempt, work: hashOf(step) });
   }
 
   settle(step: RunnerStep, outcome: RunnerOutcome): void {
-    this.append({ key: step.idempotencyKey, attempt: step.attempt, outcome });
+    this.append({ key: step.idempotencyKey, attempt: step.attempt, outcome: shortened(outcome) });
   }
 
   private append(line: JournalLine): void {
@@ -69,8 +92,9 @@ export class Journal {
     if (!existsSync(this.path)) return;
     const file = openSync(this.path, 'r');
     try {
-      const { size } = fstatSync(file);
-      if (size < this.offset) this.offset = 0; // set aside meanwhile, and begun anew
+      const { size, ino } = fstatSync(file);
+      if (ino !== this.inode || size < this.offset) this.offset = 0;
+      this.inode = ino;
       const bytes = Buffer.alloc(size - this.offset);
       readSync(file, bytes, 0, bytes.length, this.offset);
       this.offset = size;
@@ -81,13 +105,28 @@ export class Journal {
   }
 
   private take(text: string): void {
-    for (const line of text.split('\n').flatMap(parse)) {
-      if (!line.outcome) continue;
-      const { attempt, outcome } = line;
-      this.outcomes.set(line.key, [...(this.outcomes.get(line.key) ?? []), { attempt, outcome }]);
-      if (this.outcomes.size > MAX_KEYS) this.outcomes.delete(this.outcomes.keys().next().value as string);
+    for (const { key, attempt, work, outcome } of text.split('\n').flatMap(parse)) {
+      const known = this.known.get(key) ?? { work, attempts: new Map<number, RunnerOutcome | undefined>() };
+      known.work ??= work;
+      known.attempts.set(attempt, outcome ?? known.attempts.get(attempt));
+      this.known.set(key, known);
+      if (this.known.size > MAX_KEYS) this.known.delete(this.known.keys().next().value as string);
     }
   }
+}
+
+function hashOf({ work }: RunnerStep): string {
+  return createHash('sha256').update(JSON.stringify(work)).digest('hex');
+}
+
+/** The outcome as it is kept: without the spool file, which is the worker's to take away, and with long text cut. */
+function shortened(outcome: RunnerOutcome): RunnerOutcome {
+  if (!('result' in outcome) || !outcome.result) return outcome;
+  const { spool, ...result } = outcome.result;
+  const { output } = result as { output?: unknown };
+  if (typeof output !== 'string' || output.length <= MAX_TEXT) return { ...outcome, result };
+  const kept = `${output.slice(0, MAX_TEXT)}\n… ${output.length - MAX_TEXT} characters left out …`;
+  return { ...outcome, result: { ...result, output: kept, truncated: true } };
 }
 
 /** A crash may have cut a line short; an outcome that is not whole was never answered. */

@@ -18,13 +18,25 @@ export interface RunnerStep {
 }
 
 export type RunnerWork =
-  | { readonly kind: 'command'; readonly cmd: string; readonly args: readonly string[]; readonly cwd?: string; readonly timeoutMs: number }
+  | {
+      readonly kind: 'command';
+      readonly cmd: string;
+      readonly args: readonly string[];
+      readonly cwd?: string;
+      readonly timeoutMs: number;
+    }
   | { readonly kind: 'filesystem'; readonly args: Readonly<Record<string, unknown>> & { readonly op: string } };
 
 /** What came of a step. `failed`: it is known what it did. `stopped`: it was told to stop; `begun` says whether it had begun. */
 export type RunnerOutcome =
   | { readonly kind: 'succeeded'; readonly result: RunnerResult }
-  | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly retryable: boolean; readonly result?: RunnerResult }
+  | {
+      readonly kind: 'failed';
+      readonly code: string;
+      readonly message: string;
+      readonly retryable: boolean;
+      readonly result?: RunnerResult;
+    }
   | { readonly kind: 'stopped'; readonly begun: boolean };
 
 /** JSON that becomes the step's result. `spool` names a file with the whole output, for the worker to take away. */

@@ -2,7 +2,7 @@ import { killGroup, runCommand } from './command';
 import { workingDirectory } from './directory';
 import { Fence } from './fence';
 import { runFilesystem } from './filesystem';
-import { Journal } from './journal';
+import { Journal, type Earlier } from './journal';
 import { RunnerError, type FromRunner, type RunnerOutcome, type RunnerStep, type ToRunner } from './messages';
 import { workspacePaths, type WorkspacePaths } from './workspace';
 
@@ -15,12 +15,16 @@ export interface ToolRunnerOptions {
   readonly env: NodeJS.ProcessEnv;
 }
 
-const MAX_JOURNALS = 200;
+/** Journals kept open: each may hold a few megabytes of outcomes. */
+const MAX_JOURNALS = 50;
 
 interface Running {
   readonly stop: AbortController;
   readonly conversation: string;
   readonly token: number;
+  /** Resolves when nothing of it runs any more. */
+  readonly ended: Promise<void>;
+  readonly end: () => void;
 }
 
 /**
@@ -64,31 +68,35 @@ export class ToolRunner {
 
   private async answer(id: number, work: () => Promise<RunnerOutcome | undefined>): Promise<void> {
     const outcome = await work().catch(toFailure);
+    this.running.get(id)?.end();
     this.running.delete(id);
     this.options.send({ kind: 'outcome', id, outcome: outcome ?? null });
   }
 
-  private recover(step: RunnerStep): Promise<RunnerOutcome | undefined> {
+  /** Raises the fence first: a runner whose worker was taken for dead cannot begin the step after this has said what became of it. */
+  private async recover(step: RunnerStep): Promise<RunnerOutcome | undefined> {
     const { records } = workspacePaths(this.options.workspaceRoot, step.workspace);
-    return Promise.resolve(this.journal(records).find(step));
+    await this.supersede(step);
+    if (!fenceOf(records).pass(step.fencingToken)) return STALE;
+    const earlier = this.journal(records).find(step);
+    return earlier?.kind === 'outcome' ? earlier.outcome : undefined;
   }
 
   private async execute(id: number, step: RunnerStep): Promise<RunnerOutcome> {
     const paths = workspacePaths(this.options.workspaceRoot, step.workspace);
-    const running = this.register(id, step);
-    if (!(await new Fence(`${paths.records}.fence`).pass(step.fencingToken))) {
-      const message = 'a later holder of the conversation has been here';
-      return { kind: 'failed', code: 'stale_token', message, retryable: false };
-    }
-    if (running.stop.signal.aborted) return { kind: 'stopped', begun: false };
-    if (step.effect === 'read') return this.perform(step, paths, running.stop.signal);
+    const { signal } = this.register(id, step).stop;
+    await this.supersede(step);
+    if (!fenceOf(paths.records).pass(step.fencingToken)) return STALE;
+    if (signal.aborted) return { kind: 'stopped', begun: false };
+    if (step.effect === 'read') return this.perform(step, paths, signal);
     const journal = this.journal(paths.records);
-    const earlier = journal.find(step);
+    const earlier = answerOf(journal.find(step), step);
     if (earlier) return earlier;
     journal.intend(step);
-    const outcome = await this.perform(step, paths, running.stop.signal).catch(toFailure);
-    // The spool file is the worker's to take away; a later reader of the journal would not find it.
-    if (outcome.kind !== 'stopped') journal.settle(step, withoutSpool(outcome));
+    const outcome = await this.perform(step, paths, signal).catch(toFailure);
+    // Somebody who came later may have stopped it from outside; what it came to is not ours to say then.
+    if (!fenceOf(paths.records).holds(step.fencingToken)) return { kind: 'stopped', begun: true };
+    if (outcome.kind !== 'stopped') journal.settle(step, outcome);
     return outcome;
   }
 
@@ -101,24 +109,35 @@ export class ToolRunner {
     return journal;
   }
 
-  private register(id: number, step: RunnerStep): Running {
-    const { tenantId, conversationKey } = step.workspace;
-    const conversation = `${tenantId}/${conversationKey}`;
-    for (const other of this.running.values()) {
-      if (other.conversation === conversation && other.token < step.fencingToken) other.stop.abort();
-    }
-    const running = { stop: new AbortController(), conversation, token: step.fencingToken };
+  private register(id: number, { workspace, fencingToken }: RunnerStep): Running {
+    let end = (): void => {};
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    const running = { stop: new AbortController(), conversation: nameOf(workspace), token: fencingToken, ended, end };
     this.running.set(id, running);
     return running;
   }
 
+  /** Stops what runs in this conversation under a lower token, and waits until it has. */
+  private async supersede({ workspace, fencingToken }: RunnerStep): Promise<void> {
+    const conversation = nameOf(workspace);
+    const older = [...this.running.values()].filter(
+      (run) => run.conversation === conversation && run.token < fencingToken,
+    );
+    for (const { stop } of older) stop.abort();
+    await Promise.all(older.map(({ ended }) => ended));
+  }
+
   private async perform(step: RunnerStep, paths: WorkspacePaths, signal: AbortSignal): Promise<RunnerOutcome> {
     const { work } = step;
-    if (work.kind === 'filesystem') return { kind: 'succeeded', result: await runFilesystem(paths.root, work.args) };
+    const holds = () => fenceOf(paths.records).holds(step.fencingToken);
+    if (work.kind === 'filesystem')
+      return { kind: 'succeeded', result: await runFilesystem(paths.root, work.args, holds) };
+    const cwd = await workingDirectory(paths.root, work.cwd ?? '.');
+    if (!holds()) return STALE;
     return runCommand({
       cmd: work.cmd,
       args: work.args,
-      cwd: await workingDirectory(paths.root, work.cwd ?? '.'),
+      cwd,
       env: {
         ...this.options.env,
         HOME: paths.root,
@@ -137,23 +156,57 @@ export class ToolRunner {
   }
 }
 
-function withoutSpool(outcome: RunnerOutcome): RunnerOutcome {
-  if (!('result' in outcome) || !outcome.result?.spool) return outcome;
-  const { spool: _spool, ...result } = outcome.result;
-  return { ...outcome, result };
+const STALE: RunnerOutcome = {
+  kind: 'failed',
+  code: 'stale_token',
+  message: 'a later holder of the conversation has been here',
+  retryable: false,
+};
+
+function fenceOf(records: string): Fence {
+  return new Fence(`${records}.tokens`);
+}
+
+function nameOf({ tenantId, conversationKey }: RunnerStep['workspace']): string {
+  return `${tenantId}/${conversationKey}`;
+}
+
+/** What a step is answered without being run. */
+function answerOf(earlier: Earlier | undefined, { effect }: RunnerStep): RunnerOutcome | undefined {
+  if (earlier?.kind === 'outcome') return earlier.outcome;
+  if (earlier?.kind === 'other_work') {
+    return {
+      kind: 'failed',
+      code: 'idempotency_key_reused',
+      message: 'the key was used for another action',
+      retryable: false,
+    };
+  }
+  return earlier?.kind === 'open' && effect === 'once' ? { kind: 'stopped', begun: true } : undefined;
 }
 
 /** A refusal keeps its code; a system error is a failure that may pass, like a full disk. */
 function toFailure(error: unknown): RunnerOutcome {
-  if (error instanceof RunnerError) return { kind: 'failed', code: error.code, message: error.message, retryable: false };
+  if (error instanceof RunnerError)
+    return { kind: 'failed', code: error.code, message: error.message, retryable: false };
   const code = (error as NodeJS.ErrnoException).code;
-  return { kind: 'failed', code: 'io_error', message: code ?? String(error), retryable: code === 'ENOSPC' || code === 'EMFILE' };
+  return {
+    kind: 'failed',
+    code: 'io_error',
+    message: code ?? String(error),
+    retryable: code === 'ENOSPC' || code === 'EMFILE',
+  };
 }
 
 /** The main of the ToolRunner's process: serves its parent until the channel closes, then takes everything down with it. */
 export function serveParent(env: NodeJS.ProcessEnv, argv: readonly string[]): void {
   const [workspaceRoot = '', silenceMs = ''] = argv;
-  const runner = new ToolRunner({ workspaceRoot, silenceMs: Number(silenceMs), send: (message) => void process.send?.(message), env });
+  const runner = new ToolRunner({
+    workspaceRoot,
+    silenceMs: Number(silenceMs),
+    send: (message) => void process.send?.(message),
+    env,
+  });
   process.on('message', (message) => runner.receive(message as ToRunner));
   process.on('disconnect', () => {
     runner.killAll();

@@ -12,10 +12,14 @@ export interface WorkspacePaths {
 }
 
 /** The workspace's paths, created on demand, for nobody else's eyes. @throws {RunnerError} `invalid_agent` */
-export function workspacePaths(workspaceRoot: string, { tenantId, agentKey, conversationKey }: WorkspaceRef): WorkspacePaths {
+export function workspacePaths(
+  workspaceRoot: string,
+  { tenantId, agentKey, conversationKey }: WorkspaceRef,
+): WorkspacePaths {
   for (const part of [tenantId, agentKey]) {
     // A dot in front would make `..` possible, and hides from nobody who looks.
-    if (!/^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u.test(part)) throw new RunnerError('invalid_agent', `"${part}" cannot name a directory`);
+    if (!/^[^./\\\p{Cc}][^/\\\p{Cc}]*$/u.test(part))
+      throw new RunnerError('invalid_agent', `"${part}" cannot name a directory`);
   }
   const root = join(workspaceRoot, tenantId, agentKey);
   const recordsFolder = join(workspaceRoot, '.tyrum', tenantId, agentKey);

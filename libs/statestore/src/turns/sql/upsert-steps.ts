@@ -7,7 +7,8 @@ import type { Statement } from '../../state-store';
  */
 const target = `insert into step (tenant_id, turn_id, step_index, action, effect, status, attempts, result, error,
     started_at, finished_at)`;
-const finish = (status: string, now: string) => `case when ${status} in ('succeeded', 'failed', 'cancelled') then ${now} end`;
+const finish = (status: string, now: string) =>
+  `case when ${status} in ('succeeded', 'failed', 'cancelled') then ${now} end`;
 const ending = `on conflict (tenant_id, turn_id, step_index) do update set status = excluded.status,
     attempts = excluded.attempts, result = excluded.result, error = excluded.error, finished_at = excluded.finished_at`;
 

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import type { Action, ProblemDetails, Schedule, TokenCreated, TurnDetail, TurnListItem } from '@tyrum/protocol';
+
+/** The edge could not be reached at all. */
+export class UnreachableError extends Error {
+  constructor(url: string, cause: unknown) {
+    super(`no Tyrum edge answers at ${url}: is \`npx nx serve edge\` running?`, { cause });
+    this.name = 'UnreachableError';
+  }
+}
+
+/** The edge refused, and says why. */
+export class RefusedError extends Error {
+  constructor(
+    readonly status: number,
+    problem: Partial<ProblemDetails>,
+  ) {
+    super([problem.detail ?? problem.title ?? `answered ${status}`, ...fieldsOf(problem.details)].join('\n  '));
+    this.name = 'RefusedError';
+  }
+}
+
+export type TurnAnswer = TurnDetail & { readonly error?: { readonly code: string; readonly message: string } };
+
+export interface Started {
+  readonly workflow_run_id: string;
+  readonly conversation_key: string;
+}
+
+const ATTEMPTS = 5;
+const RETRY_MS = 300;
+
+/** The edge's HTTP interface, as far as the command line uses it. */
+export class EdgeApi {
+  constructor(
+    private readonly url: string,
+    private readonly token: string,
+  ) {}
+
+  /** Sent again under the same key when there was no answer: however often it arrives, one turn is started. */
+  async start(
+    conversationKey: string,
+    steps: readonly Action[],
+    idempotencyKey: string = randomUUID(),
+  ): Promise<Started> {
+    const body = { conversation_key: conversationKey, steps };
+    return (await this.call('POST', '/v1/workflows', {
+      body,
+      headers: { 'idempotency-key': idempotencyKey },
+      again: true,
+    })) as Started;
+  }
+
+  async turn(turnId: string): Promise<TurnAnswer> {
+    return (await this.call('GET', `/v1/turns/${encodeURIComponent(turnId)}`, { again: true })) as TurnAnswer;
+  }
+
+  async turns(query: { status?: string; limit?: string }): Promise<TurnListItem[]> {
+    const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined)).toString();
+    return ((await this.call('GET', `/v1/turns?${search}`, { again: true })) as { turns: TurnListItem[] }).turns;
+  }
+
+  cancel(turnId: string, reason?: string): Promise<unknown> {
+    return this.call('POST', `/v1/turns/${encodeURIComponent(turnId)}/cancel`, {
+      body: reason === undefined ? {} : { reason },
+    });
+  }
+
+  resolve(turnId: string, decision: string, reason?: string): Promise<unknown> {
+    const body = { decision, ...(reason === undefined ? {} : { reason }) };
+    return this.call('POST', `/v1/turns/${encodeURIComponent(turnId)}/resolve`, { body });
+  }
+
+  async createToken(body: object): Promise<TokenCreated> {
+    return (await this.call('POST', '/v1/tokens', { body })) as TokenCreated;
+  }
+
+  async tokens(): Promise<Omit<TokenCreated, 'token'>[]> {
+    return ((await this.call('GET', '/v1/tokens')) as { tokens: Omit<TokenCreated, 'token'>[] }).tokens;
+  }
+
+  async createSchedule(body: object): Promise<Schedule> {
+    return (await this.call('POST', '/v1/schedules', { body })) as Schedule;
+  }
+
+  async schedules(): Promise<Schedule[]> {
+    return ((await this.call('GET', '/v1/schedules')) as { schedules: Schedule[] }).schedules;
+  }
+
+  remove(kind: 'tokens' | 'schedules', id: string): Promise<unknown> {
+    return this.call('DELETE', `/v1/${kind}/${encodeURIComponent(id)}`);
+  }
+
+  /** `/readyz`: never refused, since "not ready" is an answer. */
+  async ready(): Promise<{ status: string; checks: { name: string; ok: boolean; error?: string }[] }> {
+    const answer = await this.fetch('/readyz', { method: 'GET' });
+    return (await answer.json()) as { status: string; checks: { name: string; ok: boolean; error?: string }[] };
+  }
+
+  private async call(
+    method: string,
+    path: string,
+    options: { body?: object; headers?: Record<string, string>; again?: boolean } = {},
+  ): Promise<unknown> {
+    for (let attempt = 1; ; attempt += 1) {
+      const last = !options.again || attempt === ATTEMPTS;
+      try {
+        const answer = await this.fetch(path, {
+          method,
+          headers: { authorization: `Bearer ${this.token}`, 'content-type': 'application/json', ...options.headers },
+          ...(options.body ? { body: JSON.stringify(options.body) } : {}),
+        });
+        if (answer.ok) return answer.status === 204 ? undefined : await answer.json();
+        if (answer.status !== 503 || last)
+          throw new RefusedError(answer.status, (await answer.json().catch(() => ({}))) as object);
+      } catch (error) {
+        if (error instanceof RefusedError || last) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS * attempt));
+    }
+  }
+
+  private async fetch(path: string, init: RequestInit): Promise<Response> {
+    try {
+      return await fetch(new URL(path, this.url), init);
+    } catch (error) {
+      throw new UnreachableError(this.url, error);
+    }
+  }
+}
+
+/** The fields a refusal names, one a line. */
+function fieldsOf(details: unknown): string[] {
+  if (!Array.isArray(details)) return [];
+  return (details as { field?: string; message?: string; rule?: string }[]).map(
+    ({ field, message, rule }) => `${field}: ${message ?? rule}`,
+  );
+}

@@ -1,0 +1,2 @@
+export { startTestEdge, type TestEdge, type TestEdgeOptions } from './test-edge';
+export { TestClient, TestDevice, openSocket, type Frame, type TestClientOptions } from './test-client';

@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto';
+import { dirname } from 'node:path';
+import type { AddressInfo } from 'node:net';
+import type { Server } from 'node:http';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { Backplane } from '@tyrum/backplane';
+import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
+import { TokenStore } from '@tyrum/identity';
+import { DrainSequence, loadConfig, PlatformModule } from '@tyrum/platform';
+import { memoryLogger, type LoggedLine } from '@tyrum/platform/testing';
+import { DEFAULT_TENANT_ID, type OperatorScope, type TokenRole } from '@tyrum/protocol';
+import type { StateStore } from '@tyrum/statestore';
+import { Tenants } from '@tyrum/statestore/records';
+import { createPostgresDatabase, createSqlitePath } from '@tyrum/test-services';
+import { GatewayModule, type GatewayOptions } from '../gateway.module';
+
+export interface TestEdgeOptions extends GatewayOptions {
+  /** Default: `sqlite`, or the database that `TestEdge.databaseUrl` of another edge names. */
+  readonly database?: 'sqlite' | 'postgres' | { readonly url: string };
+  readonly drainMs?: number;
+}
+
+export interface TokenWish {
+  readonly tenantId?: string;
+  readonly role?: TokenRole;
+  readonly scopes?: readonly OperatorScope[];
+  readonly deviceId?: string;
+  readonly expiresAt?: number;
+}
+
+/** A gateway that listens, on a database of its own. */
+export interface TestEdge {
+  readonly httpUrl: string;
+  readonly socketUrl: string;
+  readonly databaseUrl: string;
+  readonly store: StateStore;
+  readonly tokens: TokenStore;
+  readonly backplane: Backplane;
+  readonly drain: DrainSequence;
+  readonly logs: readonly LoggedLine[];
+  /** A token's text; an admin of the default tenant unless wished otherwise. */
+  issue(wish?: TokenWish): Promise<string>;
+  newTenant(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** Starts one; call `stop` after the test. */
+export async function startTestEdge({
+  database = 'sqlite',
+  drainMs = 5_000,
+  ...options
+}: TestEdgeOptions = {}): Promise<TestEdge> {
+  const place = await placeOf(database);
+  const config = loadConfig('edge', {
+    TYRUM_HOME: place.home,
+    TYRUM_DATABASE_URL: place.url,
+    TYRUM_DRAIN_MS: String(drainMs),
+    TYRUM_ROLES: 'edge',
+  });
+  const { logger, lines } = memoryLogger();
+  class Root {}
+  const app = await NestFactory.create<NestExpressApplication>(
+    { module: Root, imports: [PlatformModule.forRoot(config, logger), GatewayModule.forRoot(options)] },
+    { logger: false, abortOnError: false, bodyParser: false },
+  );
+  // As `runApp` does it, after the providers are made.
+  app.useBodyParser('json', { limit: 1024 * 1024 });
+  await app.listen(0, '127.0.0.1');
+  const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
+  const store = app.get<StateStore>(STATE_STORE, { strict: false });
+  const tokens = app.get(TokenStore, { strict: false });
+  return {
+    httpUrl: `http://127.0.0.1:${port}`,
+    socketUrl: `ws://127.0.0.1:${port}/ws`,
+    databaseUrl: place.url,
+    store,
+    tokens,
+    backplane: app.get<Backplane>(BACKPLANE, { strict: false }),
+    drain: app.get(DrainSequence, { strict: false }),
+    logs: lines,
+    issue: async ({ tenantId = DEFAULT_TENANT_ID, role = 'admin', scopes = [], ...rest } = {}) =>
+      (await tokens.issue({ tenantId, role, scopes, ...rest })).token,
+    newTenant: async () => {
+      const tenant_id = randomUUID();
+      const row = { tenant_id, slug: tenant_id, created_at: Date.now(), disabled_at: null };
+      await store.transaction((tx) => tx.records(Tenants).insert(row));
+      return tenant_id;
+    },
+    stop: async () => {
+      await app.close();
+      await place.remove();
+    },
+  };
+}
+
+interface Place {
+  readonly url: string;
+  readonly home: string;
+  remove(): Promise<void> | void;
+}
+
+async function placeOf(database: NonNullable<TestEdgeOptions['database']>): Promise<Place> {
+  if (typeof database === 'object') return { url: database.url, home: 'unused', remove: () => undefined };
+  if (database === 'postgres') {
+    const { url, drop } = await createPostgresDatabase();
+    return { url, home: 'unused', remove: drop };
+  }
+  const { path, remove } = createSqlitePath();
+  return { url: `sqlite:${path}`, home: dirname(path), remove };
+}

@@ -1,0 +1,40 @@
+/**
+ * Which library may import which. Lint enforces it by tag (`lib:<name>` in each project.json), and boundaries.spec.ts checks
+ * the imports themselves. docs/architecture.md shows the same table.
+ */
+export const ALLOWED = {
+  protocol: [],
+  platform: [],
+  statestore: ['protocol'],
+  leases: ['statestore'],
+  idempotency: ['statestore', 'protocol'],
+  backplane: ['protocol'],
+  outbox: ['statestore', 'backplane', 'protocol'],
+  execution: ['leases', 'idempotency', 'outbox', 'backplane', 'statestore', 'protocol', 'platform'],
+  evidence: ['statestore', 'outbox', 'protocol'],
+  identity: ['statestore', 'protocol', 'platform'],
+  tools: ['execution', 'evidence', 'leases', 'backplane', 'statestore', 'protocol', 'platform'],
+  scheduling: ['execution', 'leases', 'outbox', 'backplane', 'statestore', 'protocol', 'platform'],
+  desktops: ['execution', 'leases', 'outbox', 'statestore', 'protocol', 'platform'],
+  gateway: [
+    'execution',
+    'identity',
+    'evidence',
+    'scheduling',
+    'outbox',
+    'backplane',
+    'idempotency',
+    'statestore',
+    'protocol',
+    'platform',
+  ],
+  client: ['protocol'],
+};
+
+/** npm packages that only some libraries may import. */
+export const EXTERNAL_BANS = [
+  { packages: ['typeorm', 'pg', 'sqlite3'], only: ['statestore'] },
+  { packages: ['ioredis', 'bullmq'], only: ['backplane'] },
+  { packages: ['openai'], only: ['tools'] },
+  { packages: ['croner'], only: ['scheduling'] },
+];
