@@ -1,8 +1,12 @@
 import eslint from '@eslint/js';
+import { createProjectGraphAsync } from '@nx/devkit';
 import nx from '@nx/eslint-plugin';
 import prettier from 'eslint-config-prettier';
 import tseslint from 'typescript-eslint';
 import { ALLOWED, EXTERNAL_BANS } from './tools/verify/boundaries.mjs';
+
+// Without a project graph the boundary rule prints a warning and checks nothing, which is how a fresh clone would pass.
+await createProjectGraphAsync();
 
 const depConstraints = [
   ...Object.entries(ALLOWED).map(([lib, allowed]) => ({
@@ -14,22 +18,32 @@ const depConstraints = [
 
 const TESTS = ['**/*.spec.ts', '**/testing/**', 'tools/**', 'apps/e2e/**'];
 
-/** Imports that production code of a file may not have: `names` of packages and our own test entry points. */
-function forbidImports(names, message) {
-  return {
-    'no-restricted-imports': [
-      'error',
-      {
-        paths: names.map((name) => ({ name, message })),
-        patterns: [
-          { group: ['@tyrum/*/testing', '@tyrum/test-services'], message: 'production code does not import test code' },
-        ],
-      },
-    ],
-  };
-}
+/** Where a library or an app is put together for Nest; the domain beside it knows no injection tokens. */
+const BINDINGS = ['**/*.module.ts', '**/*-providers.ts', '**/nest.ts'];
 
-const banned = (lib) => EXTERNAL_BANS.filter(({ only }) => !only.includes(lib)).flatMap(({ packages }) => packages);
+const TEST_CODE = {
+  group: ['@tyrum/*/testing', '@tyrum/test-services', '**/testing', '**/testing/**', '**/test-services/**'],
+  message: 'production code does not import test code',
+};
+const NEST_CODE = {
+  group: ['@tyrum/*/nest'],
+  message: "another library's Nest binding is imported where this one is bound (*.module.ts, *-providers.ts, nest.ts)",
+};
+
+/** What production code of a library (or an app) may not import. Two blocks, because a later one replaces the rule whole. */
+function restrictedImports(folder, lib) {
+  const packages = EXTERNAL_BANS.filter(({ only }) => !only.includes(lib)).flatMap((ban) => ban.packages);
+  const foreign = {
+    group: packages.flatMap((name) => [name, `${name}/**`]),
+    message: 'only the library that owns this package imports it (tools/verify/boundaries.mjs)',
+  };
+  const files = [`${folder}/src/**/*.ts`];
+  const rule = (...patterns) => ({ 'no-restricted-imports': ['error', { patterns }] });
+  return [
+    { files, ignores: TESTS, rules: rule(foreign, TEST_CODE, NEST_CODE) },
+    { files: BINDINGS.map((name) => `${folder}/src/${name}`), rules: rule(foreign, TEST_CODE) },
+  ];
+}
 
 export default tseslint.config(
   { ignores: ['dist', 'node_modules', 'tmp', 'coverage', '.nx', '.tyrum', '**/*.js', '**/*.cjs', '**/*.mjs'] },
@@ -47,7 +61,10 @@ export default tseslint.config(
       '@typescript-eslint/no-floating-promises': 'error',
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],
       '@typescript-eslint/await-thenable': 'error',
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_', ignoreRestSiblings: true },
+      ],
       // An empty handler or class body is how "nothing to do" is said here; the comment beside it says why.
       '@typescript-eslint/no-empty-function': 'off',
       '@typescript-eslint/no-extraneous-class': 'off',
@@ -59,14 +76,15 @@ export default tseslint.config(
           selector: 'MemberExpression[object.name=/^(describe|it|test)$/][property.name=/^(only|skip)$/]',
           message: 'no focused or skipped tests',
         },
+        {
+          selector: 'CallExpression > Identifier.callee[name=/^(fit|fdescribe|xit|xtest|xdescribe)$/]',
+          message: 'no focused or skipped tests',
+        },
       ],
     },
   },
-  ...Object.keys(ALLOWED).map((lib) => ({
-    files: [`libs/${lib}/src/**/*.ts`],
-    ignores: TESTS,
-    rules: forbidImports(banned(lib), `only the library that owns it imports it (tools/verify/boundaries.mjs)`),
-  })),
+  ...Object.keys(ALLOWED).flatMap((lib) => restrictedImports(`libs/${lib}`, lib)),
+  ...restrictedImports('apps/*', 'app'),
   {
     files: ['apps/*/src/**/*.ts', 'libs/*/src/**/*.ts'],
     ignores: [...TESTS, '**/main.ts', '**/config.ts'],
@@ -81,5 +99,7 @@ export default tseslint.config(
       ],
     },
   },
+  // Tests wire real parts of other rooms together; what they may not do is leak into production code.
+  { files: TESTS, rules: { '@nx/enforce-module-boundaries': 'off' } },
   prettier,
 );

@@ -8,17 +8,18 @@ import { ensureBootstrapToken } from './bootstrap-token';
 import { newSecret } from './token-secret';
 import { TokenStore } from './token-store';
 
+const forgetTokens = { name: 'forget-tokens', postgres: 'delete from auth_token', sqlite: 'delete from auth_token' };
+
 describe.each(['sqlite', 'postgres'] as const)('the first token on %s', (kind) => {
   let store: StateStore;
   let tokens: TokenStore;
+  let root: string;
   let home: string;
   let path: string;
   let clean: (() => Promise<void> | void)[];
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     const folder = createSqlitePath();
-    home = join(dirname(folder.path), 'home');
-    path = join(home, 'admin-token');
     clean = [folder.remove];
     if (kind === 'sqlite') store = await openStateStore({ kind, path: folder.path });
     else {
@@ -27,8 +28,14 @@ describe.each(['sqlite', 'postgres'] as const)('the first token on %s', (kind) =
       clean.push(drop);
     }
     tokens = new TokenStore(store, { cacheTtlMs: 0 });
+    root = dirname(folder.path);
   });
-  afterEach(async () => {
+  beforeEach(async () => {
+    home = join(root, randomUUID());
+    path = join(home, 'admin-token');
+    await store.execute(forgetTokens);
+  });
+  afterAll(async () => {
     await store.close();
     for (const step of clean) await step();
   });
@@ -65,7 +72,7 @@ describe.each(['sqlite', 'postgres'] as const)('the first token on %s', (kind) =
   it('installs the token of a boot that died before it was written to the database', async () => {
     const first = await ensureBootstrapToken(store, tokens, { home });
     const token = readFileSync(path, 'utf8').trim();
-    await store.execute({ name: 'forget', postgres: 'delete from auth_token', sqlite: 'delete from auth_token' });
+    await store.execute(forgetTokens);
     expect(await ensureBootstrapToken(store, tokens, { home })).toEqual(first);
     expect(await tokens.verify(token)).toBeDefined();
   });
@@ -89,7 +96,7 @@ describe.each(['sqlite', 'postgres'] as const)('the first token on %s', (kind) =
 
   it('says which file holds no token', async () => {
     await ensureBootstrapToken(store, tokens, { home });
-    await store.execute({ name: 'forget', postgres: 'delete from auth_token', sqlite: 'delete from auth_token' });
+    await store.execute(forgetTokens);
     writeFileSync(path, 'garbage');
     await expect(ensureBootstrapToken(store, tokens, { home })).rejects.toThrow(path);
   });

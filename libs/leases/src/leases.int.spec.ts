@@ -25,7 +25,7 @@ describeOnBothDialects('Leases', (stores) => {
   it('gives a lease to one of many who want it at once', async () => {
     const all = [leases, ...(await Promise.all([stores().open(), stores().open()])).map((other) => new Leases(other))];
     for (let round = 1; round <= 10; round += 1) {
-      const attempts = Array.from({ length: 12 }, (_, i) => all[i % 3]?.acquire(NAME, `${round}-${i}`, TTL_MS));
+      const attempts = Array.from({ length: 12 }, (_, i) => (all[i % 3] as Leases).acquire(NAME, `${round}-${i}`, TTL_MS));
       const got = (await Promise.all(attempts)).filter((lease) => lease !== undefined);
       expect(got).toEqual([{ ...NAME, token: round }]);
       await expireLease(store, NAME);
@@ -41,7 +41,7 @@ describeOnBothDialects('Leases', (stores) => {
     expect(await leases.acquire(NAME, 'b', TTL_MS)).toBeUndefined();
     await leases.release(first);
     expect((await acquire('b')).token).toBe(first.token + 1);
-    expect((await leases.history(NAME, 10)).map(({ at, ...row }) => row)).toEqual([
+    expect((await leases.history(NAME, 10)).map(({ at: _at, ...row }) => row)).toEqual([
       { token: 2, owner: 'b', taken_from: null, reason: 'acquired' },
       { token: 1, owner: 'a', taken_from: null, reason: 'released' },
       { token: 1, owner: 'a', taken_from: null, reason: 'acquired' },

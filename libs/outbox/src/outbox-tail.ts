@@ -11,6 +11,8 @@ export interface OutboxTailOptions {
   /** Where to begin; without it, at the head. */
   readonly from?: Position;
   readonly batch?: number;
+  /** Longest pause between reads while wake-ups can be relied on, in milliseconds. */
+  readonly maxPauseMs?: number;
 }
 
 const DEFAULT_BATCH = 1_000;
@@ -31,7 +33,8 @@ export class OutboxTail {
     private readonly options: OutboxTailOptions,
   ) {
     this.position = options.from;
-    this.poll = new AdaptivePoll(() => this.step(), { backplane, onError: options.onError });
+    const { onError, maxPauseMs: maxMs } = options;
+    this.poll = new AdaptivePoll(() => this.step(), { backplane, onError, ...(maxMs === undefined ? {} : { maxMs }) });
   }
 
   /** Fixes the beginning, then follows. Resolves once no later commit can be missed. @throws {StoreUnavailableError} */

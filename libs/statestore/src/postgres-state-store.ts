@@ -24,6 +24,7 @@ const DEFAULT_POOL_SIZE = 10;
 const DEFAULT_MAX_ATTEMPTS = 5;
 const CONNECT_TIMEOUT_MS = 5_000;
 const RETRY_AFTER_MS = 500;
+const DEAD_CONNECTION_PAUSE_MS = 20;
 
 const transactionStatus: Statement = {
   name: 'transaction-status',
@@ -93,19 +94,19 @@ export class PostgresStateStore implements StateStore {
 
   async read<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
     const outer = this.current.getStore();
-    if (outer && !outer.finished) return work(outer);
-    const runner = this.source.createQueryRunner();
-    try {
-      return await work(new TypeOrmReader('postgres', runner));
-    } catch (error) {
-      throw toOperatingError(error);
-    } finally {
-      await runner.release();
-    }
+    if (outer) return work(outer);
+    // Reading twice is reading once: a connection that died in the pool costs another try, not an error.
+    return this.patiently(() => this.onConnection((runner) => work(new TypeOrmReader('postgres', runner))));
   }
 
-  execute<Row = Record<string, unknown>>(statement: Statement, params?: readonly Param[]): Promise<Row[]> {
-    return this.read((session) => session.query<Row>(statement, params));
+  async execute<Row = Record<string, unknown>>(statement: Statement, params?: readonly Param[]): Promise<Row[]> {
+    const outer = this.current.getStore();
+    if (outer) return outer.query<Row>(statement, params);
+    try {
+      return await this.onConnection((runner) => new TypeOrmReader('postgres', runner).query<Row>(statement, params));
+    } catch (error) {
+      throw toOperatingError(error);
+    }
   }
 
   async wasCommitted(transactionId: string): Promise<boolean> {
@@ -125,21 +126,51 @@ export class PostgresStateStore implements StateStore {
   }
 
   private async attempt<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    const runner = this.source.createQueryRunner();
+    const runner = await this.patiently(() => this.begin());
     const tx = new TypeOrmTx('postgres', runner, (keys) => lockConversations(runner, keys));
     try {
-      await runner.query('begin');
       const value = await this.current.run(tx, () => work(tx));
-      await tx.finish();
-      tx.assertSound();
+      tx.finish();
       await commit(runner);
       return value;
     } catch (error) {
-      await tx.finish();
+      tx.finish();
       if (!(error instanceof UnknownCommitError)) await rollbackQuietly(runner);
       throw error;
     } finally {
       await runner.release();
+    }
+  }
+
+  private async begin(): Promise<QueryRunner> {
+    const runner = this.source.createQueryRunner();
+    try {
+      await runner.query('begin');
+      return runner;
+    } catch (error) {
+      await runner.release();
+      throw error;
+    }
+  }
+
+  private async onConnection<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+    const runner = this.source.createQueryRunner();
+    try {
+      return await work(runner);
+    } finally {
+      await runner.release();
+    }
+  }
+
+  /** Tries again what has had no effect yet: a pool learns of a dead connection only by using it. */
+  private async patiently<T>(action: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await action();
+      } catch (error) {
+        if (classifyError(error) !== 'connection' || attempt >= this.maxAttempts) throw toOperatingError(error);
+        await new Promise((resolve) => setTimeout(resolve, attempt * DEAD_CONNECTION_PAUSE_MS));
+      }
     }
   }
 }

@@ -13,17 +13,22 @@ for (const [network, bits] of [
   ['192.0.0.0', 24],
   ['192.168.0.0', 16],
   ['198.18.0.0', 15],
+  ['192.0.2.0', 24],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
   ['224.0.0.0', 3],
 ] as const) {
   PRIVATE.addSubnet(network, bits, 'ipv4');
 }
+// Of IPv6 only 2000::/3 is the public Internet; left out are the parts of it that carry an IPv4 address, documentation and tests.
 for (const [network, bits] of [
-  ['::', 128],
-  ['::1', 128],
-  ['64:ff9b::', 96],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['ff00::', 8],
+  ['::', 3],
+  ['2001::', 23],
+  ['2001:db8::', 32],
+  ['2002::', 16],
+  ['3fff::', 20],
+  ['4000::', 2],
+  ['8000::', 1],
 ] as const) {
   PRIVATE.addSubnet(network, bits, 'ipv6');
 }
@@ -41,7 +46,8 @@ export class AddressRefusedError extends Error {
 export function isPrivateAddress(address: string): boolean {
   const mapped = /^::ffff:(.+)$/i.exec(address)?.[1];
   if (mapped) return isPrivateAddress(isIP(mapped) ? mapped : fromHex(mapped));
-  return PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  const [plain = address] = address.split('%'); // fe80::1%eth0
+  return PRIVATE.check(plain, isIP(plain) === 6 ? 'ipv6' : 'ipv4');
 }
 
 function fromHex(groups: string): string {

@@ -81,10 +81,9 @@ export class HttpExecutor implements StepExecutor {
       if (answer.status < 300 || answer.status > 399 || !location) return answer;
       if (hop === MAX_REDIRECTS)
         throw new HttpFailure('too_many_redirects', `more than ${MAX_REDIRECTS} redirects`, true);
-      const next = new URL(location, url);
+      const next = redirectTarget(location, url);
       if (next.origin !== url.origin) headers = without(headers, CREDENTIALS);
-      // As browsers do: only 307 and 308 send the same request again.
-      if (answer.status !== 307 && answer.status !== 308 && method !== 'HEAD') {
+      if (becomesGet(answer.status, method)) {
         method = 'GET';
         body = undefined;
         headers = without(headers, ['content-type', 'content-length']);
@@ -126,7 +125,11 @@ export class HttpExecutor implements StepExecutor {
         timeoutMs,
       );
       outgoing.once('close', () => clearTimeout(timer));
-      outgoing.once('finish', () => (sent = true));
+      // From the connection on: part of a request may be enough for the receiver to act on it.
+      outgoing.once('socket', (socket) => {
+        if (!socket.connecting) sent = true;
+        else socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', () => (sent = true));
+      });
       outgoing.once('error', fail);
       outgoing.once(
         'response',
@@ -166,12 +169,26 @@ export class HttpExecutor implements StepExecutor {
   }
 }
 
+/** A redirect nobody can follow is an answer like any other; the request itself has been acted on. */
+function redirectTarget(location: string, base: URL): URL {
+  if (!URL.canParse(location, base)) throw new HttpFailure('invalid_redirect', 'redirected to what is no URL', true);
+  return new URL(location, base);
+}
+
+/** As browsers do (the Fetch standard). A DELETE that turned into a GET would look as if it had deleted something. */
+function becomesGet(status: number, method: string): boolean {
+  if (status === 303) return method !== 'GET' && method !== 'HEAD';
+  return (status === 301 || status === 302) && method === 'POST';
+}
+
 function failed(request: StepRequest, { code, message, sent }: HttpFailure, signal: AbortSignal): StepOutcome {
   if (sent && request.effect === 'once' && signal.reason !== 'cancelled') {
     return { kind: 'unknown', detail: `the request was sent, then: ${message}` };
   }
   if (signal.aborted) return { kind: 'interrupted' };
-  const permanent = ['address_refused', 'invalid_url', 'too_many_redirects', 'ENOTFOUND'].includes(code);
+  const permanent = ['address_refused', 'invalid_url', 'invalid_redirect', 'too_many_redirects', 'ENOTFOUND'].includes(
+    code,
+  );
   return { kind: 'failed', error: { code, message }, retryable: !permanent };
 }
 
@@ -183,6 +200,7 @@ function headersOf(args: HttpArgs, body: Buffer | undefined, request: StepReques
     ...(body && typeof args.body === 'object' ? { 'content-type': 'application/json' } : {}),
     ...(body ? { 'content-length': String(body.length) } : {}),
     'user-agent': 'tyrum',
+    'accept-encoding': 'identity',
     'idempotency-key': request.idempotencyKey,
     ...given,
     'tyrum-fencing-token': String(request.fencingToken),

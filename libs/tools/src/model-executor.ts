@@ -27,7 +27,17 @@ export class ModelExecutor implements StepExecutor {
   private readonly client: OpenAI | undefined;
 
   constructor(private readonly options: ModelOptions | undefined) {
-    this.client = options && new OpenAI({ baseURL: options.baseUrl, apiKey: options.apiKey ?? 'none', maxRetries: 0 }); // our retries are durable
+    this.client =
+      options &&
+      new OpenAI({
+        baseURL: options.baseUrl,
+        apiKey: options.apiKey ?? 'none',
+        // Else the package takes them from the environment, which only an app's config may read.
+        organization: null,
+        project: null,
+        // Our retries are durable.
+        maxRetries: 0,
+      });
   }
 
   handles(action: Action): boolean {
@@ -38,11 +48,14 @@ export class ModelExecutor implements StepExecutor {
     if (!this.client || !this.options) {
       return { kind: 'failed', error: { code: 'model_not_configured', message: NOT_CONFIGURED }, retryable: false };
     }
+    const messages = (await request.transcript()).map(toChatMessage);
+    const prompt = (request.action.args as { prompt?: string }).prompt;
+    if (prompt) messages.push({ role: 'user', content: prompt });
+    const reply = new Reply(context.stream, request.stepIndex);
     try {
-      const messages = (await request.transcript()).map(toChatMessage);
-      const prompt = (request.action.args as { prompt?: string }).prompt;
-      if (prompt) messages.push({ role: 'user', content: prompt });
-      const result = await this.call(this.client, this.options.model, messages, context);
+      const result = await this.call(this.client, messages, reply, context.signal);
+      // The package ends the stream of an aborted call as if it were complete.
+      if (context.signal.aborted) return { kind: 'interrupted' };
       return { kind: 'succeeded', result: result as unknown as StepResult };
     } catch (error) {
       return toFailure(error, context.signal);
@@ -51,17 +64,17 @@ export class ModelExecutor implements StepExecutor {
 
   private async call(
     client: OpenAI,
-    model: string,
     messages: ChatMessage[],
-    { signal, stream }: StepContext,
+    reply: Reply,
+    signal: AbortSignal,
   ): Promise<ModelStepResult & { usage?: unknown }> {
+    const model = this.options?.model ?? '';
     const chunks = await client.chat.completions.create(
-      { model, messages, tools: toolDefinitions(), stream: true },
+      { model, messages, tools: toolDefinitions(), stream: true, stream_options: { include_usage: true } },
       { signal },
     );
-    const reply = new Reply(stream);
     for await (const chunk of chunks) {
-      reply.add(chunk.choices[0]?.delta);
+      reply.add(chunk.choices?.[0]?.delta);
       if (chunk.usage) reply.usage = chunk.usage;
     }
     return reply.end();
@@ -73,27 +86,34 @@ class Reply {
   usage: unknown;
   private text = '';
   private readonly calls: { id: string; name: string; arguments: string }[] = [];
+  private readonly textId: string;
 
-  constructor(private readonly stream: StepContext['stream']) {
-    stream({ type: 'start' });
+  constructor(
+    private readonly stream: StepContext['stream'],
+    private readonly stepIndex: number,
+  ) {
+    this.textId = `text-${stepIndex}`;
+    // A turn may take several model calls, and they are one message to whoever watches.
+    if (stepIndex === 0) stream({ type: 'start' });
   }
 
   add(delta: OpenAI.Chat.ChatCompletionChunk.Choice.Delta | undefined): void {
     if (delta?.content) {
-      if (this.text === '') this.stream({ type: 'text-start', id: 'text' });
+      if (this.text === '') this.stream({ type: 'text-start', id: this.textId });
       this.text += delta.content;
-      this.stream({ type: 'text-delta', id: 'text', delta: delta.content });
+      this.stream({ type: 'text-delta', id: this.textId, delta: delta.content });
     }
-    for (const { index, id, function: called } of delta?.tool_calls ?? []) {
-      const call = (this.calls[index] ??= { id: id ?? `call_${index}`, name: '', arguments: '' });
+    for (const { index = 0, id, function: called } of delta?.tool_calls ?? []) {
+      // Where a server gives no id, the place in the turn is one.
+      const call = (this.calls[index] ??= { id: id || `call_${this.stepIndex}_${index}`, name: '', arguments: '' });
       call.name += called?.name ?? '';
       call.arguments += called?.arguments ?? '';
     }
   }
 
   end(): ModelStepResult & { usage?: unknown } {
-    if (this.text !== '') this.stream({ type: 'text-end', id: 'text' });
-    const calls = this.calls.map(({ id, name, arguments: text }): ModelToolCall => ({
+    if (this.text !== '') this.stream({ type: 'text-end', id: this.textId });
+    const calls = this.calls.filter(Boolean).map(({ id, name, arguments: text }): ModelToolCall => ({
       call_id: id,
       tool: name,
       ...toolCallToAction(name, text),
@@ -101,7 +121,7 @@ class Reply {
     for (const { call_id, tool, input } of calls) {
       this.stream({ type: 'tool-input-available', toolCallId: call_id, toolName: tool, input });
     }
-    this.stream({ type: 'finish' });
+    if (calls.length === 0) this.stream({ type: 'finish' });
     return {
       text: this.text.replaceAll('\u0000', ''),
       calls,
@@ -131,16 +151,28 @@ function toChatMessage({ role, parts }: TranscriptMessage): ChatMessage {
   return { role, content: text, ...(calls.length > 0 ? { tool_calls: calls } : {}) };
 }
 
+/** Statuses whose message says what is wrong with the request; that of a 401 may repeat the key. */
+const EXPLAINED = new Set([400, 404, 413, 422]);
+const EXPLANATION_LENGTH = 500;
+
 function toFailure(error: unknown, signal: AbortSignal): StepOutcome {
   if (signal.aborted) return { kind: 'interrupted' };
-  if (error instanceof OpenAI.APIConnectionError) {
-    return { kind: 'failed', error: { code: 'model_unreachable', message: error.message }, retryable: true };
+  if (error instanceof OpenAI.APIError && typeof error.status === 'number') {
+    const { status } = error;
+    const message = EXPLAINED.has(status)
+      ? `the model server answered ${error.message.slice(0, EXPLANATION_LENGTH)}`
+      : `the model server answered ${status}`;
+    const retryable = status === 429 || status === 408 || status === 409 || status >= 500;
+    const asked = Number((error.headers as Headers | undefined)?.get('retry-after')) * 1_000;
+    return {
+      kind: 'failed',
+      error: { code: `http_${status}`, message },
+      retryable,
+      ...(asked > 0 ? { retryAfterMs: asked } : {}),
+    };
   }
-  if (error instanceof OpenAI.APIError) {
-    const status = Number(error.status);
-    const code = Number.isFinite(status) ? `http_${status}` : 'model_error';
-    const message = `the model server answered ${status}`;
-    return { kind: 'failed', error: { code, message }, retryable: status === 429 || status === 408 || status >= 500 };
-  }
-  throw error;
+  // Not reached, or the stream broke off: calling a model again costs money and changes nothing.
+  const code = error instanceof OpenAI.APIConnectionError ? 'model_unreachable' : 'model_stream_broken';
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: 'failed', error: { code, message }, retryable: true };
 }

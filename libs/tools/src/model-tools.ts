@@ -1,19 +1,20 @@
-import { ContractError, validateAction, type Action } from '@tyrum/protocol';
+import { ContractError, isJsonObject, validateAction, type Action, type JsonObject } from '@tyrum/protocol';
 
 interface ModelTool {
   readonly name: string;
   readonly description: string;
-  readonly parameters: object;
-  readonly toAction: (input: Record<string, unknown>) => object;
+  readonly parameters: { readonly properties: Readonly<Record<string, object>> };
+  readonly toAction: (input: JsonObject) => object;
 }
 
 const TEXT = { type: 'string' } as const;
 
-function object(properties: Record<string, object>, required: readonly string[]): object {
-  return { type: 'object', properties, required, additionalProperties: false };
+function object(properties: Record<string, object>, required: readonly string[]): ModelTool['parameters'] {
+  const schema = { type: 'object', properties, required, additionalProperties: false };
+  return schema;
 }
 
-function filesystem(op: string, description: string, parameters: object): ModelTool {
+function filesystem(op: string, description: string, parameters: ModelTool['parameters']): ModelTool {
   return {
     name: `fs_${op}`,
     description,
@@ -71,8 +72,13 @@ const TOOLS: readonly ModelTool[] = [
 export function toolDefinitions() {
   return TOOLS.map(({ name, description, parameters }) => ({
     type: 'function' as const,
-    function: { name, description, parameters: parameters as Record<string, unknown> },
+    function: { name, description, parameters: { ...parameters } },
   }));
+}
+
+/** Only what the tool has: a model that could add `effect` would decide whether its command may be repeated. */
+function declared({ parameters }: ModelTool, input: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(input).filter(([name]) => Object.hasOwn(parameters.properties, name)));
 }
 
 /** The step a call becomes, or what is wrong with it, for the model to read. */
@@ -82,14 +88,15 @@ export function toolCallToAction(
 ): { action: Action; input: unknown } | { error: string; input: unknown } {
   const tool = TOOLS.find((candidate) => candidate.name === name);
   if (!tool) return { error: `there is no tool "${name}"`, input: argumentsText };
-  let input: Record<string, unknown>;
+  let input: unknown;
   try {
-    input = JSON.parse(argumentsText || '{}') as Record<string, unknown>;
+    input = JSON.parse(argumentsText || '{}');
   } catch {
     return { error: 'the arguments are not JSON', input: argumentsText };
   }
+  if (!isJsonObject(input)) return { error: 'the arguments are not a JSON object', input };
   try {
-    return { action: validateAction(tool.toAction(input), name), input };
+    return { action: validateAction(tool.toAction(declared(tool, input)), name), input };
   } catch (error) {
     if (error instanceof ContractError) return { error: error.message, input };
     throw error;

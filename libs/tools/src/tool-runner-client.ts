@@ -55,6 +55,8 @@ export class ToolRunnerClient {
     const stop = () => this.send({ kind: 'stop', id });
     signal.addEventListener('abort', stop, { once: true });
     try {
+      // Asked again after the wait for a restart: the runner was not told to stop what it had not been given.
+      await this.startable;
       if (signal.aborted) return { kind: 'stopped', begun: false };
       const outcome = await this.ask({ kind: 'execute', id, step });
       return outcome ?? { kind: 'stopped', begun: true };
@@ -64,18 +66,20 @@ export class ToolRunnerClient {
   }
 
   /** What the journal knows of an earlier attempt. @throws {RunnerGoneError} */
-  recover(step: RunnerStep): Promise<RunnerOutcome | undefined> {
+  async recover(step: RunnerStep): Promise<RunnerOutcome | undefined> {
+    await this.startable;
     return this.ask({ kind: 'recover', id: ++this.lastId, step });
   }
 
+  /** Lets the runner go, and with it whatever still runs there. */
   close(): void {
     clearInterval(this.heartbeat);
-    this.child?.disconnect();
+    if (this.child?.connected) this.child.disconnect();
     this.child = undefined;
+    this.abandon();
   }
 
-  private async ask(message: ToRunner & { id: number }): Promise<RunnerOutcome | undefined> {
-    await this.startable;
+  private ask(message: ToRunner & { id: number }): Promise<RunnerOutcome | undefined> {
     const child = (this.child ??= this.start());
     return new Promise((resolve, reject) => {
       this.pending.set(message.id, { resolve, reject });
@@ -123,6 +127,10 @@ export class ToolRunnerClient {
     if (pending) how(pending);
   }
 
+  private abandon(): void {
+    for (const id of [...this.pending.keys()]) this.settle(id, (pending) => pending.reject(new RunnerGoneError()));
+  }
+
   /** Its commands live in groups of their own and would go on: nobody would ever hear of their outcome. */
   private died(child: ChildProcess, code: number | null, signal: string | null): void {
     if (this.child !== child) return;
@@ -133,7 +141,7 @@ export class ToolRunnerClient {
     this.failures += 1;
     const delay = Math.min(RESTART_BASE_MS * 2 ** this.failures, RESTART_MAX_MS);
     this.startable = new Promise((resolve) => setTimeout(resolve, delay));
-    for (const id of [...this.pending.keys()]) this.settle(id, (pending) => pending.reject(new RunnerGoneError()));
+    this.abandon();
     this.options.onExit(code, signal);
   }
 }

@@ -54,7 +54,7 @@ export function openSocket(
   options: ClientOptions & { protocols?: string[] } = {},
 ): TestClient {
   const { protocols = ['tyrum-v1'], headers, ...rest } = options;
-  const auth = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const auth: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   return new TestClient(new WebSocket(url, protocols, { ...rest, headers: { ...auth, ...headers } }));
 }
 

@@ -13,10 +13,10 @@ export function defaultEffectOf(action: Action): EffectClass {
       return action.args.effect ?? effectOfRequest(action.args);
     case 'Filesystem':
       return effectOfFileOperation(action);
-    // A model call costs money and changes nothing; one call per step is not promised.
+    // A model call costs money and changes nothing; one call per step is not promised. A `Confirm` is an approval under the
+    // step's key: asking again finds the one that exists.
     case 'Llm':
     case 'Decide':
-    // The question is an approval under the step's key: asking again finds the one that exists.
     case 'Confirm':
       return 'read';
     case 'Message':

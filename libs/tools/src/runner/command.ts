@@ -138,7 +138,7 @@ class Output {
     const { path, stream } = this.spool;
     if (!stream.closed) {
       stream.end();
-      await new Promise((resolve) => stream.once('close', resolve));
+      await new Promise<void>((resolve) => stream.once('close', () => resolve()));
     }
     const left = this.size - this.head.length - this.tail.length;
     const output = `${text(this.head)}\n… ${left} bytes left out …\n${text(this.tail)}`;

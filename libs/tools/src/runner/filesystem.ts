@@ -2,32 +2,42 @@ import { constants } from 'node:fs';
 import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
-import picomatch from 'picomatch';
 import { inDirectory, inParent, pathParts, type Directory } from './directory';
-import { grepFiles } from './grep';
 import { RunnerError, type RunnerResult } from './messages';
+import { matchingLines, matchingPaths } from './search';
 
 const READ_BYTES = 1024 * 1024;
 const MAX_ENTRIES = 10_000;
+/** Entries looked at in one walk, and folders inside folders: each level holds a file descriptor. */
+const MAX_VISITED = 200_000;
+const MAX_DEPTH = 64;
 const { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } = constants;
 
 /** A filesystem step's arguments, validated when the turn was accepted. */
 type Args = Readonly<Record<string, unknown>> & { readonly op: string };
 
+/** Asked right before a change takes its place: whether it still may. */
+type StillOurs = () => boolean;
+
 /** Carries out one filesystem operation inside the workspace. @throws {RunnerError} a refusal with a stable code */
-export async function runFilesystem(root: string, args: Args): Promise<RunnerResult> {
+export async function runFilesystem(root: string, args: Args, stillOurs: StillOurs): Promise<RunnerResult> {
   const path = typeof args['path'] === 'string' ? args['path'] : '.';
   switch (args.op) {
     case 'read':
       return read(root, path, args as { offset?: number; limit?: number });
     case 'write':
-      return write(root, path, Buffer.from(String(args['content']), args['encoding'] === 'base64' ? 'base64' : 'utf8'));
+      return write(
+        root,
+        path,
+        Buffer.from(String(args['content']), args['encoding'] === 'base64' ? 'base64' : 'utf8'),
+        stillOurs,
+      );
     case 'edit':
-      return edit(root, path, args as unknown as EditArgs);
+      return edit(root, path, args as unknown as EditArgs, stillOurs);
     case 'list':
       return list(root, path);
     case 'glob':
-      return { paths: await glob(root, path, String(args['pattern'])) };
+      return glob(root, path, String(args['pattern']));
     case 'grep':
       return grep(root, path, args as unknown as GrepArgs);
     default:
@@ -63,38 +73,40 @@ async function readBytes(root: string, path: string): Promise<{ bytes: Buffer; s
 }
 
 /** Replaces the file whole: a reader sees the old content or the new, and a crash leaves one of them. */
-async function write(root: string, path: string, bytes: Buffer): Promise<RunnerResult> {
-  return inParent(
-    root,
-    path,
-    async (parent, name) => {
-      await refuseUnsafeTarget(parent, name);
-      const temporary = `.${randomUUID()}.new`;
-      const file = await parent.file(temporary, O_WRONLY | O_CREAT | O_EXCL);
-      try {
-        await file.writeFile(bytes);
-        await file.sync();
-      } catch (error) {
-        await rm(join(parent.path, temporary), { force: true });
-        throw error;
-      } finally {
-        await file.close();
-      }
-      await rename(join(parent.path, temporary), join(parent.path, name));
-      await parent.sync();
-      return { size_bytes: bytes.length };
-    },
-    true,
-  );
+async function write(root: string, path: string, bytes: Buffer, stillOurs: StillOurs): Promise<RunnerResult> {
+  return inParent(root, path, (parent, name) => replace(parent, name, bytes, stillOurs), true);
 }
 
-/** A hard link may be the other name of a file outside; writing to it is writing there. */
-async function refuseUnsafeTarget(parent: Directory, name: string): Promise<void> {
+async function replace(parent: Directory, name: string, bytes: Buffer, stillOurs: StillOurs): Promise<RunnerResult> {
+  const mode = await modeOfTarget(parent, name);
+  const temporary = `.${randomUUID()}.new`;
+  const file = await parent.file(temporary, O_WRONLY | O_CREAT | O_EXCL);
+  try {
+    try {
+      await file.writeFile(bytes);
+      if (mode !== undefined) await file.chmod(mode);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (!stillOurs()) throw new RunnerError('stale_token', 'a later holder of the conversation has been here');
+    await rename(join(parent.path, temporary), join(parent.path, name));
+  } catch (error) {
+    await rm(join(parent.path, temporary), { force: true });
+    throw error;
+  }
+  await parent.sync();
+  return { size_bytes: bytes.length };
+}
+
+/** The permissions a replaced file keeps. A hard link may be the other name of a file outside; writing to it is writing there. */
+async function modeOfTarget(parent: Directory, name: string): Promise<number | undefined> {
   const stat = await lstat(join(parent.path, name)).catch(() => undefined);
-  if (!stat) return;
+  if (!stat) return undefined;
   if (stat.isSymbolicLink()) throw new RunnerError('symlink_refused', `${name} is a symbolic link`);
   if (!stat.isFile()) throw new RunnerError('not_a_file', `${name} is not a regular file`);
   if (stat.nlink > 1) throw new RunnerError('hardlink_refused', `${name} has more than one name`);
+  return stat.mode & 0o777;
 }
 
 interface EditArgs {
@@ -103,7 +115,12 @@ interface EditArgs {
   readonly replace_all?: boolean;
 }
 
-async function edit(root: string, path: string, { old_text, new_text, replace_all }: EditArgs): Promise<RunnerResult> {
+async function edit(
+  root: string,
+  path: string,
+  { old_text, new_text, replace_all }: EditArgs,
+  stillOurs: StillOurs,
+): Promise<RunnerResult> {
   const { bytes, size } = await readBytes(root, path);
   if (size > bytes.length) throw new RunnerError('too_large', `${path} has more than ${READ_BYTES} bytes`);
   const text = bytes.toString('utf8');
@@ -111,7 +128,7 @@ async function edit(root: string, path: string, { old_text, new_text, replace_al
   const count = text.split(old_text).length - 1;
   if (count === 0) throw new RunnerError('no_match', `old_text does not occur in ${path}`);
   if (count > 1 && !replace_all) throw new RunnerError('ambiguous_match', `old_text occurs ${count} times in ${path}`);
-  await write(root, path, Buffer.from(text.split(old_text).join(new_text)));
+  await write(root, path, Buffer.from(text.split(old_text).join(new_text)), stillOurs);
   return { replacements: count };
 }
 
@@ -130,31 +147,44 @@ function kindOf(entry: { isFile(): boolean; isDirectory(): boolean; isSymbolicLi
   return entry.isSymbolicLink() ? 'symlink' : 'other';
 }
 
-async function glob(root: string, path: string, pattern: string): Promise<string[]> {
-  const matches = picomatch(pattern, { dot: true });
-  return (await walk(root, pathParts(path))).filter((found) => matches(found));
+async function glob(root: string, path: string, pattern: string): Promise<RunnerResult> {
+  const { paths, truncated } = await walk(root, pathParts(path));
+  return { paths: await matchingPaths(paths, pattern), truncated };
+}
+
+interface Walked {
+  readonly paths: string[];
+  /** There was more than a walk may look at. */
+  readonly truncated: boolean;
 }
 
 /** The regular files below a directory, as paths relative to it, sorted. Links are not followed. */
-async function walk(root: string, parts: readonly string[]): Promise<string[]> {
-  const found: string[] = [];
-  const visit = async (directory: Directory, prefix: string): Promise<void> => {
+async function walk(root: string, parts: readonly string[]): Promise<Walked> {
+  const paths: string[] = [];
+  let visited = 0;
+  let truncated = false;
+  const visit = async (directory: Directory, prefix: string, depth: number): Promise<void> => {
     for (const entry of await readdir(directory.path, { withFileTypes: true })) {
-      if (found.length >= MAX_ENTRIES) return;
-      if (entry.isFile()) found.push(prefix + entry.name);
-      if (!entry.isDirectory()) continue;
-      // It may be gone, or a link, by now; then there is nothing of ours in it.
-      const child = await directory.enter(entry.name).catch(() => undefined);
-      if (!child) continue;
-      try {
-        await visit(child, `${prefix}${entry.name}/`);
-      } finally {
-        await child.close();
-      }
+      visited += 1;
+      truncated ||= paths.length >= MAX_ENTRIES || visited > MAX_VISITED;
+      if (truncated) return;
+      if (entry.isFile()) paths.push(prefix + entry.name);
+      else if (entry.isDirectory()) await visitChild(directory, entry.name, `${prefix}${entry.name}/`, depth + 1);
     }
   };
-  await inDirectory(root, parts, (directory) => visit(directory, ''));
-  return found.sort();
+  const visitChild = async (parent: Directory, name: string, prefix: string, depth: number): Promise<void> => {
+    if (depth > MAX_DEPTH) return void (truncated = true);
+    // It may be gone, or a link, by now; then there is nothing of ours in it.
+    const child = await parent.enter(name).catch(() => undefined);
+    if (!child) return;
+    try {
+      await visit(child, prefix, depth);
+    } finally {
+      await child.close();
+    }
+  };
+  await inDirectory(root, parts, (directory) => visit(directory, '', 0));
+  return { paths: paths.sort(), truncated };
 }
 
 interface GrepArgs {
@@ -164,15 +194,15 @@ interface GrepArgs {
 }
 
 async function grep(root: string, path: string, args: GrepArgs): Promise<RunnerResult> {
-  const matches = args.glob === undefined ? undefined : picomatch(args.glob, { dot: true });
   const parts = pathParts(path);
   const isFile = await inParent(root, path, (parent, name) =>
     lstat(join(parent.path, name)).then((stat) => stat.isFile()),
   ).catch(() => false);
-  const paths = isFile ? [''] : (await walk(root, parts)).filter((found) => !matches || matches(found));
+  const { paths, truncated } = isFile ? { paths: [''], truncated: false } : await walk(root, parts);
+  const wanted = isFile || args.glob === undefined ? paths : await matchingPaths(paths, args.glob);
   const files: { path: string; text: string }[] = [];
   let total = 0;
-  for (const relative of paths) {
+  for (const relative of wanted) {
     const full = [...parts, ...(relative ? [relative] : [])].join('/');
     const content = await readBytes(root, full).catch(() => undefined);
     if (!content || content.bytes.includes(0)) continue; // gone, or binary
@@ -181,5 +211,6 @@ async function grep(root: string, path: string, args: GrepArgs): Promise<RunnerR
       throw new RunnerError('too_large', `more than ${32 * READ_BYTES} bytes to search; narrow it with path or glob`);
     files.push({ path: full, text: content.bytes.toString('utf8') });
   }
-  return grepFiles(files, args.pattern, args.ignore_case === true);
+  const found = await matchingLines(files, args.pattern, args.ignore_case === true);
+  return { ...found, truncated: truncated || found['truncated'] === true };
 }
