@@ -69,7 +69,7 @@ export default tseslint.config(
       '@typescript-eslint/no-empty-function': 'off',
       '@typescript-eslint/no-extraneous-class': 'off',
       'max-lines': ['error', { max: 400, skipBlankLines: false, skipComments: false }],
-      'max-params': ['error', 6],
+      'max-params': ['error', 5],
       'no-restricted-syntax': [
         'error',
         {

@@ -6,8 +6,8 @@ import { inWorkspace } from './workspace';
 const text = readFileSync(inWorkspace('docker', 'Dockerfile'), 'utf8');
 const stages = parseDockerfile(text);
 const everything = stages.flatMap((stage) => stage.instructions);
-/** The command line is for people, so an image of it is a convenience and not part of a deployment. */
-const apps = readdirSync(inWorkspace('apps')).filter((app) => app !== 'cli' && isDeployed(app));
+/** The command line is for people, so an image of it is a convenience; the black-box tests are not deployed at all. */
+const apps = readdirSync(inWorkspace('apps')).filter((app) => !['cli', 'e2e'].includes(app) && isDeployed(app));
 
 function isDeployed(app: string): boolean {
   const project = inWorkspace('apps', app, 'project.json');

@@ -1,31 +1,14 @@
+import { KNOWN_VARIABLES, loadConfig, type AppName } from '@tyrum/platform';
+
 /** Every variable that an app reads. A deploy file that sets another one sets nothing. */
-export const knownVariables: readonly string[] = [
-  'TYRUM_HOME',
-  'TYRUM_DATABASE_URL',
-  'TYRUM_REDIS_URL',
-  'TYRUM_BACKPLANE',
-  'TYRUM_ROLES',
-  'TYRUM_HOST',
-  'TYRUM_PORT',
-  'TYRUM_BOOTSTRAP_TOKEN',
-  'TYRUM_LEASE_TTL_MS',
-  'TYRUM_INSTANCE_ID',
-  'TYRUM_WORKSPACE_ROOT',
-  'TYRUM_LOG_LEVEL',
-  'TYRUM_POLICY',
-  'TYRUM_MODEL_BASE_URL',
-  'TYRUM_MODEL',
-  'TYRUM_MODEL_API_KEY',
-  'TYRUM_DRAIN_MS',
-];
+export const knownVariables: readonly string[] = KNOWN_VARIABLES;
+
+const APPS: readonly AppName[] = ['edge', 'worker', 'scheduler', 'desktop-runtime'];
 
 /** The port that each app listens on unless TYRUM_PORT says otherwise. */
-export const appPorts: Readonly<Record<string, number>> = {
-  edge: 8788,
-  worker: 8789,
-  scheduler: 8790,
-  'desktop-runtime': 8791,
-};
+export const appPorts: Readonly<Record<string, number>> = Object.fromEntries(
+  APPS.map((app) => [app, loadConfig(app, {}).port]),
+);
 
 /** The drain deadline in ms that an app keeps unless TYRUM_DRAIN_MS says otherwise. */
-export const defaultDrainMs = 25_000;
+export const defaultDrainMs = loadConfig('edge', {}).drainMs;

@@ -35,6 +35,7 @@ describe('defaults', () => {
       policy: 'standard',
       drainMs: 25_000,
       workerConcurrency: 50,
+      httpAllow: [],
       unknownVariables: [],
     });
   });
@@ -154,6 +155,7 @@ describe('single values', () => {
     TYRUM_POLICY: ['closed'],
     TYRUM_DRAIN_MS: ['99', '600001'],
     TYRUM_WORKER_CONCURRENCY: ['0', '1001'],
+    TYRUM_HTTP_ALLOW: ['a b', ',', 'http://x'],
   };
   const model = { TYRUM_MODEL_BASE_URL: 'http://m', TYRUM_MODEL: 'm' };
   const badModel: Record<string, string[]> = {

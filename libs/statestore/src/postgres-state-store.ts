@@ -94,14 +94,14 @@ export class PostgresStateStore implements StateStore {
 
   async read<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
     const outer = this.current.getStore();
-    if (outer) return work(outer);
+    if (outer && !outer.finished) return work(outer);
     // Reading twice is reading once: a connection that died in the pool costs another try, not an error.
     return this.patiently(() => this.onConnection((runner) => work(new TypeOrmReader('postgres', runner))));
   }
 
   async execute<Row = Record<string, unknown>>(statement: Statement, params?: readonly Param[]): Promise<Row[]> {
     const outer = this.current.getStore();
-    if (outer) return outer.query<Row>(statement, params);
+    if (outer && !outer.finished) return outer.query<Row>(statement, params);
     try {
       return await this.onConnection((runner) => new TypeOrmReader('postgres', runner).query<Row>(statement, params));
     } catch (error) {
