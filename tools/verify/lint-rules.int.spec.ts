@@ -15,102 +15,136 @@ interface Problem {
 
 const ROOT = join(__dirname, '..', '..');
 const LIBS = Object.keys(ALLOWED);
-const PACKAGES = EXTERNAL_BANS.flatMap(({ packages }) => packages);
+const SUBPATH = '/sub/path';
+const PACKAGES = EXTERNAL_BANS.flatMap(({ packages }) => packages).flatMap((name) => [name, name + SUBPATH]);
 
-function lint(snippets: readonly Snippet[]): Problem[][] {
-  const output = execFileSync(process.execPath, [join(__dirname, 'lint-snippets.mjs')], {
-    cwd: ROOT,
-    input: JSON.stringify(snippets),
-    encoding: 'utf8',
-    env: { ...process.env, NX_DAEMON: 'false' },
-  });
-  return JSON.parse(output) as Problem[][];
+const BOUNDARIES = '@nx/enforce-module-boundaries';
+const IMPORTS = 'no-restricted-imports';
+const EVERY_LIB = LIBS.map((lib) => `@tyrum/${lib}`);
+
+// Loading ESLint, the types and the project graph takes seconds: all snippets are linted at once, before the first test.
+const snippets: Snippet[] = [];
+let problems: Problem[][] = [];
+
+/** Has `text` linted as the contents of `filePath`; the answer is there when a test runs. */
+function lint(filePath: string, text: string): () => Problem[] {
+  const index = snippets.push({ filePath, text }) - 1;
+  return () => problems[index] as Problem[];
 }
 
-/** Imports each of `names` on a line of its own in `filePath`; answers those that `rule` refuses. */
-function refusedImports(files: readonly string[], names: readonly string[], rule: string): string[][] {
-  const text = names.map((name) => `import '${name}';\n`).join('');
-  return lint(files.map((filePath) => ({ filePath, text }))).map((problems) =>
-    problems.filter((problem) => problem.rule === rule).map(({ line }) => names[line - 1] as string),
-  );
+/** Imports each of `names` in `filePath`; answers those that `rule` refuses. */
+function lintImports(filePath: string, names: readonly string[], rule: string): () => string[] {
+  const found = lint(filePath, names.map((name) => `import '${name}';\n`).join(''));
+  return () =>
+    found()
+      .filter((problem) => problem.rule === rule)
+      .map(({ line }) => names[line - 1] as string);
 }
 
 const indexOf = (lib: string) => `libs/${lib}/src/index.ts`;
 
 describe('lint', () => {
-  it('refuses every import of a library that the table does not allow, and only those', () => {
-    const refused = refusedImports(
-      LIBS.map(indexOf),
-      LIBS.map((lib) => `@tyrum/${lib}`),
-      '@nx/enforce-module-boundaries',
-    );
-    const expected = LIBS.map((lib) => LIBS.filter((to) => !ALLOWED[lib]?.includes(to)).map((to) => `@tyrum/${to}`));
-    expect(Object.fromEntries(refused.map((names, i) => [LIBS[i], names]))).toEqual(
-      Object.fromEntries(expected.map((names, i) => [LIBS[i], names])),
-    );
+  beforeAll(() => {
+    const output = execFileSync(process.execPath, [join(__dirname, 'lint-snippets.mjs')], {
+      cwd: ROOT,
+      input: JSON.stringify(snippets),
+      encoding: 'utf8',
+      env: { ...process.env, NX_DAEMON: 'false' },
+    });
+    problems = JSON.parse(output) as Problem[][];
   });
 
-  it('lets an app import every library, and nothing an app', () => {
-    const everything = LIBS.map((lib) => `@tyrum/${lib}`);
-    const [fromApp] = refusedImports(['apps/edge/src/main.ts'], everything, '@nx/enforce-module-boundaries');
-    expect(fromApp).toEqual([]);
-    const app = '../../../apps/edge/src/edge.module';
-    const [fromLib] = refusedImports([indexOf('gateway')], [app], '@nx/enforce-module-boundaries');
-    expect(fromLib).toEqual([app]);
+  describe.each(LIBS)('in libs/%s', (lib) => {
+    const libs = lintImports(indexOf(lib), EVERY_LIB, BOUNDARIES);
+    it('refuses every import of a library that the table does not allow, and only those', () => {
+      expect(libs()).toEqual(EVERY_LIB.filter((name) => !ALLOWED[lib]?.includes(name.slice('@tyrum/'.length))));
+    });
+
+    const packages = lintImports(indexOf(lib), PACKAGES, IMPORTS);
+    it('keeps each npm package with its owner, subpaths included', () => {
+      expect(packages()).toEqual(bannedFor(lib));
+    });
   });
 
-  it('keeps each npm package with its owner, subpaths included', () => {
-    const files = [...LIBS.map(indexOf), 'apps/edge/src/main.ts'];
-    const names = PACKAGES.flatMap((name) => [name, `${name}/sub/path`]);
-    const refused = refusedImports(files, names, 'no-restricted-imports');
-    const expected = [...LIBS, 'app'].map((lib) =>
-      EXTERNAL_BANS.filter(({ only }) => !only.includes(lib))
-        .flatMap(({ packages }) => packages)
-        .flatMap((name) => [name, `${name}/sub/path`]),
-    );
-    expect(Object.fromEntries(refused.map((found, i) => [files[i], found]))).toEqual(
-      Object.fromEntries(expected.map((found, i) => [files[i], found])),
-    );
+  const fromApp = lintImports('apps/edge/src/main.ts', [...EVERY_LIB, ...PACKAGES], BOUNDARIES);
+  const packagesInApp = lintImports('apps/edge/src/main.ts', PACKAGES, IMPORTS);
+  it('lets an app import every library, and none of their packages', () => {
+    expect(fromApp()).toEqual([]);
+    expect(packagesInApp()).toEqual(bannedFor('app'));
   });
 
-  it('keeps test code out of production code', () => {
-    const names = ['@tyrum/protocol', '@tyrum/statestore/testing', '@tyrum/test-services', './testing', './testing/x'];
-    const files = [indexOf('leases'), 'apps/edge/src/main.ts', 'apps/edge/src/edge.module.ts'];
-    const [, ...testCode] = names;
-    expect(refusedImports(files, names, 'no-restricted-imports')).toEqual([testCode, testCode, testCode]);
-    const tests = ['libs/leases/src/leases.int.spec.ts', 'libs/statestore/src/testing/index.ts'];
-    expect(refusedImports(tests, names, 'no-restricted-imports')).toEqual([[], []]);
+  const app = '../../../apps/edge/src/edge.module';
+  const appInLib = lintImports(indexOf('gateway'), [app], BOUNDARIES);
+  it('lets nothing import an app', () => {
+    expect(appInLib()).toEqual([app]);
   });
 
-  it('keeps Nest bindings of others out of the domain', () => {
-    const files = [indexOf('gateway'), 'libs/gateway/src/gateway.module.ts', 'apps/edge/src/edge.module.ts'];
-    const name = '@tyrum/execution/nest';
-    expect(refusedImports(files, [name], 'no-restricted-imports')).toEqual([[name], [], []]);
+  const testCode = ['@tyrum/statestore/testing', '@tyrum/test-services', './testing', './testing/x'];
+  it.each(
+    [indexOf('leases'), 'apps/edge/src/main.ts', 'apps/edge/src/edge.module.ts'].map(
+      (file) => [file, lintImports(file, ['@tyrum/protocol', ...testCode], IMPORTS)] as const,
+    ),
+  )('keeps test code out of %s', (_file, refused) => {
+    expect(refused()).toEqual(testCode);
   });
 
-  it.each([
-    ['a floating promise', 'export async function f() {}\nf();', '@typescript-eslint/no-floating-promises', 2],
+  it.each(
+    ['libs/leases/src/leases.int.spec.ts', 'libs/statestore/src/testing/index.ts'].map(
+      (file) => [file, lintImports(file, testCode, IMPORTS)] as const,
+    ),
+  )('lets %s import test code', (_file, refused) => {
+    expect(refused()).toEqual([]);
+  });
+
+  const binding = '@tyrum/execution/nest';
+  it.each(
     [
-      'a promise as a condition',
-      'export async function f() {}\nif (f()) f;',
-      '@typescript-eslint/no-misused-promises',
-      2,
-    ],
-    ['the environment outside of configuration', '\nexport const e = process.env;', 'no-restricted-properties', 2],
-    ['a focused test', `describe.only('x', () => {});`, 'no-restricted-syntax', 1],
-    ['a skipped test', `it.skip('x', () => {});`, 'no-restricted-syntax', 1],
-    ['a skipped table', `it.skip.each([1])('x', () => {});`, 'no-restricted-syntax', 1],
-    ['a test skipped by its name', `xit('x', () => {});`, 'no-restricted-syntax', 1],
-    ['six parameters', 'export const f = (a: 1, b: 1, c: 1, d: 1, e: 1, g: 1) => [a, b, c, d, e, g];', 'max-params', 1],
-    ['401 lines', `${'//\n'.repeat(400)}export {};`, 'max-lines', 401],
-  ])('refuses %s', (_what, text, rule, line) => {
-    const [problems] = lint([{ filePath: indexOf('leases'), text }]);
-    expect(problems).toContainEqual({ line, rule });
+      ['domain', indexOf('gateway'), [binding]],
+      ['module', 'libs/gateway/src/gateway.module.ts', []],
+      ['app', 'apps/edge/src/edge.module.ts', []],
+    ].map(([what, file, expected]) => [what, lintImports(file as string, [binding], IMPORTS), expected] as const),
+  )('keeps Nest bindings of other libraries out of the domain: %s', (_what, refused, expected) => {
+    expect(refused()).toEqual(expected);
   });
 
-  it('lets main.ts and config.ts read the environment', () => {
-    const text = 'export const e = process.env;';
-    const files = ['apps/edge/src/main.ts', 'apps/cli/src/config.ts'];
-    expect(lint(files.map((filePath) => ({ filePath, text })))).toEqual([[], []]);
+  it.each(
+    (
+      [
+        ['a floating promise', 'export async function f() {}\nf();', '@typescript-eslint/no-floating-promises', 2],
+        [
+          'a promise as a condition',
+          'export async function f() {}\nif (f()) f;',
+          '@typescript-eslint/no-misused-promises',
+          2,
+        ],
+        ['the environment outside of configuration', 'export const e = process.env;', 'no-restricted-properties', 1],
+        ['a focused test', `describe.only('x', () => {});`, 'no-restricted-syntax', 1],
+        ['a skipped test', `it.skip('x', () => {});`, 'no-restricted-syntax', 1],
+        ['a skipped table', `it.skip.each([1])('x', () => {});`, 'no-restricted-syntax', 1],
+        ['a test skipped by its name', `xit('x', () => {});`, 'no-restricted-syntax', 1],
+        [
+          'six parameters',
+          'export const f = (a: 1, b: 1, c: 1, d: 1, e: 1, g: 1) => [a, b, c, d, e, g];',
+          'max-params',
+          1,
+        ],
+        ['401 lines', `${'//\n'.repeat(400)}export {};`, 'max-lines', 401],
+      ] as const
+    ).map(([what, text, rule, line]) => [what, lint(indexOf('leases'), text), { line, rule }] as const),
+  )('refuses %s', (_what, found, expected) => {
+    expect(found()).toContainEqual(expected);
+  });
+
+  it.each(
+    ['apps/edge/src/main.ts', 'apps/cli/src/config.ts'].map(
+      (file) => [file, lint(file, 'export const e = process.env;')] as const,
+    ),
+  )('lets %s read the environment', (_file, found) => {
+    expect(found()).toEqual([]);
   });
 });
+
+function bannedFor(lib: string): string[] {
+  const packages = EXTERNAL_BANS.filter(({ only }) => !only.includes(lib)).flatMap((ban) => ban.packages);
+  return PACKAGES.filter((name) => packages.includes(name.replace(SUBPATH, '')));
+}
