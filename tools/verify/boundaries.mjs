@@ -14,7 +14,7 @@ export const ALLOWED = {
   evidence: ['statestore', 'outbox', 'protocol'],
   identity: ['statestore', 'protocol', 'platform'],
   tools: ['execution', 'evidence', 'leases', 'backplane', 'statestore', 'protocol', 'platform'],
-  scheduling: ['execution', 'leases', 'outbox', 'backplane', 'statestore', 'protocol', 'platform'],
+  scheduling: ['execution', 'idempotency', 'leases', 'outbox', 'backplane', 'statestore', 'protocol', 'platform'],
   desktops: ['execution', 'leases', 'outbox', 'statestore', 'protocol', 'platform'],
   gateway: [
     'execution',

@@ -7,6 +7,7 @@ import { Leases } from '@tyrum/leases';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import { MeteredSchedulerObserver } from './metered-scheduler-observer';
+import { Retention } from './retention';
 import { ScheduleFirer } from './schedule-firer';
 import { SchedulerLoop } from './scheduler-loop';
 import { SchedulerShards } from './scheduler-shards';
@@ -46,10 +47,35 @@ const loop: FactoryProvider<SchedulerLoop> = {
   },
 };
 
-/** Runs the scheduler's loop in this process, from its start to its drain. */
-@Module({ imports: [ControlPlaneModule], providers: [observer, loop] })
+const SWEEP_INTERVAL_MS = 5 * 60_000;
+const SWEEP_BATCH = 1_000;
+
+const retention: FactoryProvider<Retention> = {
+  provide: Retention,
+  inject: [STATE_STORE, CONFIG, Metrics, MeteredSchedulerObserver],
+  useFactory: (store: StateStore, config: Config, ...[metrics, watching]: [Metrics, MeteredSchedulerObserver]) => {
+    const help = 'Rows deleted because they were past their time.';
+    const rows = metrics.counter('tyrum_retention_deleted_total', help, ['table']);
+    return new Retention(store, {
+      owner: config.instanceId,
+      intervalMs: SWEEP_INTERVAL_MS,
+      batch: SWEEP_BATCH,
+      onDeleted: (table, deleted) => rows.inc({ table }, deleted),
+      onError: (error) => watching.trouble('retention', error),
+    });
+  },
+};
+
+/** Runs the scheduler's loop and the retention sweep in this process, from their start to their drain. */
+@Module({ imports: [ControlPlaneModule], providers: [observer, loop, retention] })
 export class SchedulerLoopModule {
-  constructor(@Inject(SchedulerLoop) scheduler: SchedulerLoop, @Inject(DrainSequence) drain: DrainSequence) {
+  constructor(
+    @Inject(SchedulerLoop) scheduler: SchedulerLoop,
+    @Inject(Retention) sweeps: Retention,
+    @Inject(DrainSequence) drain: DrainSequence,
+  ) {
+    drain.register('stopClaiming', 'retention', () => sweeps.stop());
+    sweeps.start();
     drain.register('stopClaiming', 'scheduler', () => scheduler.stopClaiming());
     drain.register('finishWork', 'scheduler shards', () => scheduler.release());
     scheduler.start();

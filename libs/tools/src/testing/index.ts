@@ -1,0 +1,3 @@
+export { buildToolRunner } from './build-tool-runner';
+export { openTestArtifacts } from './test-artifacts';
+export { cli, codeOf, fs, resultOf, TestWorkspace } from './test-workspace';
