@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ALLOWED, EXTERNAL_BANS } from './boundaries.mjs';
 
@@ -44,12 +46,16 @@ function lintImports(filePath: string, names: readonly string[], rule: string): 
 const indexOf = (lib: string) => `libs/${lib}/src/index.ts`;
 
 describe('lint', () => {
+  // As on a fresh clone: where nx has no project graph, its boundary rule would check nothing.
+  const nxData = mkdtempSync(join(tmpdir(), 'tyrum-lint-'));
+  afterAll(() => rmSync(nxData, { recursive: true, force: true }));
+
   beforeAll(() => {
     const output = execFileSync(process.execPath, [join(__dirname, 'lint-snippets.mjs')], {
       cwd: ROOT,
       input: JSON.stringify(snippets),
       encoding: 'utf8',
-      env: { ...process.env, NX_DAEMON: 'false' },
+      env: { ...process.env, NX_DAEMON: 'false', NX_WORKSPACE_DATA_DIRECTORY: nxData },
     });
     problems = JSON.parse(output) as Problem[][];
   });

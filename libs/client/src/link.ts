@@ -41,6 +41,8 @@ export interface LinkOptions {
 }
 
 export interface LinkEvents {
+  /** The handshake is done. Called before any frame after it is read, so that the order on the wire is kept. */
+  welcome(result: ConnectProofResult): void;
   /** A frame after the handshake. */
   frame(frame: JsonObject): void;
   /** Once, whatever the reason, unless `drop` was called before. */
@@ -60,25 +62,17 @@ export class Link {
   private over = false;
   /** What `ws` says about a refused upgrade; a browser says nothing. */
   private refusal = '';
-  private settleWelcome: ((result: ConnectProofResult) => void) | undefined;
-  private readonly welcomed: Promise<ConnectProofResult>;
 
   constructor(
     private readonly options: LinkOptions,
     private readonly events: LinkEvents,
   ) {
     this.requestIds = [options.newId(), options.newId()];
-    this.welcomed = new Promise((resolve) => (this.settleWelcome = resolve));
     this.socket = openSocket(options);
     this.socket.addEventListener('open', () => this.init());
     this.socket.addEventListener('message', ({ data }) => this.receive(data));
     this.socket.addEventListener('error', ({ message }) => (this.refusal = message ?? ''));
     this.socket.addEventListener('close', ({ code, reason }) => this.lose(code, reason));
-  }
-
-  /** Resolves when the handshake is done. Stays pending when the connection is lost before: `lost` tells. */
-  get welcome(): Promise<ConnectProofResult> {
-    return this.welcomed;
   }
 
   /** Sends a frame. To one that is already closing it is lost, as it is on the wire: the caller sends it again elsewhere. */
@@ -128,7 +122,7 @@ export class Link {
     if (!response.result) throw new TypeError('the peer answered the handshake with nothing');
     if (step === 0) return this.prove(response.result);
     this.established = true;
-    this.settleWelcome?.(response.result);
+    this.events.welcome(response.result);
   }
 
   private async prove({ connection_id, challenge }: ConnectInitResult): Promise<void> {

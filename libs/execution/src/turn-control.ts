@@ -66,8 +66,18 @@ export class TurnControl {
         : (await this.turns.steps(tx, turn.tenant_id, turn.turn_id)).filter((s) => !progress.isSettled(s));
     const cut = open.map((step) => ({ ...step, status: 'cancelled' as const }));
     const change = progress.cancelTurn(turn, reason);
-    await this.writer.writeIn(tx, outsideWrite(turn, change, cut, turn.status === 'queued' ? 'keep' : 'release'));
+    const next = await this.nextAfterCancel(turn, queue);
+    await this.writer.writeIn(tx, outsideWrite(turn, change, cut, next));
     return 'cancelled';
+  }
+
+  /** Behind a running or waiting turn the row keeps its state; otherwise it is ready for the next turn, or idle. */
+  private async nextAfterCancel(turn: TurnRow, queue: QueueRow | undefined): Promise<'keep' | 'release'> {
+    if (turn.status !== 'queued') return 'release';
+    if (queue?.state !== 'ready') return 'keep';
+    const ref = { tenantId: turn.tenant_id, conversationKey: turn.conversation_key };
+    const [open = []] = await this.turns.loadWork([ref], 1);
+    return open[0]?.turn.status === 'queued' ? 'release' : 'keep';
   }
 
   /** Settles the unknown outcome a turn is parked for; its conversation goes on with any worker. */

@@ -189,6 +189,22 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
     await until(next, 'cancelled');
   });
 
+  it('leaves a conversation idle when its last queued turn is cancelled, and ready when another is queued', async () => {
+    const [first, second] = [
+      await engine.start(CONVERSATION, [cliStep('x')]),
+      await engine.start(CONVERSATION, [cliStep('y')]),
+    ];
+    const state = async () => {
+      const ref = { tenantId: DEFAULT_TENANT_ID, conversationKey: CONVERSATION };
+      const [queue] = await engine.store.transaction((tx) => engine.turns.hold(tx, [ref]));
+      return [queue?.state, queue?.pending];
+    };
+    await engine.control.cancel(DEFAULT_TENANT_ID, first);
+    expect(await state()).toEqual(['ready', 1]);
+    await engine.control.cancel(DEFAULT_TENANT_ID, second);
+    expect(await state()).toEqual(['idle', 0]);
+  });
+
   it('fails a turn whose executor throws, and goes on with the next', async () => {
     const executor = new ScriptedExecutor(({ action }) =>
       (action.args as { cmd: string }).cmd === 'bad' ? Promise.reject(new Error('a bug')) : Promise.resolve(OK),

@@ -100,7 +100,8 @@ describe('commands in the ToolRunner', () => {
     const allowed = ['PATH', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'SYSTEMROOT', 'HOME', 'TYRUM_TURN_ID', 'TYRUM_IDEMPOTENCY_KEY', 'TYRUM_FENCING_TOKEN'];
     expect(Object.keys(seen).filter((name) => !allowed.includes(name))).toEqual([]);
     expect(lines.join()).not.toContain('secret');
-    const runner = String(resultOf(await run(workspace.step(cli('sh', ['-c', 'tr "\\0" "\\n" < /proc/$PPID/environ']))))['output']);
+    const peek = cli('sh', ['-c', 'tr "\\0" "\\n" < /proc/$PPID/environ']);
+    const runner = String(resultOf(await run(workspace.step(peek, { fencingToken: 42 })))['output']);
     expect(runner).toContain('PATH=');
     expect(runner).not.toMatch(/TYRUM_|secret/);
   });
@@ -257,12 +258,12 @@ describe('commands in the ToolRunner', () => {
 
   it('runs many steps at once', async () => {
     const steps = Array.from({ length: 40 }, (_, i) =>
-      workspace.step(cli('sh', ['-c', `sleep 0.2; echo ${i}`]), { conversationKey: `agent:default:dm:${i}` }),
+      workspace.step(cli('sh', ['-c', `sleep 0.5; echo ${i}`]), { conversationKey: `agent:default:dm:${i}` }),
     );
     const startedAt = performance.now();
     const outputs = (await Promise.all(steps.map((step) => run(step)))).map((outcome) => resultOf(outcome)['output']);
     expect(outputs).toEqual(steps.map((_, i) => `${i}\n`));
-    expect(performance.now() - startedAt).toBeLessThan(4_000);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
   });
 });
 

@@ -45,6 +45,8 @@ export interface TestClientOptions {
   readonly device?: TestDevice;
   readonly role?: PeerRole;
   readonly resumeCursor?: string;
+  /** False: never answers a ping. */
+  readonly autoPong?: boolean;
 }
 
 /** A raw socket that authenticates with the header. Frames and the close are kept from the first on. */
@@ -64,6 +66,7 @@ export class TestClient {
   readonly closed: Promise<{ code: number; reason: string }>;
   clientId = '';
   hello: any;
+  private readonly asked = new Map<string, number>();
   private readonly waiting = new Set<() => void>();
 
   constructor(readonly socket: WebSocket) {
@@ -79,8 +82,8 @@ export class TestClient {
 
   /** Connects and goes through the handshake. */
   static async connect(url: string, token: string, options: TestClientOptions = {}): Promise<TestClient> {
-    const { device = new TestDevice(), role = 'client', resumeCursor } = options;
-    const client = openSocket(url, token);
+    const { device = new TestDevice(), role = 'client', resumeCursor, autoPong = true } = options;
+    const client = openSocket(url, token, { autoPong });
     await client.opened();
     const resume = resumeCursor === undefined ? {} : { resume: { cursor: resumeCursor } };
     const { result } = await client.request('connect.init', device.initPayload({ role, ...resume }));
@@ -108,9 +111,12 @@ export class TestClient {
 
   /** Sends a request and resolves with its answer. Rejects when the socket closes first. */
   async request(type: string, payload: object = {}, request_id: string = randomUUID()): Promise<Frame> {
-    const seen = this.frames.length;
     this.send({ request_id, type, payload });
-    return this.frame((frame) => frame.request_id === request_id && frame.ok !== undefined, seen);
+    // Copies of a request share their id, so each takes an answer that no earlier one has taken.
+    const place = this.asked.get(request_id) ?? 0;
+    this.asked.set(request_id, place + 1);
+    const answers = (): Frame[] => this.frames.filter((frame) => frame.request_id === request_id && frame.ok !== undefined);
+    return this.frame((frame) => answers()[place] === frame);
   }
 
   send(frame: unknown): void {
@@ -126,11 +132,11 @@ export class TestClient {
     return this.frames.filter(({ event_id }) => event_id !== undefined);
   }
 
-  /** The first frame from `from` on that matches, waiting for it. Jest's timeout is the deadline. */
-  frame(matches: (frame: Frame) => boolean, from = 0): Promise<Frame> {
+  /** The first frame that matches, waiting for it. Jest's timeout is the deadline. */
+  frame(matches: (frame: Frame) => boolean): Promise<Frame> {
     return new Promise((resolve, reject) => {
       const look = (): void => {
-        const found = this.frames.slice(from).find(matches);
+        const found = this.frames.find(matches);
         if (!found) return;
         this.waiting.delete(look);
         resolve(found);

@@ -39,23 +39,14 @@ it('cuts off a peer that never answers the close', async () => {
   client.socket.terminate();
 });
 
-it('cuts off a peer that answers no ping', async () => {
+it('cuts off a peer that answers no ping, and keeps the ones that do', async () => {
   const edge = await startTestEdge({ pingIntervalMs: 50 });
   try {
     const token = await edge.issue();
-    const deaf = openSocket(edge.socketUrl, token, { autoPong: false });
-    await deaf.opened();
     const lively = await TestClient.connect(edge.socketUrl, token);
-    const { device } = { device: undefined };
-    void device;
-    const silent = await TestClient.connect(edge.socketUrl, token);
-    silent.socket.removeAllListeners('ping');
-    deaf.socket.terminate();
-    for (let i = 0; i < 5; i += 1) {
-      await new Promise((resolve) => lively.socket.once('ping', resolve));
-    }
+    const deaf = await TestClient.connect(edge.socketUrl, token, { autoPong: false });
+    expect(await deaf.closed).toMatchObject({ code: 1006 });
     expect((await lively.request('ping')).ok).toBe(true);
-    await silent.close();
     await lively.close();
   } finally {
     await edge.stop();

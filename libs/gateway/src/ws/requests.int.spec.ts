@@ -130,12 +130,12 @@ describe.each(['sqlite', 'postgres'] as const)('requests on %s', (database) => {
     );
 
     expect((await client.request('conversation.delete', { conversation_id })).error?.code).toBe('conflict');
-    await client.request('workflow.cancel', { workflow_run_id: stream_id });
-    expect((await client.request('conversation.delete', { conversation_id })).result).toEqual({ conversation_id });
+    const gone = { conversation_id: ids[1] as string };
+    expect((await client.request('conversation.delete', gone)).result).toEqual(gone);
     for (const type of ['conversation.get', 'conversation.delete', 'conversation.reconnect']) {
-      expect((await client.request(type, { conversation_id })).error?.code).toBe('not_found');
+      expect((await client.request(type, gone)).error?.code).toBe('not_found');
     }
-    expect((await client.request('conversation.send', { ...sent, message_id: 'other' })).error?.code).toBe('not_found');
+    expect((await client.request('conversation.send', { ...sent, ...gone })).error?.code).toBe('not_found');
   });
 
   it('shows nothing of another tenant', async () => {

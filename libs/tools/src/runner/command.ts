@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { RunnerOutcome } from './messages';
+import { endGroup, killGroup } from './process-group';
 
 export interface CommandOptions {
   readonly cmd: string;
@@ -26,9 +27,6 @@ const SPOOL_BYTES = 64 * 1024 * 1024;
 const KILL_AFTER_MS = 2_000;
 /** How long output is waited for after the whole group is gone: whoever left the group may hold the pipe for ever. */
 const LAST_OUTPUT_MS = 500;
-/** A killed group is gone as soon as the kernel gets to it. */
-const GROUP_POLL_MS = 2;
-const GROUP_GONE_MS = 5_000;
 
 /** Runs a command without a shell, in a process group of its own, and returns when the whole group is gone. */
 export async function runCommand(options: CommandOptions): Promise<RunnerOutcome> {
@@ -60,8 +58,7 @@ export async function runCommand(options: CommandOptions): Promise<RunnerOutcome
   options.signal.removeEventListener('abort', stop);
   const stopped = options.signal.aborted;
   // What it left in the background would write on after the step has its result.
-  killGroup(pid, 'SIGKILL');
-  await groupGone(pid);
+  await endGroup(pid);
   await Promise.race([closed, pause(LAST_OUTPUT_MS)]);
   child.stdout.destroy();
   child.stderr.destroy();
@@ -94,24 +91,6 @@ function couldNotStart(cmd: string, error: NodeJS.ErrnoException): RunnerOutcome
 function stopGroup(pgid: number): void {
   killGroup(pgid, 'SIGTERM');
   setTimeout(() => killGroup(pgid, 'SIGKILL'), KILL_AFTER_MS).unref();
-}
-
-/** Signals a process group. False = it is gone already. */
-export function killGroup(pgid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    return process.kill(-pgid, signal);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ESRCH') return false;
-    // Somebody in it runs as another user: there is a group, and we cannot do more about it.
-    if (code === 'EPERM') return true;
-    throw error;
-  }
-}
-
-async function groupGone(pgid: number): Promise<void> {
-  const deadline = performance.now() + GROUP_GONE_MS;
-  while (killGroup(pgid, 0) && performance.now() < deadline) await pause(GROUP_POLL_MS);
 }
 
 /** Both streams in the order in which they came: head and tail in memory, everything in a file once it is too much. */

@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /** Wide enough for every safe integer, so that names sort as numbers do. */
@@ -14,11 +15,11 @@ export class Fence {
   constructor(private readonly path: string) {}
 
   /** Raises the fence to `token`, durably, before anything happens under it. False = a higher one was here: do nothing. */
-  pass(token: number): boolean {
+  async pass(token: number): Promise<boolean> {
     const seen = this.highest();
     if (token !== seen) {
       if (token < seen) return false;
-      this.raise(token);
+      await this.raise(token);
     }
     return this.holds(token);
   }
@@ -33,10 +34,10 @@ export class Fence {
   }
 
   /** Only raising costs fsyncs, which is once per lease and not once per step. */
-  private raise(token: number): void {
-    if (mkdirSync(this.path, { recursive: true, mode: 0o700 }) !== undefined) syncDirectory(dirname(this.path));
+  private async raise(token: number): Promise<void> {
+    if (mkdirSync(this.path, { recursive: true, mode: 0o700 }) !== undefined) await syncDirectory(dirname(this.path));
     closeSync(openSync(join(this.path, String(token).padStart(DIGITS, '0')), 'w', 0o600));
-    syncDirectory(this.path);
+    await syncDirectory(this.path);
     const highest = this.highest();
     for (const name of this.names()) if (Number(name) < highest) rmSync(join(this.path, name), { force: true });
   }
@@ -51,11 +52,12 @@ export class Fence {
   }
 }
 
-function syncDirectory(path: string): void {
-  const folder = openSync(path, 'r');
+/** Makes what was created or renamed in a directory survive a crash. */
+export async function syncDirectory(path: string): Promise<void> {
+  const folder = await open(path, 'r');
   try {
-    fsyncSync(folder);
+    await folder.sync();
   } finally {
-    closeSync(folder);
+    await folder.close();
   }
 }

@@ -1,16 +1,8 @@
 import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, renameSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { syncDirectory } from './fence';
 import type { RunnerOutcome, RunnerStep } from './messages';
 
 interface JournalLine {
@@ -68,24 +60,26 @@ export class Journal {
     return known.attempts.has(step.attempt) ? { kind: 'open' } : undefined;
   }
 
-  intend(step: RunnerStep): void {
-    this.append({ key: step.idempotencyKey, attempt: step.attempt, work: hashOf(step) });
+  intend(step: RunnerStep): Promise<void> {
+    return this.append({ key: step.idempotencyKey, attempt: step.attempt, work: hashOf(step) });
   }
 
-  settle(step: RunnerStep, outcome: RunnerOutcome): void {
-    this.append({ key: step.idempotencyKey, attempt: step.attempt, outcome: shortened(outcome) });
+  settle(step: RunnerStep, outcome: RunnerOutcome): Promise<void> {
+    return this.append({ key: step.idempotencyKey, attempt: step.attempt, outcome: shortened(outcome) });
   }
 
-  private append(line: JournalLine): void {
+  private async append(line: JournalLine): Promise<void> {
     if (existsSync(this.path) && statSync(this.path).size > ROTATE_BYTES) renameSync(this.path, `${this.path}.1`);
-    const file = openSync(this.path, 'a', 0o600);
+    const isNew = !existsSync(this.path);
+    const file = await open(this.path, 'a', 0o600);
     try {
       // Begins with a line break: what a crash cut short before it stays a line of its own.
-      writeSync(file, `\n${JSON.stringify(line)}`);
-      fsyncSync(file);
+      await file.write(`\n${JSON.stringify(line)}`);
+      await file.datasync();
     } finally {
-      closeSync(file);
+      await file.close();
     }
+    if (isNew) await syncDirectory(dirname(this.path));
   }
 
   private readOn(): void {

@@ -1,9 +1,10 @@
-import { killGroup, runCommand } from './command';
+import { runCommand } from './command';
 import { workingDirectory } from './directory';
 import { Fence } from './fence';
 import { runFilesystem } from './filesystem';
 import { Journal, type Earlier } from './journal';
 import { RunnerError, type FromRunner, type RunnerOutcome, type RunnerStep, type ToRunner } from './messages';
+import { killGroup } from './process-group';
 import { workspacePaths, type WorkspacePaths } from './workspace';
 
 export interface ToolRunnerOptions {
@@ -77,7 +78,7 @@ export class ToolRunner {
   private async recover(step: RunnerStep): Promise<RunnerOutcome | undefined> {
     const { records } = workspacePaths(this.options.workspaceRoot, step.workspace);
     await this.supersede(step);
-    if (!fenceOf(records).pass(step.fencingToken)) return STALE;
+    if (!(await fenceOf(records).pass(step.fencingToken))) return STALE;
     const earlier = this.journal(records).find(step);
     return earlier?.kind === 'outcome' ? earlier.outcome : undefined;
   }
@@ -86,17 +87,17 @@ export class ToolRunner {
     const paths = workspacePaths(this.options.workspaceRoot, step.workspace);
     const { signal } = this.register(id, step).stop;
     await this.supersede(step);
-    if (!fenceOf(paths.records).pass(step.fencingToken)) return STALE;
+    if (!(await fenceOf(paths.records).pass(step.fencingToken))) return STALE;
     if (signal.aborted) return { kind: 'stopped', begun: false };
     if (step.effect === 'read') return this.perform(step, paths, signal);
     const journal = this.journal(paths.records);
     const earlier = answerOf(journal.find(step), step);
     if (earlier) return earlier;
-    journal.intend(step);
+    await journal.intend(step);
     const outcome = await this.perform(step, paths, signal).catch(toFailure);
     // Somebody who came later may have stopped it from outside; what it came to is not ours to say then.
     if (!fenceOf(paths.records).holds(step.fencingToken)) return { kind: 'stopped', begun: true };
-    if (outcome.kind !== 'stopped') journal.settle(step, outcome);
+    if (outcome.kind !== 'stopped') await journal.settle(step, outcome);
     return outcome;
   }
 
@@ -204,14 +205,13 @@ export function serveParent(env: NodeJS.ProcessEnv, argv: readonly string[]): vo
   const runner = new ToolRunner({
     workspaceRoot,
     silenceMs: Number(silenceMs),
-    send: (message) => void process.send?.(message),
+    // A worker that is gone is heard of through `disconnect`; what could not be said to it is nobody's any more.
+    send: (message) => void process.send?.(message, undefined, undefined, () => {}),
     env,
   });
   process.on('message', (message) => runner.receive(message as ToRunner));
-  process.on('disconnect', () => {
-    runner.killAll();
-    process.exit(0);
-  });
+  process.on('disconnect', () => process.exit(0));
+  process.on('exit', () => runner.killAll());
   // A terminal's Ctrl-C reaches the whole foreground group; the worker decides when its steps end.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {});

@@ -1,0 +1,1 @@
+export { fixtureEvent, GatewayFixture, SILENCE, type FixtureConnection, type FixtureOptions } from './gateway-fixture';

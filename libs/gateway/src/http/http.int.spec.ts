@@ -1,0 +1,290 @@
+import { randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
+import { Readable } from 'node:stream';
+import { Module } from '@nestjs/common';
+import { DEFAULT_TENANT_ID, type ArtifactRef, type Schedule, type ScheduleCreateBody } from '@tyrum/protocol';
+import { ARTIFACTS_PORT, SCHEDULES_PORT, type ArtifactsPort, type SchedulesPort } from '../ports';
+import { startTestEdge, TestClient, type TestEdge } from '../testing';
+
+const step = (text = 'x') => ({ type: 'CLI', args: { cmd: 'echo', args: [text] } });
+const workflow = (text?: string) => ({ conversation_key: `agent:default:load:dm:${randomUUID()}`, steps: [step(text)] });
+
+let edge: TestEdge;
+let token: string;
+
+const call = (method: string, path: string, init: { body?: unknown; headers?: Record<string, string>; token?: string } = {}) =>
+  fetch(`${edge.httpUrl}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${init.token ?? token}`, 'content-type': 'application/json', ...init.headers },
+    ...(init.body === undefined ? {} : { body: typeof init.body === 'string' ? init.body : JSON.stringify(init.body) }),
+  });
+
+async function problem(response: Response): Promise<any> {
+  expect(response.headers.get('content-type')).toBe('application/problem+json');
+  const body = await response.json();
+  expect(body).toMatchObject({ type: 'about:blank', status: response.status, code: expect.any(String), detail: expect.any(String) });
+  return body;
+}
+
+describe.each(['sqlite', 'postgres'] as const)('workflows and turns over HTTP on %s', (database) => {
+  beforeAll(async () => {
+    edge = await startTestEdge({ database });
+    token = await edge.issue();
+  });
+  afterAll(() => edge.stop());
+
+  it('makes one turn and one answer of 20 copies sent at once, and 422 of another payload', async () => {
+    const body = workflow();
+    const headers = { 'idempotency-key': 'once' };
+    const answers = await Promise.all(Array.from({ length: 20 }, () => call('POST', '/v1/workflows', { body, headers })));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
+    expect(new Set(await Promise.all(answers.map((answer) => answer.text()))).size).toBe(1);
+    expect(answers.filter((answer) => answer.headers.get('idempotency-replayed') === 'true')).toHaveLength(19);
+    const other = await call('POST', '/v1/workflows', { body: { ...body, steps: [step('y')] }, headers });
+    expect(other.status).toBe(422);
+    expect((await problem(other)).code).toBe('conflict');
+    // Fields in another order are the same payload; another token's key is another key.
+    const reordered = await call('POST', '/v1/workflows', { body: { steps: body.steps, conversation_key: body.conversation_key }, headers });
+    expect(reordered.headers.get('idempotency-replayed')).toBe('true');
+    const foreign = await call('POST', '/v1/workflows', { body: { ...body, steps: [step('y')] }, headers, token: await edge.issue() });
+    expect([foreign.status, foreign.headers.get('idempotency-replayed')]).toEqual([202, null]);
+  });
+
+  it('accepts without a key, shows the turn, cancels it, and replays the cancellation', async () => {
+    const started = await call('POST', '/v1/workflows', { body: workflow() });
+    const { workflow_run_id: id, steps_count } = await started.json();
+    expect(steps_count).toBe(1);
+    const shown = await (await call('GET', `/v1/turns/${id}`)).json();
+    expect(shown).toMatchObject({ turn: { turn_id: id, status: 'queued' }, steps: [{ step_index: 0, status: 'queued' }] });
+    const list = await (await call('GET', '/v1/turns?status=queued&limit=200')).json();
+    expect(list.turns.map(({ turn }: any) => turn.turn_id)).toContain(id);
+    expect((await (await call('POST', `/v1/turns/${id}/resolve`, { body: { decision: 'retry' } })).json()).code).toBe('conflict');
+
+    const cancel = () => call('POST', `/v1/turns/${id}/cancel`, { body: { reason: 'enough' }, headers: { 'idempotency-key': 'c' } });
+    const [first, second] = [await cancel(), await cancel()];
+    expect(await first.json()).toEqual({ turn_id: id, cancelled: true });
+    expect(await second.json()).toEqual({ turn_id: id, cancelled: true });
+    expect(second.headers.get('idempotency-replayed')).toBe('true');
+    expect(await (await call('POST', `/v1/turns/${id}/cancel`)).json()).toEqual({ turn_id: id, cancelled: false });
+    expect((await (await call('GET', `/v1/turns/${id}`)).json()).turn.status).toBe('cancelled');
+  });
+
+  it('settles a parked step as decided', async () => {
+    const { workflow_run_id: id } = await (await call('POST', '/v1/workflows', { body: workflow() })).json();
+    const park = `update turn set status = 'paused', wait_kind = 'manual', blocked_reason = 'manual', blocked_detail = 'unknown' where turn_id = `;
+    const addStep = `insert into step (tenant_id, turn_id, step_index, action, effect, status, attempts, started_at) values `;
+    const row = `'${JSON.stringify(step())}', 'once', 'paused', 1, 0)`;
+    await edge.store.execute({ name: 'park', postgres: `${park}$1`, sqlite: `${park}?1` }, [id]);
+    const idle = `update conversation_queue set state = 'parked', due_at = null, pending = 0`;
+    await edge.store.execute({ name: 'idle', postgres: idle, sqlite: idle });
+    await edge.store.execute(
+      { name: 'add-step', postgres: `${addStep}($1, $2, 0, ${row}`, sqlite: `${addStep}(?1, ?2, 0, ${row}` },
+      [DEFAULT_TENANT_ID, id],
+    );
+    const resolve = (body: object) => call('POST', `/v1/turns/${id}/resolve`, { body });
+    expect((await resolve({ decision: 'retry', step_index: 3 })).status).toBe(409);
+    expect((await resolve({ decision: 'retry', result: {} })).status).toBe(400);
+    expect((await resolve({ decision: 'maybe' })).status).toBe(400);
+    const done = await resolve({ decision: 'done', step_index: 0, result: { output: 'seen' } });
+    expect([done.status, await done.json()]).toEqual([200, { turn_id: id, decision: 'done' }]);
+    const { steps } = await (await call('GET', `/v1/turns/${id}`)).json();
+    expect(steps[0]).toMatchObject({ status: 'succeeded', result: { resolved: 'done', output: 'seen' } });
+  });
+
+  it('shows nothing of another tenant', async () => {
+    const body = workflow();
+    const { workflow_run_id: id } = await (await call('POST', '/v1/workflows', { body })).json();
+    const stranger = await edge.issue({ tenantId: await edge.newTenant() });
+    for (const [method, path, sent] of [
+      ['GET', `/v1/turns/${id}`],
+      ['POST', `/v1/turns/${id}/cancel`],
+      ['POST', `/v1/turns/${id}/resolve`, { decision: 'retry' }],
+      ['GET', `/v1/conversations/${body.conversation_key}`],
+      ['DELETE', `/v1/tokens/${token.split('.')[2]}`],
+    ] as const) {
+      expect([path, (await call(method, path, { token: stranger, body: sent })).status]).toEqual([path, 404]);
+    }
+    expect(await (await call('GET', '/v1/turns', { token: stranger })).json()).toEqual({ turns: [] });
+    expect(await (await call('GET', '/v1/conversations', { token: stranger })).json()).toEqual({ conversations: [] });
+  });
+});
+
+describe('the HTTP door', () => {
+  const schedules = new Map<string, Schedule>();
+  const schedulesPort: SchedulesPort = {
+    create: (_tenant, body: ScheduleCreateBody) => {
+      const at = '2026-01-01T00:00:00.000Z';
+      const made = { ...body, schedule_id: randomUUID(), delivery: null, next_fire_at: null, last_fired_at: null, created_at: at, updated_at: at };
+      schedules.set(made.schedule_id, made);
+      return Promise.resolve(made);
+    },
+    list: () => Promise.resolve([...schedules.values()]),
+    remove: (_tenant, id) => Promise.resolve(schedules.delete(id)),
+  };
+  const artifactId = randomUUID();
+  const artifactsPort: ArtifactsPort = {
+    open: (tenantId, id) => {
+      const artifact = { filename: 'päge.html', mime_type: 'text/html', size_bytes: 5 } as ArtifactRef;
+      const found = id === artifactId && tenantId === DEFAULT_TENANT_ID;
+      return Promise.resolve(found ? { artifact, bytes: Readable.from([Buffer.from('hello')]) } : undefined);
+    },
+  };
+
+  beforeAll(async () => {
+    @Module({
+      providers: [
+        { provide: SCHEDULES_PORT, useValue: schedulesPort },
+        { provide: ARTIFACTS_PORT, useValue: artifactsPort },
+      ],
+      exports: [SCHEDULES_PORT, ARTIFACTS_PORT],
+    })
+    class Ports {}
+    edge = await startTestEdge({ imports: [Ports] });
+    token = await edge.issue();
+  });
+  afterAll(() => edge.stop());
+
+  it.each([
+    ['GET', '/nowhere', 404],
+    ['GET', '/v1/nowhere', 404],
+    ['DELETE', '/v1/workflows', 404],
+    ['GET', '/v1/turns/1', 400],
+    ['GET', `/v1/turns/${randomUUID()}`, 404],
+    ['GET', '/v1/turns?limit=201', 400],
+    ['GET', '/v1/conversations/agent', 400],
+    ['GET', '/v1/conversations/agent:nobody:main', 404],
+    ['GET', '/v1/conversations?cursor=x', 400],
+    ['GET', `/v1/artifacts/${randomUUID()}`, 404],
+    ['DELETE', `/v1/schedules/${randomUUID()}`, 404],
+    ['GET', '/%E0%A4%A', 400],
+  ])('%s %s is the problem %i', async (method, path, status) => {
+    expect((await problem(await call(method, path))).status).toBe(status);
+  });
+
+  it.each([
+    ['no JSON', '{"a"', 400, 'body'],
+    ['a list', '[]', 400, 'body'],
+    ['an unknown field', { ...workflow(), extra: 1 }, 400, 'body.extra'],
+    ['a bad step', { ...workflow(), steps: [{ type: 'CLI', args: {} }] }, 400, 'body.steps[0].args.cmd'],
+    ['an action nobody executes', { ...workflow(), steps: [{ type: 'Pay', args: {} }] }, 400, 'body.steps[0].type'],
+    ['a NUL', workflow('\0'), 400, 'body.steps[0].args.args[0]'],
+    ['JSON nested too deep', `${'['.repeat(65)}${']'.repeat(65)}`, 400, 'body'],
+    ['JSON nested far too deep', '['.repeat(500_000), 400, 'body'],
+    ['more than 1 MiB', JSON.stringify(workflow('x'.repeat(1024 * 1024))), 413, undefined],
+  ])('refuses a workflow of %s', async (_, body, status, field) => {
+    const answer = await problem(await call('POST', '/v1/workflows', { body }));
+    expect([answer.status, answer.errors?.[0].field]).toEqual([status, field]);
+    if (field !== undefined) expect(answer.errors[0]).toEqual({ field, rule: expect.any(String), message: expect.any(String) });
+  });
+
+  it('refuses bodies of other types and encodings, and keys that are too long', async () => {
+    const body = JSON.stringify(workflow());
+    const post = (headers: Record<string, string>) => call('POST', '/v1/workflows', { body, headers });
+    expect((await post({ 'content-type': 'text/plain' })).status).toBe(415);
+    expect((await post({ 'content-encoding': 'gzip' })).status).toBe(415);
+    expect((await problem(await post({ 'idempotency-key': 'x'.repeat(256) }))).errors[0].field).toBe('Idempotency-Key');
+    expect((await post({ 'idempotency-key': 'x'.repeat(255) })).status).toBe(202);
+    expect((await post({ 'content-type': 'application/json; charset=utf-8' })).status).toBe(202);
+  });
+
+  it('reads no body of a stranger', async () => {
+    const { port } = new URL(edge.httpUrl);
+    const socket = connect(Number(port), '127.0.0.1');
+    // A megabyte is announced and never sent: the answer does not wait for it.
+    socket.write('POST /v1/workflows HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{');
+    const text = await new Promise<string>((resolve) => socket.once('data', (data) => resolve(data.toString())));
+    expect(text).toMatch(/^HTTP\/1\.1 401 /);
+    socket.destroy();
+  });
+
+  it('wants a valid token that is bound to no device, with the scope of the route', async () => {
+    for (const bad of ['', 'x', `${token}x`]) {
+      const response = await call('GET', '/v1/turns', { token: bad });
+      expect([response.status, response.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
+      await problem(response);
+    }
+    const bound = await edge.issue({ deviceId: 'dev_x' });
+    expect((await problem(await call('GET', '/v1/turns', { token: bound }))).code).toBe('forbidden');
+    const reader = await edge.issue({ role: 'client', scopes: ['operator.read'] });
+    expect((await call('GET', '/v1/turns', { token: reader })).status).toBe(200);
+    for (const [method, path] of [
+      ['POST', '/v1/workflows'],
+      ['POST', `/v1/turns/${randomUUID()}/cancel`],
+      ['POST', `/v1/turns/${randomUUID()}/resolve`],
+      ['GET', '/v1/tokens'],
+      ['POST', '/v1/tokens'],
+      ['DELETE', `/v1/tokens/${randomUUID()}`],
+      ['POST', '/v1/schedules'],
+      ['DELETE', `/v1/schedules/${randomUUID()}`],
+    ] as const) {
+      expect([path, (await call(method, path, { token: reader })).status]).toEqual([path, 403]);
+    }
+  });
+
+  it('issues tokens that work and shows each once, and nobody issues more than they hold', async () => {
+    const wish = { role: 'client', scopes: ['operator.read'], label: 'phone', expires_at: '2100-01-01T00:00:00Z' };
+    const made = await (await call('POST', '/v1/tokens', { body: wish })).json();
+    expect(made).toMatchObject({ role: 'client', scopes: ['operator.read'], label: 'phone', expires_at: '2100-01-01T00:00:00.000Z' });
+    const client = await TestClient.connect(edge.socketUrl, made.token);
+    expect((await client.request('turn.list')).ok).toBe(true);
+    const listed = await (await call('GET', '/v1/tokens')).text();
+    expect(listed).toContain(made.token_id);
+    expect(listed).not.toContain(made.token.split('.').at(-1));
+
+    const manager = await edge.issue({ role: 'client', scopes: ['operator.admin', 'operator.read'] });
+    const issue = (body: object) => call('POST', '/v1/tokens', { body, token: manager });
+    expect((await issue({ role: 'client', scopes: ['operator.read'] })).status).toBe(201);
+    expect((await issue({ role: 'client', scopes: ['operator.write'] })).status).toBe(403);
+    expect((await issue({ role: 'admin' })).status).toBe(403);
+
+    expect((await call('DELETE', `/v1/tokens/${made.token_id}`)).status).toBe(204);
+    expect((await call('DELETE', `/v1/tokens/${made.token_id}`)).status).toBe(404);
+    expect((await call('GET', '/v1/turns', { token: made.token })).status).toBe(401);
+    client.send({ request_id: 'r', type: 'ping', payload: {} });
+    expect(await client.closed).toMatchObject({ code: 4004 });
+  });
+
+  it('hands schedules and artifacts to those who keep them', async () => {
+    const body = {
+      kind: 'cron',
+      cadence: { type: 'cron', expression: '* * * * *', timezone: 'UTC' },
+      execution: { kind: 'steps', conversation_key: 'agent:default:main', steps: [step()] },
+    };
+    const made = await (await call('POST', '/v1/schedules', { body })).json();
+    expect(made).toMatchObject({ ...body, enabled: true });
+    expect((await (await call('GET', '/v1/schedules')).json()).schedules).toEqual([made]);
+    expect((await problem(await call('POST', '/v1/schedules', { body: { ...body, kind: 'daily' } }))).errors[0].field).toBe('body.kind');
+    expect((await call('DELETE', `/v1/schedules/${made.schedule_id}`)).status).toBe(204);
+
+    const bytes = await call('GET', `/v1/artifacts/${artifactId}`);
+    expect(await bytes.text()).toBe('hello');
+    expect(bytes.headers.get('content-type')).toBe('text/html');
+    expect(bytes.headers.get('content-disposition')).toBe("attachment; filename*=UTF-8''p%C3%A4ge.html");
+    expect(bytes.headers.get('x-content-type-options')).toBe('nosniff');
+  });
+
+  it("carries the request's id to the answer and to the log, and counts what it answered", async () => {
+    const response = await call('GET', '/v1/turns', { headers: { 'x-request-id': 'mine-1' } });
+    expect(response.headers.get('x-request-id')).toBe('mine-1');
+    const odd = await call('GET', '/v1/turns', { headers: { 'x-request-id': 'a b' } });
+    expect(odd.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    const metrics = await (await fetch(`${edge.httpUrl}/metrics`)).text();
+    expect(metrics).toMatch(/tyrum_gateway_requests_total\{door="http",type="GET \/v1\/turns",outcome="200"\} \d+/);
+    expect(metrics).not.toContain(DEFAULT_TENANT_ID);
+  });
+
+  it('answers what it cannot keep track of with 503 while the database is away, and says when to try again', async () => {
+    const away = await startTestEdge();
+    try {
+      const admin = await away.issue();
+      const client = await TestClient.connect(away.socketUrl, admin);
+      await away.store.close();
+      const { error } = await client.request('turn.list');
+      expect(error?.code).toMatch(/^(overloaded|internal)$/);
+      expect(error?.message).not.toMatch(/sqlite|select/i);
+      await client.close();
+    } finally {
+      await away.stop().catch(() => undefined);
+    }
+  });
+});
