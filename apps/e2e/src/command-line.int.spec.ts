@@ -1,0 +1,97 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Deployment } from './deployment';
+
+const TYRUM = join(__dirname, '..', '..', '..', 'dist', 'apps', 'cli', 'main.js');
+
+describe('the command line', () => {
+  let tyrum: Deployment;
+  let url: string;
+
+  beforeAll(async () => {
+    tyrum = new Deployment({});
+    url = `http://127.0.0.1:${(await tyrum.start('edge')).port}`;
+  });
+  afterAll(() => tyrum.stop());
+
+  /** Runs it to its end with only what it needs of the environment. */
+  async function run(args: readonly string[], env: Record<string, string> = {}) {
+    const child = spawn(process.execPath, [TYRUM, ...args], {
+      env: { PATH: process.env['PATH'], TYRUM_URL: url, TYRUM_TOKEN: tyrum.token, ...env },
+    });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (data: Buffer) => (out += data.toString()));
+    child.stderr.on('data', (data: Buffer) => (err += data.toString()));
+    const [code] = (await once(child, 'close')) as [number];
+    return { code, out, err };
+  }
+
+  it('prints the output of a turn it watches and exits 0', async () => {
+    const { code, out, err } = await run(['start', '--cli', 'echo hello', '--watch']);
+    expect({ code, out }).toEqual({ code: 0, out: 'hello\n' });
+    expect(err).toMatch(/step 0 CLI echo hello: succeeded/);
+  });
+
+  it('exits as the failed command did', async () => {
+    const { code, out, err } = await run(['start', '--cli', `sh -c 'echo out; exit 7'`, '--watch']);
+    expect({ code, out }).toEqual({ code: 7, out: 'out\n' });
+    expect(err).toMatch(/failed: exited with 7/);
+  });
+
+  it('starts several steps from a file, and names the field of a bad one', async () => {
+    const file = join(tyrum.home, 'steps.json');
+    const steps = [
+      { type: 'Filesystem', args: { op: 'write', path: 'a.txt', content: 'one\n' } },
+      { type: 'CLI', args: { cmd: 'cat', args: ['a.txt'], effect: 'read' } },
+    ];
+    writeFileSync(file, JSON.stringify(steps));
+    const good = await run(['start', file, '--watch']);
+    expect(good.code).toBe(0);
+    expect(good.out).toContain('one\n');
+    writeFileSync(file, JSON.stringify([{ type: 'CLI', args: { args: ['x'] } }]));
+    const bad = await run(['start', file]);
+    expect(bad.code).toBe(2);
+    expect(bad.err).toContain('steps[0].args.cmd');
+  });
+
+  it('starts one turn for one key', async () => {
+    const args = ['start', '--cli', 'true', '--idempotency-key', 'same'];
+    const [first, second] = [await run(args), await run(args)];
+    expect(first.code).toBe(0);
+    expect(second.out).toBe(first.out);
+  });
+
+  it('creates, lists and deletes schedules and tokens', async () => {
+    const created = await run([
+      'schedule',
+      'create',
+      '--every',
+      '1h',
+      '--cli',
+      'true',
+      '--conversation',
+      'agent:default:x:dm:y',
+    ]);
+    const id = created.out.split('\n')[0] ?? '';
+    expect((await run(['schedule', 'list'])).out).toContain(id);
+    expect((await run(['schedule', 'delete', id])).code).toBe(0);
+    expect((await run(['schedule', 'list'])).out).not.toContain(id);
+
+    const token = (await run(['token', 'create', '--role', 'client', '--scope', 'operator.read'])).out.trim();
+    const [, , tokenId = ''] = token.split('.');
+    expect((await run(['turns'], { TYRUM_TOKEN: token })).code).toBe(0);
+    expect((await run(['start', '--cli', 'true'], { TYRUM_TOKEN: token })).code).toBe(1);
+    expect((await run(['token', 'revoke', tokenId])).code).toBe(0);
+    expect((await run(['token', 'list'])).out).not.toContain(token);
+  });
+
+  it('says what is wrong with a call, and that nobody answers', async () => {
+    expect(await run(['start'])).toMatchObject({ code: 2, err: expect.stringContaining('--cli') as string });
+    expect(await run(['resolve', 'x'])).toMatchObject({ code: 2 });
+    expect(await run(['turns'], { TYRUM_URL: 'http://127.0.0.1:1' })).toMatchObject({ code: 69 });
+    expect(await run(['status'])).toMatchObject({ code: 0, out: expect.stringMatching(/^ready\n/) as string });
+  });
+});
