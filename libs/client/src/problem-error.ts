@@ -49,8 +49,6 @@ export class UnreachableError extends Error {
 
 function reasonOf(error: unknown): string {
   // fetch says "fetch failed" and puts what happened into `cause`.
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  if (!(cause instanceof Error)) return String(cause);
-  const { code } = cause as NodeJS.ErrnoException;
-  return cause.message || code || cause.name;
+  const { cause, message, name } = error as { cause?: { message?: string; code?: string }; message?: string; name?: string };
+  return cause?.message || cause?.code || message || name || String(error);
 }

@@ -182,9 +182,10 @@ async function read<T>(response: Response): Promise<T> {
 
 /** Node says so; a browser never does, and then everything may have arrived. */
 function wasRefused(error: unknown): boolean {
-  const cause: unknown = error instanceof Error ? error.cause : undefined;
-  const causes = cause instanceof AggregateError ? (cause.errors as unknown[]) : [cause];
-  return causes.length > 0 && causes.every((one) => (one as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED');
+  // Several errors when the name has several addresses. Looked at by shape: fetch may be of another realm.
+  const { cause } = error as { cause?: { code?: string; errors?: { code?: string }[] } };
+  const causes = cause?.errors ?? [cause];
+  return causes.length > 0 && causes.every((one) => one?.code === 'ECONNREFUSED');
 }
 
 function retryAfterMs(response: Response): number | undefined {

@@ -25,7 +25,9 @@ describeOnBothDialects('Leases', (stores) => {
   it('gives a lease to one of many who want it at once', async () => {
     const all = [leases, ...(await Promise.all([stores().open(), stores().open()])).map((other) => new Leases(other))];
     for (let round = 1; round <= 10; round += 1) {
-      const attempts = Array.from({ length: 12 }, (_, i) => (all[i % 3] as Leases).acquire(NAME, `${round}-${i}`, TTL_MS));
+      const attempts = Array.from({ length: 12 }, (_, i) =>
+        (all[i % 3] as Leases).acquire(NAME, `${round}-${i}`, TTL_MS),
+      );
       const got = (await Promise.all(attempts)).filter((lease) => lease !== undefined);
       expect(got).toEqual([{ ...NAME, token: round }]);
       await expireLease(store, NAME);

@@ -2,7 +2,7 @@ import { lookup as resolve } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 
 /** Networks a step may not reach unless its host is allowed by name: ours, the host's own, the cloud's metadata. */
-const PRIVATE = new BlockList();
+const PRIVATE_V4 = new BlockList();
 for (const [network, bits] of [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -18,8 +18,10 @@ for (const [network, bits] of [
   ['203.0.113.0', 24],
   ['224.0.0.0', 3],
 ] as const) {
-  PRIVATE.addSubnet(network, bits, 'ipv4');
+  PRIVATE_V4.addSubnet(network, bits, 'ipv4');
 }
+// A list of its own: Node holds an IPv4 address against IPv6 rules too, as ::ffff:a.b.c.d, and `::/3` would be all of them.
+const PRIVATE_V6 = new BlockList();
 // Of IPv6 only 2000::/3 is the public Internet; left out are the parts of it that carry an IPv4 address, documentation and tests.
 for (const [network, bits] of [
   ['::', 3],
@@ -30,7 +32,7 @@ for (const [network, bits] of [
   ['4000::', 2],
   ['8000::', 1],
 ] as const) {
-  PRIVATE.addSubnet(network, bits, 'ipv6');
+  PRIVATE_V6.addSubnet(network, bits, 'ipv6');
 }
 
 /** The address is in a private network and its host is not on the allow-list. */
@@ -47,7 +49,7 @@ export function isPrivateAddress(address: string): boolean {
   const mapped = /^::ffff:(.+)$/i.exec(address)?.[1];
   if (mapped) return isPrivateAddress(isIP(mapped) ? mapped : fromHex(mapped));
   const [plain = address] = address.split('%'); // fe80::1%eth0
-  return PRIVATE.check(plain, isIP(plain) === 6 ? 'ipv6' : 'ipv4');
+  return isIP(plain) === 6 ? PRIVATE_V6.check(plain, 'ipv6') : PRIVATE_V4.check(plain, 'ipv4');
 }
 
 function fromHex(groups: string): string {

@@ -38,7 +38,12 @@ describe('commands in the ToolRunner', () => {
       script,
       workspaceRoot: workspace.root,
       leaseTtlMs: 30_000,
-      env: { ...process.env, TYRUM_DATABASE_URL: 'postgres://secret', TYRUM_MASTER_KEY: 'secret', AWS_SECRET: 'secret' },
+      env: {
+        ...process.env,
+        TYRUM_DATABASE_URL: 'postgres://secret',
+        TYRUM_MASTER_KEY: 'secret',
+        AWS_SECRET: 'secret',
+      },
       onExit: (_code, signal) => exits.push(signal),
     });
     clients.push(client);
@@ -48,7 +53,8 @@ describe('commands in the ToolRunner', () => {
   const run = (request: StepRequest, by = executor, signal: AbortSignal = new AbortController().signal) =>
     by.execute(request, { signal, stream: () => {} });
   const inWorkspace = (name: string) => join(workspace.path, name);
-  const content = (name: string) => (existsSync(inWorkspace(name)) ? readFileSync(inWorkspace(name), 'utf8') : undefined);
+  const content = (name: string) =>
+    existsSync(inWorkspace(name)) ? readFileSync(inWorkspace(name), 'utf8') : undefined;
   /** Waits until a command has written this file: it has begun. */
   const begun = (name: string) => eventually(() => expect(content(name)?.trim()).toBeTruthy());
   const isAlive = (pid: number) => {
@@ -69,7 +75,11 @@ describe('commands in the ToolRunner', () => {
 
   it('answers with output, exit code and duration', async () => {
     const outcome = await run(workspace.step(cli('sh', ['-c', 'echo out; sleep 0.05; echo err >&2; pwd'])));
-    expect(resultOf(outcome)).toMatchObject({ output: `out\nerr\n${workspace.path}\n`, exit_code: 0, truncated: false });
+    expect(resultOf(outcome)).toMatchObject({
+      output: `out\nerr\n${workspace.path}\n`,
+      exit_code: 0,
+      truncated: false,
+    });
     const failed = await run(workspace.step(cli('sh', ['-c', 'echo why; exit 3'])));
     expect(failed).toMatchObject({
       kind: 'failed',
@@ -89,15 +99,30 @@ describe('commands in the ToolRunner', () => {
 
   it('lets nothing of the worker’s environment through', async () => {
     const request = workspace.step(cli('printenv'), { fencingToken: 42 });
-    const lines = String(resultOf(await run(request))['output']).trim().split('\n');
-    const seen = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+    const lines = String(resultOf(await run(request))['output'])
+      .trim()
+      .split('\n');
+    const seen = Object.fromEntries(
+      lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    );
     expect(seen).toMatchObject({
       HOME: workspace.path,
       TYRUM_TURN_ID: request.turnId,
       TYRUM_IDEMPOTENCY_KEY: request.idempotencyKey,
       TYRUM_FENCING_TOKEN: '42',
     });
-    const allowed = ['PATH', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR', 'SYSTEMROOT', 'HOME', 'TYRUM_TURN_ID', 'TYRUM_IDEMPOTENCY_KEY', 'TYRUM_FENCING_TOKEN'];
+    const allowed = [
+      'PATH',
+      'LANG',
+      'LC_ALL',
+      'TZ',
+      'TMPDIR',
+      'SYSTEMROOT',
+      'HOME',
+      'TYRUM_TURN_ID',
+      'TYRUM_IDEMPOTENCY_KEY',
+      'TYRUM_FENCING_TOKEN',
+    ];
     expect(Object.keys(seen).filter((name) => !allowed.includes(name))).toEqual([]);
     expect(lines.join()).not.toContain('secret');
     const peek = cli('sh', ['-c', 'tr "\\0" "\\n" < /proc/$PPID/environ']);
@@ -126,14 +151,21 @@ describe('commands in the ToolRunner', () => {
 
   it('ends a command that takes too long, and its grandchildren', async () => {
     const outcome = await run(workspace.step(sleeper({ timeout_ms: 300 })));
-    expect(outcome).toMatchObject({ kind: 'failed', retryable: false, error: { code: 'timeout' }, result: { timed_out: true } });
+    expect(outcome).toMatchObject({
+      kind: 'failed',
+      retryable: false,
+      error: { code: 'timeout' },
+      result: { timed_out: true },
+    });
     expect([pidIn('leader'), pidIn('child')].filter(isAlive)).toEqual([]);
     const again = await run(workspace.step(sleeper({ timeout_ms: 300, effect: 'idempotent' })));
     expect(again).toMatchObject({ kind: 'failed', retryable: true });
   });
 
   it('makes a command end that does not want to', async () => {
-    const stubborn = cli('sh', ['-c', 'trap "" TERM; echo $$ > leader; while :; do sleep 0.1; done'], { timeout_ms: 300 });
+    const stubborn = cli('sh', ['-c', 'trap "" TERM; echo $$ > leader; while :; do sleep 0.1; done'], {
+      timeout_ms: 300,
+    });
     expect(codeOf(await run(workspace.step(stubborn)))).toBe('timeout');
     expect(isAlive(pidIn('leader'))).toBe(false);
   });
@@ -142,7 +174,11 @@ describe('commands in the ToolRunner', () => {
     await run(workspace.step(cli('sh', ['-c', 'sleep 100 & echo $! > child'])));
     expect(isAlive(pidIn('child'))).toBe(false);
     const startedAt = performance.now();
-    await run(workspace.step(cli('sh', ['-c', 'setsid sh -c "echo \\$\\$ > away; exec sleep 20" & while [ ! -s away ]; do :; done'])));
+    await run(
+      workspace.step(
+        cli('sh', ['-c', 'setsid sh -c "echo \\$\\$ > away; exec sleep 20" & while [ ! -s away ]; do :; done']),
+      ),
+    );
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     process.kill(pidIn('away'), 'SIGKILL');
   });
@@ -175,7 +211,9 @@ describe('commands in the ToolRunner', () => {
     expect(await run({ ...later, attempt: 3 }, newWorker())).toEqual(first);
     expect(await newWorker().recover({ ...request, fencingToken: 8 })).toEqual(first);
     expect(content('effects')).toBe('x\n');
-    expect(codeOf(await run({ ...later, fencingToken: 9, action: cli('touch', ['other']) }))).toBe('idempotency_key_reused');
+    expect(codeOf(await run({ ...later, fencingToken: 9, action: cli('touch', ['other']) }))).toBe(
+      'idempotency_key_reused',
+    );
     expect(content('other')).toBeUndefined();
   });
 
@@ -202,7 +240,9 @@ describe('commands in the ToolRunner', () => {
     const once = run(workspace.step(sleeper()));
     const safe = run(workspace.step(sleeper(), { effect: 'idempotent', conversationKey: 'agent:default:dm:ann' }));
     await begun('leader');
-    const request = workspace.step(cli('sh', ['-c', 'echo $PPID > runner']), { conversationKey: 'agent:default:dm:bob' });
+    const request = workspace.step(cli('sh', ['-c', 'echo $PPID > runner']), {
+      conversationKey: 'agent:default:dm:bob',
+    });
     await run(request);
     process.kill(pidIn('runner'), 'SIGKILL');
     expect((await once).kind).toBe('unknown');
@@ -228,7 +268,9 @@ describe('commands in the ToolRunner', () => {
     const parent = join(workspace.root, 'parent.js');
     writeFileSync(parent, PARENT);
     const request = workspace.step(sleeper());
-    const worker = spawn(process.execPath, [parent, script, workspace.root, JSON.stringify(toMessage(request))], { stdio: 'inherit' });
+    const worker = spawn(process.execPath, [parent, script, workspace.root, JSON.stringify(toMessage(request))], {
+      stdio: 'inherit',
+    });
     await begun('leader');
     worker.kill('SIGKILL');
     await once(worker, 'exit');
@@ -238,7 +280,11 @@ describe('commands in the ToolRunner', () => {
   it('stops its commands when its worker is stopped for longer than its lease', async () => {
     const parent = join(workspace.root, 'parent.js');
     writeFileSync(parent, PARENT);
-    const worker = spawn(process.execPath, [parent, script, workspace.root, JSON.stringify(toMessage(workspace.step(sleeper())))], { stdio: 'inherit' });
+    const worker = spawn(
+      process.execPath,
+      [parent, script, workspace.root, JSON.stringify(toMessage(workspace.step(sleeper())))],
+      { stdio: 'inherit' },
+    );
     await begun('leader');
     worker.kill('SIGSTOP');
     await allGone('leader', 'child');
@@ -248,7 +294,9 @@ describe('commands in the ToolRunner', () => {
 
   it('starts in a folder of the workspace and in no other', async () => {
     await run(workspace.step(cli('mkdir', ['sub'])));
-    expect(resultOf(await run(workspace.step(cli('pwd', [], { cwd: 'sub' }))))['output']).toBe(`${workspace.path}/sub\n`);
+    expect(resultOf(await run(workspace.step(cli('pwd', [], { cwd: 'sub' }))))['output']).toBe(
+      `${workspace.path}/sub\n`,
+    );
     await run(workspace.step(cli('ln', ['-s', '/', 'out'])));
     expect(codeOf(await run(workspace.step(cli('pwd', [], { cwd: 'out' }))))).toBe('symlink_refused');
     expect(codeOf(await run(workspace.step(cli('pwd', [], { cwd: '..' }))))).toBe('invalid_path');
@@ -276,7 +324,17 @@ runner.send(JSON.parse(message));
 setInterval(() => runner.send({ kind: 'heartbeat' }), 100);
 `;
 
-function toMessage({ tenantId, agentKey, conversationKey, turnId, effect, attempt, idempotencyKey, fencingToken, action }: StepRequest): object {
+function toMessage({
+  tenantId,
+  agentKey,
+  conversationKey,
+  turnId,
+  effect,
+  attempt,
+  idempotencyKey,
+  fencingToken,
+  action,
+}: StepRequest): object {
   const { cmd, args } = action.args as { cmd: string; args: string[] };
   const work = { kind: 'command', cmd, args, timeoutMs: 60_000 };
   const workspace = { tenantId, agentKey, conversationKey };

@@ -1,6 +1,17 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { StepOutcome, StepRequest } from '@tyrum/execution';
@@ -29,7 +40,13 @@ describe('files in the ToolRunner', () => {
     outside = join(workspace.root, 'outside');
     mkdirSync(outside);
     writeFileSync(join(outside, 'secret'), 'secret');
-    client = new ToolRunnerClient({ script, workspaceRoot: workspace.root, leaseTtlMs: 30_000, env: process.env, onExit: () => {} });
+    client = new ToolRunnerClient({
+      script,
+      workspaceRoot: workspace.root,
+      leaseTtlMs: 30_000,
+      env: process.env,
+      onExit: () => {},
+    });
     executor = new WorkspaceExecutor(client, evidence.artifacts);
   });
   afterEach(() => {
@@ -47,7 +64,11 @@ describe('files in the ToolRunner', () => {
   it('writes, reads and edits', async () => {
     await run(fs('write', { path: 'a/b/c.txt', content: 'one\ntwo\nthree\n' }));
     expect(get('a/b/c.txt')).toBe('one\ntwo\nthree\n');
-    expect(resultOf(await run(fs('read', { path: './a//b/c.txt' })))).toMatchObject({ output: 'one\ntwo\nthree\n', size_bytes: 14, truncated: false });
+    expect(resultOf(await run(fs('read', { path: './a//b/c.txt' })))).toMatchObject({
+      output: 'one\ntwo\nthree\n',
+      size_bytes: 14,
+      truncated: false,
+    });
     expect(resultOf(await run(fs('read', { path: 'a/b/c.txt', offset: 2, limit: 1 })))['output']).toBe('two');
     await run(fs('edit', { path: 'a/b/c.txt', old_text: 'two', new_text: '$& 2' }));
     expect(get('a/b/c.txt')).toBe('one\n$& 2\nthree\n');
@@ -62,7 +83,9 @@ describe('files in the ToolRunner', () => {
     expect(await refusal(fs('edit', { path: 'f', old_text: 'q', new_text: 'z' }))).toBe('no_match');
     expect(await refusal(fs('edit', { path: 'none', old_text: 'q', new_text: 'z' }))).toBe('not_found');
     expect(get('f')).toBe('x x y');
-    expect(resultOf(await run(fs('edit', { path: 'f', old_text: 'x', new_text: 'z', replace_all: true })))['replacements']).toBe(2);
+    expect(
+      resultOf(await run(fs('edit', { path: 'f', old_text: 'x', new_text: 'z', replace_all: true })))['replacements'],
+    ).toBe(2);
     expect(get('f')).toBe('z z y');
   });
 
@@ -86,7 +109,9 @@ describe('files in the ToolRunner', () => {
     put('f', 'a');
     await run(cli('true'), { fencingToken: 9 });
     expect(codeOf(await run(fs('write', { path: 'f', content: 'b' }), { fencingToken: 8 }))).toBe('stale_token');
-    expect(codeOf(await run(fs('edit', { path: 'f', old_text: 'a', new_text: 'b' }), { fencingToken: 8 }))).toBe('stale_token');
+    expect(codeOf(await run(fs('edit', { path: 'f', old_text: 'a', new_text: 'b' }), { fencingToken: 8 }))).toBe(
+      'stale_token',
+    );
     expect(get('f')).toBe('a');
   });
 
@@ -102,9 +127,9 @@ describe('files in the ToolRunner', () => {
     ]);
     expect(resultOf(await run(fs('glob', { pattern: '**/*.{ts,js}' })))['paths']).toEqual(['src/a.ts', 'src/b.js']);
     expect(resultOf(await run(fs('glob', { pattern: '*.ts', path: 'src' })))['paths']).toEqual(['a.ts']);
-    expect(resultOf(await run(fs('grep', { pattern: '^alpha', ignore_case: true, glob: '**/*.js' })))['matches']).toEqual([
-      { path: 'src/b.js', line: 1, text: 'alpha();' },
-    ]);
+    expect(
+      resultOf(await run(fs('grep', { pattern: '^alpha', ignore_case: true, glob: '**/*.js' })))['matches'],
+    ).toEqual([{ path: 'src/b.js', line: 1, text: 'alpha();' }]);
     expect(resultOf(await run(fs('grep', { pattern: 'alpha', path: 'src/a.ts' })))['matches']).toEqual([
       { path: 'src/a.ts', line: 2, text: 'alpha();' },
     ]);
@@ -125,21 +150,27 @@ describe('files in the ToolRunner', () => {
     put('a'.repeat(200), '');
     const slow = [run(fs('grep', { pattern: '^(a+)+$' })), run(fs('glob', { pattern: `${'*a'.repeat(20)}b` }))];
     const startedAt = performance.now();
-    expect(resultOf(await run(cli('echo', ['still here']), { conversationKey: 'agent:default:dm:ann' }))['output']).toBe('still here\n');
+    expect(
+      resultOf(await run(cli('echo', ['still here']), { conversationKey: 'agent:default:dm:ann' }))['output'],
+    ).toBe('still here\n');
     expect(performance.now() - startedAt).toBeLessThan(3_000);
     expect((await Promise.all(slow)).map(codeOf)).toEqual(['pattern_too_slow', 'pattern_too_slow']);
   });
 
-  it.each(['/etc/passwd', '..', '../outside/secret', 'a/../../outside/secret', 'a\\..\\b', 'nul\0'])('refuses the path %j', async (path) => {
-    expect(await refusal(fs('read', { path }))).toBe('invalid_path');
-    expect(await refusal(fs('write', { path, content: 'x' }))).toBe('invalid_path');
-    expect(await refusal(fs('list', { path }))).toBe('invalid_path');
-  });
+  it.each(['/etc/passwd', '..', '../outside/secret', 'a/../../outside/secret', 'a\\..\\b', 'nul\0'])(
+    'refuses the path %j',
+    async (path) => {
+      expect(await refusal(fs('read', { path }))).toBe('invalid_path');
+      expect(await refusal(fs('write', { path, content: 'x' }))).toBe('invalid_path');
+      expect(await refusal(fs('list', { path }))).toBe('invalid_path');
+    },
+  );
 
   it('follows no symbolic link', async () => {
     symlinkSync(outside, join(workspace.path, 'dir'));
     symlinkSync(join(outside, 'secret'), join(workspace.path, 'file'));
-    for (const op of ['read', 'list']) expect(await refusal(fs(op, { path: 'dir' }))).toMatch(/symlink_refused|not_a_file/);
+    for (const op of ['read', 'list'])
+      expect(await refusal(fs(op, { path: 'dir' }))).toMatch(/symlink_refused|not_a_file/);
     expect(await refusal(fs('read', { path: 'file' }))).toBe('symlink_refused');
     expect(await refusal(fs('read', { path: 'dir/secret' }))).toBe('symlink_refused');
     expect(await refusal(fs('write', { path: 'dir/new', content: 'x' }))).toBe('symlink_refused');
@@ -191,7 +222,8 @@ describe('files in the ToolRunner', () => {
       const outcomes = await Promise.all(
         Array.from({ length: 40 }, (_, k) => {
           const conversationKey = `agent:default:dm:${k}`;
-          const action = k % 2 ? fs('read', { path: 'race/secret' }) : fs('write', { path: 'race/new', content: 'escaped' });
+          const action =
+            k % 2 ? fs('read', { path: 'race/secret' }) : fs('write', { path: 'race/new', content: 'escaped' });
           return run(action, { conversationKey });
         }),
       );

@@ -171,7 +171,8 @@ export class HttpExecutor implements StepExecutor {
 
 /** A redirect nobody can follow is an answer like any other; the request itself has been acted on. */
 function redirectTarget(location: string, base: URL): URL {
-  if (!URL.canParse(location, base.href)) throw new HttpFailure('invalid_redirect', 'redirected to what is no URL', true);
+  if (!URL.canParse(location, base.href))
+    throw new HttpFailure('invalid_redirect', 'redirected to what is no URL', true);
   return new URL(location, base);
 }
 

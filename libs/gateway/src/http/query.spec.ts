@@ -8,7 +8,10 @@ it('reads lists with commas and repeated, numbers and flags', () => {
     statuses: ['queued', 'running'],
     limit: 7,
   });
-  expect(readQuery(TurnListPayload, { status: ['queued', 'paused'] }, turnFields).statuses).toEqual(['queued', 'paused']);
+  expect(readQuery(TurnListPayload, { status: ['queued', 'paused'] }, turnFields).statuses).toEqual([
+    'queued',
+    'paused',
+  ]);
   expect(readQuery(ConversationListPayload, { archived: 'true' }, { archived: { kind: 'flag' } }).archived).toBe(true);
 });
 

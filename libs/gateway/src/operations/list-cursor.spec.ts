@@ -6,10 +6,13 @@ it('round-trips', () => {
   expect(decodeListCursor(encodeListCursor(place))).toEqual(place);
 });
 
-it.each(['', 'x', Buffer.from('[1]').toString('base64url'), Buffer.from('{}').toString('base64url'), Buffer.from('null').toString('base64url')])(
-  'refuses %j and names the field',
-  (cursor) => {
-    expect(() => decodeListCursor(cursor)).toThrow(ContractError);
-    expect(() => decodeListCursor(cursor)).toThrow(/^payload\.cursor: /);
-  },
-);
+it.each([
+  '',
+  'x',
+  Buffer.from('[1]').toString('base64url'),
+  Buffer.from('{}').toString('base64url'),
+  Buffer.from('null').toString('base64url'),
+])('refuses %j and names the field', (cursor) => {
+  expect(() => decodeListCursor(cursor)).toThrow(ContractError);
+  expect(() => decodeListCursor(cursor)).toThrow(/^payload\.cursor: /);
+});

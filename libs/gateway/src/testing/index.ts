@@ -1,2 +1,3 @@
 export { startTestEdge, type TestEdge, type TestEdgeOptions } from './test-edge';
-export { TestClient, TestDevice, openSocket, type Frame, type TestClientOptions } from './test-client';
+export { TestClient, TestDevice, openSocket, type TestClientOptions } from './test-client';
+export type { Frame, SeenConversation, SeenPayload, SeenResult, SeenTurn } from './frames';

@@ -2,19 +2,7 @@ import { generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { deviceIdOf, encodeBase64Url, signConnectProof, type PeerRole } from '@tyrum/protocol';
 import { WebSocket, type ClientOptions } from 'ws';
-
-/** A frame as it came. */
-export interface Frame {
-  readonly request_id?: string;
-  readonly event_id?: string;
-  readonly type: string;
-  readonly ok?: boolean;
-  readonly result?: any;
-  readonly error?: { readonly code: string; readonly message: string; readonly details?: any };
-  readonly payload?: any;
-  readonly scope?: Record<string, string>;
-  readonly cursor?: string;
-}
+import type { Frame, SeenResult } from './frames';
 
 /** A device's key and the id that follows from it. */
 export class TestDevice {
@@ -65,7 +53,8 @@ export class TestClient {
   readonly frames: Frame[] = [];
   readonly closed: Promise<{ code: number; reason: string }>;
   clientId = '';
-  hello: any;
+  /** The result of `connect.proof`. */
+  hello!: SeenResult;
   private readonly asked = new Map<string, number>();
   private readonly waiting = new Set<() => void>();
 
@@ -115,7 +104,8 @@ export class TestClient {
     // Copies of a request share their id, so each takes an answer that no earlier one has taken.
     const place = this.asked.get(request_id) ?? 0;
     this.asked.set(request_id, place + 1);
-    const answers = (): Frame[] => this.frames.filter((frame) => frame.request_id === request_id && frame.ok !== undefined);
+    const answers = (): Frame[] =>
+      this.frames.filter((frame) => frame.request_id === request_id && frame.ok !== undefined);
     return this.frame((frame) => answers()[place] === frame);
   }
 

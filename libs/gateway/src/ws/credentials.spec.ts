@@ -8,12 +8,20 @@ it('takes the header before the cookie before the subprotocol', () => {
   expect(credentialsOf(all)).toEqual({ from: 'header', token: 'a' });
   expect(credentialsOf({ ...all, authorization: undefined })).toEqual({ from: 'cookie', token: 'b' });
   expect(credentialsOf({ 'sec-websocket-protocol': offered('c') })).toEqual({ from: 'subprotocol', token: 'c' });
-  expect(credentialsOf({ 'sec-websocket-protocol': 'tyrum-v1', cookie: 'tyrum_tokens=b' })).toEqual({ from: 'nowhere' });
+  expect(credentialsOf({ 'sec-websocket-protocol': 'tyrum-v1', cookie: 'tyrum_tokens=b' })).toEqual({
+    from: 'nowhere',
+  });
 });
 
 it('does not let a good place make up for a bad one before it', () => {
-  expect(credentialsOf({ authorization: 'Basic eA==', cookie: 'tyrum_token=b' })).toEqual({ from: 'header', token: '' });
-  expect(credentialsOf({ 'sec-websocket-protocol': 'tyrum-v1, tyrum-auth.%%' })).toEqual({ from: 'subprotocol', token: '' });
+  expect(credentialsOf({ authorization: 'Basic eA==', cookie: 'tyrum_token=b' })).toEqual({
+    from: 'header',
+    token: '',
+  });
+  expect(credentialsOf({ 'sec-websocket-protocol': 'tyrum-v1, tyrum-auth.%%' })).toEqual({
+    from: 'subprotocol',
+    token: '',
+  });
 });
 
 it('reads bearer headers and subprotocol lists as RFC 6750 and RFC 6455 write them', () => {

@@ -15,7 +15,9 @@ describe.each(['sqlite', 'postgres'] as const)('events on %s', (database) => {
   afterEach(() => Promise.all(clients.splice(0).map((client) => client.close())));
   afterAll(() => edge.stop());
 
-  const connect = async (...args: Parameters<typeof TestClient.connect> extends [string, ...infer Rest] ? Rest : never) => {
+  const connect = async (
+    ...args: Parameters<typeof TestClient.connect> extends [string, ...infer Rest] ? Rest : never
+  ) => {
     const client = await TestClient.connect(edge.socketUrl, ...args);
     clients.push(client);
     return client;
@@ -90,7 +92,9 @@ describe.each(['sqlite', 'postgres'] as const)('events on %s', (database) => {
       ids.push(result.workflow_run_id);
     }
     await client.event('turn.queued', ({ payload }) => payload.turn_id === ids[4]);
-    const types = client.events().filter((e) => e.payload.conversation?.conversation_id === conversation_key || ids.includes(e.payload.turn_id));
+    const types = client
+      .events()
+      .filter((e) => e.payload.conversation?.conversation_id === conversation_key || ids.includes(e.payload.turn_id));
     expect(types[0]?.type).toBe('conversation.created');
     expect(types.slice(1).map(({ payload }) => payload.turn_id)).toEqual(ids);
     expect(types.every((event) => !('cursor' in event))).toBe(true);
@@ -99,12 +103,19 @@ describe.each(['sqlite', 'postgres'] as const)('events on %s', (database) => {
   it('give a resumed peer what it missed, in order and once more at the most, and tell it of a gap', async () => {
     const device = new TestDevice();
     const fresh = await connect(admin, { device, resumeCursor: 'not-a-cursor' });
-    expect(fresh.hello).toMatchObject({ cursor: expect.any(String), epoch: expect.any(String), edge_id: expect.any(String) });
+    expect(fresh.hello).toMatchObject({
+      cursor: expect.any(String),
+      epoch: expect.any(String),
+      edge_id: expect.any(String),
+    });
     const [seen = ''] = await commit([{ scope: { kind: 'global' } }]);
     const { cursor } = await fresh.frame(({ event_id }) => event_id === seen);
     await fresh.close();
 
-    const many = Array.from({ length: 1_200 }, (_, i) => ({ scope: { kind: 'global' } as const, payload: { reason: String(i) } }));
+    const many = Array.from({ length: 1_200 }, (_, i) => ({
+      scope: { kind: 'global' } as const,
+      payload: { reason: String(i) },
+    }));
     const missed = await commit(many);
     const resumed = await connect(admin, { device, resumeCursor: cursor });
     expect(resumed.hello.cursor).toBe(cursor);
@@ -126,10 +137,13 @@ describe.each(['sqlite', 'postgres'] as const)('events on %s', (database) => {
     await client.frame(({ event_id }) => event_id === ids[2]);
     const first = (await client.request('events.replay', { cursor: start, limit: 2 })).result;
     const second = (await client.request('events.replay', { cursor: first.cursor, limit: 2 })).result;
-    expect([...first.events, ...second.events].map((event: any) => event.event_id)).toEqual(ids);
+    expect([...first.events, ...second.events].map((event) => event.event_id)).toEqual(ids);
     expect([first.gap, second.gap]).toEqual([false, false]);
     const elsewhere = Buffer.from(`${'0'.repeat(32)}.0.0`).toString('base64url');
-    expect((await client.request('events.replay', { cursor: elsewhere })).result).toMatchObject({ events: [], gap: true });
+    expect((await client.request('events.replay', { cursor: elsewhere })).result).toMatchObject({
+      events: [],
+      gap: true,
+    });
     expect((await client.request('events.replay', { cursor: 'x' })).error?.code).toBe('contract_error');
   });
 
@@ -139,7 +153,10 @@ describe.each(['sqlite', 'postgres'] as const)('events on %s', (database) => {
     const stream_id = randomUUID();
     const piece = { tenant_id: DEFAULT_TENANT_ID, agent_key: 'default', stream_id };
     edge.backplane.publish('stream', 'garbage');
-    edge.backplane.publish('stream', JSON.stringify({ ...piece, stage: 'chunk', chunk: { type: 'text-delta', delta: 'hi' } }));
+    edge.backplane.publish(
+      'stream',
+      JSON.stringify({ ...piece, stage: 'chunk', chunk: { type: 'text-delta', delta: 'hi' } }),
+    );
     edge.backplane.publish('stream', JSON.stringify({ ...piece, stage: 'done' }));
     const done = await client.event('chat.ui-message.stream', ({ payload }) => payload.stage === 'done');
     expect(client.events().map(({ payload }) => payload)).toEqual([
@@ -158,7 +175,9 @@ describe.each(['sqlite', 'postgres'] as const)('events on %s', (database) => {
     const blob = 'x'.repeat(64 * 1024);
     let last = '';
     for (let i = 0; i < 30; i += 1) {
-      [, , , last = ''] = await commit([1, 2, 3, 4].map(() => ({ scope: { kind: 'global' } as const, payload: { reason: blob } })));
+      [, , , last = ''] = await commit(
+        [1, 2, 3, 4].map(() => ({ scope: { kind: 'global' } as const, payload: { reason: blob } })),
+      );
       await quick.frame(({ event_id }) => event_id === last);
     }
     slow.socket.resume();

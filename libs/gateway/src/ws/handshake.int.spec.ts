@@ -46,8 +46,17 @@ const first: [string, number, (device: TestDevice) => unknown][] = [
   ['an event', 4003, () => ({ event_id: '1', type: 'error', occurred_at: 'now', payload: {} })],
   ['another revision', 4005, (d) => request('connect.init', d.initPayload({ protocol_rev: 1 }))],
   ['another revision with fields of its own', 4005, () => request('connect.init', { protocol_rev: 3, hello: true })],
-  ["another device's id", 4006, (d) => request('connect.init', d.initPayload({ device: { device_id: new TestDevice().deviceId, pubkey: d.pubkey } }))],
-  ['a key that is none', 4006, (d) => request('connect.init', d.initPayload({ device: { device_id: d.deviceId, pubkey: 'AAAA' } }))],
+  [
+    "another device's id",
+    4006,
+    (d) =>
+      request('connect.init', d.initPayload({ device: { device_id: new TestDevice().deviceId, pubkey: d.pubkey } })),
+  ],
+  [
+    'a key that is none',
+    4006,
+    (d) => request('connect.init', d.initPayload({ device: { device_id: d.deviceId, pubkey: 'AAAA' } })),
+  ],
 ];
 
 it.each(first)('closes on %s with %i', async (_, code, frame) => {
@@ -83,7 +92,8 @@ it('takes an old challenge no more once it gave a new one', async () => {
 
 it('reads no more than four messages before the handshake is done', async () => {
   const client = await opened();
-  for (let i = 0; i < LIMITS.messagesBeforeHandshake; i += 1) await client.request('connect.init', device.initPayload());
+  for (let i = 0; i < LIMITS.messagesBeforeHandshake; i += 1)
+    await client.request('connect.init', device.initPayload());
   client.send(request('connect.init', device.initPayload()));
   expect(await client.closed).toMatchObject({ code: CloseCode.Policy });
 });

@@ -30,11 +30,23 @@ it('takes the token from the header, the subprotocol, or the cookie of an allowe
 it.each([
   ['no token', 401, () => openSocket(edge.socketUrl, undefined)],
   ['a wrong token', 401, () => openSocket(edge.socketUrl, `${token}x`)],
-  ['a bad header beside a good subprotocol', 401, () => openSocket(edge.socketUrl, 'x', { protocols: ['tyrum-v1', subprotocol(token)] })],
-  ['a cookie from a foreign origin', 403, () => openSocket(edge.socketUrl, undefined, { headers: cookie(token, 'https://console.example.evil') })],
+  [
+    'a bad header beside a good subprotocol',
+    401,
+    () => openSocket(edge.socketUrl, 'x', { protocols: ['tyrum-v1', subprotocol(token)] }),
+  ],
+  [
+    'a cookie from a foreign origin',
+    403,
+    () => openSocket(edge.socketUrl, undefined, { headers: cookie(token, 'https://console.example.evil') }),
+  ],
   ['a cookie without an origin', 403, () => openSocket(edge.socketUrl, undefined, { headers: cookie(token) })],
   ['a token in the URL', 400, () => openSocket(`${edge.socketUrl}?token=x`, token)],
-  ['a token hidden in the URL', 400, () => openSocket(`${edge.socketUrl}?a=${token.replace('tyrum', '%74yrum')}`, token)],
+  [
+    'a token hidden in the URL',
+    400,
+    () => openSocket(`${edge.socketUrl}?a=${token.replace('tyrum', '%74yrum')}`, token),
+  ],
   ['no subprotocol', 400, () => openSocket(edge.socketUrl, token, { protocols: [] })],
   ['another subprotocol', 400, () => openSocket(edge.socketUrl, token, { protocols: ['tyrum-v2'] })],
   ['another path', 404, () => openSocket(edge.socketUrl.replace('/ws', '/socket'), token)],
@@ -55,7 +67,13 @@ it('refuses a revoked token within two seconds of its revocation by another proc
     let status = 101;
     while (status !== 401 && performance.now() < deadline) {
       const client = openSocket(edge.socketUrl, revoked);
-      status = await Promise.race([client.refused(), client.opened().then(() => client.close()).then(() => 101)]).catch(() => 101);
+      status = await Promise.race([
+        client.refused(),
+        client
+          .opened()
+          .then(() => client.close())
+          .then(() => 101),
+      ]).catch(() => 101);
     }
     expect(status).toBe(401);
     await first.close();
