@@ -18,6 +18,7 @@ export interface TurnAnswer {
     readonly status: string;
     readonly attempts: number;
     readonly result?: { readonly output?: string };
+    readonly artifacts: readonly { readonly external_url: string }[];
   }[];
   readonly waiting?: { readonly kind: string; readonly detail: string };
 }

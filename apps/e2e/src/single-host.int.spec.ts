@@ -54,6 +54,16 @@ describe('one process on SQLite', () => {
     expect((await tyrum.call('POST', '/v1/workflows', other, { 'idempotency-key': key })).status).toBe(422);
   });
 
+  it('keeps the whole of an output that is too long for its result', async () => {
+    await tyrum.start('edge');
+    const id = await tyrum.startTurn('agent:default:main', [shell('seq 1 60000')]);
+    const { steps } = await tyrum.ended(id);
+    const [artifact] = steps[0]?.artifacts ?? [];
+    const whole = await (await tyrum.call('GET', artifact?.external_url ?? '')).text();
+    expect(whole).toBe(Array.from({ length: 60_000 }, (_, i) => `${i + 1}\n`).join(''));
+    expect(steps[0]?.result?.output?.length).toBeLessThan(70_000);
+  });
+
   it('cancels a running command and everything it started', async () => {
     await tyrum.start('edge');
     const id = await tyrum.startTurn('agent:default:main', [

@@ -131,7 +131,7 @@ describe.each(['sqlite', 'postgres'] as const)('requests on %s', (database) => {
     });
     expect((await client.request('conversation.send', sent)).error?.code).toBe('conflict');
     expect(
-      (await client.request('conversation.send', { conversation_id, trigger: 'submit-message' })).error?.details[0]
+      (await client.request('conversation.send', { conversation_id, trigger: 'submit-message' })).error?.details[0]?
         .field,
     ).toBe('payload.messages');
 
