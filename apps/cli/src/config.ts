@@ -1,49 +1,32 @@
 import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { UsageError } from './exit-codes';
+import { join } from 'node:path';
+import { EdgeApi } from './edge-api';
 
-/** What every command needs to know. */
-export interface CliConfig {
-  /** Of the edge, without a path. */
-  readonly url: string;
-  readonly token: string;
-  /** The installation's directory; the command line keeps its device key there. */
-  readonly home: string;
-}
+/** The words of a call were off. */
+export class UsageError extends Error {}
 
-export interface ConnectionFlags {
+export interface ConnectionOptions {
   readonly url?: string;
   readonly token?: string;
 }
 
 const DEFAULT_URL = 'http://127.0.0.1:8788';
 
-/**
- * Flags, then `TYRUM_URL` and `TYRUM_TOKEN`, then what the edge left in its home directory (`TYRUM_HOME`, or `.tyrum` here).
- * @throws {UsageError} when there is no token, or the URL is none
- */
-export function loadCliConfig(flags: ConnectionFlags, env: NodeJS.ProcessEnv, cwd: string): CliConfig {
-  const home = resolve(cwd, env['TYRUM_HOME'] || '.tyrum');
-  const url = urlFrom(flags.url ?? (env['TYRUM_URL'] || DEFAULT_URL));
-  const token = flags.token ?? (env['TYRUM_TOKEN'] || undefined) ?? tokenIn(home);
-  // It becomes a header: anything else in it would be an error without a name there.
-  if (!/^[\x21-\x7e]+$/.test(token)) throw new UsageError('the token holds characters that no token has');
-  return Object.freeze({ url, token, home });
+/** The edge that the options, the environment (TYRUM_URL, TYRUM_TOKEN) or this folder's `.tyrum` name. @throws {UsageError} */
+export function connect(options: ConnectionOptions): EdgeApi {
+  const env = process.env;
+  const url = options.url ?? env['TYRUM_URL'] ?? DEFAULT_URL;
+  if (!URL.canParse(url)) throw new UsageError(`--url: "${url}" is not a URL`);
+  return new EdgeApi(url, options.token ?? env['TYRUM_TOKEN'] ?? storedToken(env['TYRUM_HOME'] ?? '.tyrum'));
 }
 
-function urlFrom(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url && /^https?:$/.test(url.protocol)) return url.origin;
-  throw new UsageError(`--url: ${JSON.stringify(text)} is no http or https URL`);
-}
-
-function tokenIn(home: string): string {
+function storedToken(home: string): string {
   const path = join(home, 'admin-token');
   try {
     return readFileSync(path, 'utf8').trim();
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
-    throw new UsageError(`no token: pass --token or set TYRUM_TOKEN. ${path}, where an edge leaves its first one, ${why}`);
+  } catch {
+    throw new UsageError(
+      `no token: ${path} is not there. Start the edge in this folder, or give --token or TYRUM_TOKEN`,
+    );
   }
 }

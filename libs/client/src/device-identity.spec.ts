@@ -25,7 +25,13 @@ it('is one and the same for processes that start together', async () => {
 
 it('signs what the gateway verifies', async () => {
   const identity = await openDeviceIdentity(join(folder, 'device.pem'));
-  const facts = { protocolRev: 2, role: 'client', deviceId: identity.deviceId, connectionId: 'c', challenge: 'x' } as const;
+  const facts = {
+    protocolRev: 2,
+    role: 'client',
+    deviceId: identity.deviceId,
+    connectionId: 'c',
+    challenge: 'x',
+  } as const;
   const proof = encodeBase64Url(await identity.sign(connectProofText(facts)));
   expect(verifyConnectProof(identity.pubkey, proof, facts)).toBe(true);
   expect(verifyConnectProof(identity.pubkey, proof, { ...facts, challenge: 'y' })).toBe(false);

@@ -110,8 +110,8 @@ export class Link {
     // A frame we cannot read is of a later revision's making: what it would have told us comes again or is not for us.
     if (!frame) return;
     if (this.established) return this.events.frame(frame);
-    this.shakeHands(frame as unknown as ResponseEnvelope<ConnectInitResult & ConnectProofResult>).catch((error: unknown) =>
-      this.fail(error),
+    this.shakeHands(frame as unknown as ResponseEnvelope<ConnectInitResult & ConnectProofResult>).catch(
+      (error: unknown) => this.fail(error),
     );
   }
 
@@ -147,7 +147,9 @@ export class Link {
     this.over = true;
     const isRefused = /\b(401|403)\b/.test(this.refusal) && !this.established;
     const because = reason === '' ? this.refusal : reason;
-    this.events.lost(new ConnectionLostError(isRefused ? CloseCode.Unauthorized : code, because, isRefused || isFinalClose(code)));
+    this.events.lost(
+      new ConnectionLostError(isRefused ? CloseCode.Unauthorized : code, because, isRefused || isFinalClose(code)),
+    );
   }
 }
 

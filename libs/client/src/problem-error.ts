@@ -49,6 +49,10 @@ export class UnreachableError extends Error {
 
 function reasonOf(error: unknown): string {
   // fetch says "fetch failed" and puts what happened into `cause`.
-  const { cause, message, name } = error as { cause?: { message?: string; code?: string }; message?: string; name?: string };
+  const { cause, message, name } = error as {
+    cause?: { message?: string; code?: string };
+    message?: string;
+    name?: string;
+  };
   return cause?.message || cause?.code || message || name || String(error);
 }

@@ -72,7 +72,9 @@ describe('connecting', () => {
   it.each([4001, 4005, 4006, 4007, 4008])('does not come back after %i', async (code) => {
     const lost: [ConnectionLostError, number | undefined][] = [];
     const fixture = await gateway({ answer: () => SILENCE });
-    const client = clientOf(fixture.url, { observer: { disconnected: (error, retryInMs) => void lost.push([error, retryInMs]) } });
+    const client = clientOf(fixture.url, {
+      observer: { disconnected: (error, retryInMs) => void lost.push([error, retryInMs]) },
+    });
     await client.connect();
     const unanswered = client.request('turn.list', {});
     fixture.connections[0]?.close(code);
@@ -111,7 +113,8 @@ describe('requests', () => {
         if (request.type === 'workflow.cancel') throw new WireError('not_found', 'no such turn');
         held.push(request);
         if (held.length < 2) return SILENCE;
-        for (const { request_id, type } of held.reverse()) connection.send({ request_id, type, ok: true, result: { turns: [request_id] } });
+        for (const { request_id, type } of held.reverse())
+          connection.send({ request_id, type, ok: true, result: { turns: [request_id] } });
         return SILENCE;
       },
     });
@@ -211,7 +214,12 @@ describe('requests', () => {
       expect.arrayContaining([
         { request_id: '1', type: 'ping', ok: true },
         { request_id: '2', type: 'task.execute', ok: true, result: { result: 1 } },
-        { request_id: '3', type: 'task.execute', ok: false, error: { code: 'forbidden', message: 'not on the allow-list' } },
+        {
+          request_id: '3',
+          type: 'task.execute',
+          ok: false,
+          error: { code: 'forbidden', message: 'not on the allow-list' },
+        },
       ]),
     );
   });

@@ -180,7 +180,15 @@ export class TyrumClient {
   }
 
   private open(): void {
-    const { url, token, identity, role = 'client', device = {}, capabilities = [], tokenIn = 'subprotocol' } = this.options;
+    const {
+      url,
+      token,
+      identity,
+      role = 'client',
+      device = {},
+      capabilities = [],
+      tokenIn = 'subprotocol',
+    } = this.options;
     const cursor = this.options.resume === false ? undefined : (this.cursor ?? HEAD_CURSOR);
     const WebSocket = this.options.WebSocket ?? runtimeWebSocket();
     const base = { url, token, identity, role, device, capabilities, tokenIn, WebSocket, newId: this.newId };
@@ -224,7 +232,8 @@ export class TyrumClient {
       const result = request.type === 'ping' ? undefined : await this.refuseUnless(this.options.answer)(request);
       link.send(JSON.stringify(okResponse(request, result)));
     } catch (error) {
-      const known = error instanceof WireError ? error : new WireError('internal', 'the request could not be carried out');
+      const known =
+        error instanceof WireError ? error : new WireError('internal', 'the request could not be carried out');
       link.send(JSON.stringify(errorResponse(request, known.toBody())));
     }
   }
@@ -239,8 +248,10 @@ export class TyrumClient {
     this.cancelTimer();
     this.cancelTimer = this.clock.after(LIMITS.pingIntervalMs, () => {
       const silentMs = this.clock.nowMs() - this.heardAtMs;
-      if (silentMs > LIMITS.pingIntervalMs * (LIMITS.missedPingsBeforeClose + 1)) return link.abandon('no answer to pings');
-      if (silentMs >= LIMITS.pingIntervalMs) link.send(JSON.stringify({ request_id: this.newId(), type: 'ping', payload: {} }));
+      if (silentMs > LIMITS.pingIntervalMs * (LIMITS.missedPingsBeforeClose + 1))
+        return link.abandon('no answer to pings');
+      if (silentMs >= LIMITS.pingIntervalMs)
+        link.send(JSON.stringify({ request_id: this.newId(), type: 'ping', payload: {} }));
       this.watchSilence(link);
     });
   }

@@ -43,7 +43,8 @@ function http(port = (server.address() as AddressInfo).port): TyrumHttp {
 }
 
 function json(status: number, body: object, headers: Record<string, string> = {}): Handler {
-  return (_, response) => response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
+  return (_, response) =>
+    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 }
 
 const cut: Handler = (request) => request.socket.destroy();
@@ -63,7 +64,10 @@ it('repeats a keyed post that nothing answered, with the same key', async () => 
 
 it('does not repeat a post without a key that may have arrived', async () => {
   handlers = [cut];
-  await expect(http().createToken({ role: 'client' })).rejects.toMatchObject({ code: 'unreachable', mayHaveArrived: true });
+  await expect(http().createToken({ role: 'client' })).rejects.toMatchObject({
+    code: 'unreachable',
+    mayHaveArrived: true,
+  });
   expect(requests).toHaveLength(1);
 });
 
@@ -77,7 +81,12 @@ it('waits as long as a 503 says, and gives up in the end', async () => {
 it('makes a problem document an error that names the fields', async () => {
   const errors = [{ field: 'body.steps[0].args.cmd', rule: 'isString', message: 'must be a string' }];
   handlers = [json(400, { title: 'Bad', status: 400, detail: 'no', code: 'contract_error', errors })];
-  await expect(http().startWorkflow(workflow)).rejects.toMatchObject({ status: 400, title: 'Bad', detail: 'no', errors });
+  await expect(http().startWorkflow(workflow)).rejects.toMatchObject({
+    status: 400,
+    title: 'Bad',
+    detail: 'no',
+    errors,
+  });
   expect(requests).toHaveLength(1);
 });
 

@@ -74,7 +74,9 @@ export class TyrumHttp {
   }
 
   /** Newest first. */
-  listTurns(filter: { readonly statuses?: readonly TurnStatus[]; readonly limit?: number } = {}): Promise<TurnListResult> {
+  listTurns(
+    filter: { readonly statuses?: readonly TurnStatus[]; readonly limit?: number } = {},
+  ): Promise<TurnListResult> {
     const query = new URLSearchParams();
     if (filter.statuses?.length) query.set('status', filter.statuses.join(','));
     if (filter.limit !== undefined) query.set('limit', String(filter.limit));

@@ -130,11 +130,12 @@ export class PostgresStateStore implements StateStore {
     const tx = new TypeOrmTx('postgres', runner, (keys) => lockConversations(runner, keys));
     try {
       const value = await this.current.run(tx, () => work(tx));
-      tx.finish();
+      await tx.finish();
+      tx.assertSound();
       await commit(runner);
       return value;
     } catch (error) {
-      tx.finish();
+      await tx.finish();
       if (!(error instanceof UnknownCommitError)) await rollbackQuietly(runner);
       throw error;
     } finally {

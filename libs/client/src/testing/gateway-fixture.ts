@@ -96,14 +96,16 @@ export class GatewayFixture {
   private async serve(socket: WebSocket): Promise<void> {
     const connectionId = randomUUID();
     const challenge = encodeBase64Url(randomBytes(32));
-    const reply = (request: RequestEnvelope, result: object): void => socket.send(JSON.stringify(okResponse(request, result)));
+    const reply = (request: RequestEnvelope, result: object): void =>
+      socket.send(JSON.stringify(okResponse(request, result)));
     const first = await nextRequest(socket);
     const init = first.payload as unknown as ConnectInitPayload;
     reply(first, { connection_id: connectionId, challenge });
     const second = await nextRequest(socket);
     const { device_id: deviceId, pubkey } = init.device;
     const facts = { protocolRev: PROTOCOL_REV, role: init.role, deviceId, connectionId, challenge };
-    if (!verifyConnectProof(pubkey, String(second.payload['proof']), facts)) return socket.close(CloseCode.InvalidProof);
+    if (!verifyConnectProof(pubkey, String(second.payload['proof']), facts))
+      return socket.close(CloseCode.InvalidProof);
     const connection = connectionOn(socket, init);
     socket.on('message', (data: Buffer) => this.receive(connection, JSON.parse(data.toString()) as RequestEnvelope));
     this.connections.push(connection);

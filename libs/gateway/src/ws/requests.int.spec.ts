@@ -131,8 +131,8 @@ describe.each(['sqlite', 'postgres'] as const)('requests on %s', (database) => {
     });
     expect((await client.request('conversation.send', sent)).error?.code).toBe('conflict');
     expect(
-      (await client.request('conversation.send', { conversation_id, trigger: 'submit-message' })).error?.details[0]?
-        .field,
+      (await client.request('conversation.send', { conversation_id, trigger: 'submit-message' })).error?.details[0]
+        ?.field,
     ).toBe('payload.messages');
 
     expect((await client.request('conversation.delete', { conversation_id })).error?.code).toBe('conflict');
