@@ -156,7 +156,7 @@ describeOnBothDialects('IdempotencyLedger', (stores) => {
       const all = [store, await stores().open(), await stores().open()];
       const keys = Array.from({ length: 30 }, (_, i) => `key ${i}`);
       const batches = Array.from({ length: 12 }, (_, batch) =>
-        all[batch % 3]?.transaction((tx) => {
+        (all[batch % 3] as StateStore).transaction((tx) => {
           const mine = keys.filter(() => Math.random() < 0.7).sort(() => Math.random() - 0.5);
           return ledger.reserveAll(
             tx,
@@ -164,7 +164,7 @@ describeOnBothDialects('IdempotencyLedger', (stores) => {
           );
         }),
       );
-      const reservations = (await Promise.all(batches)).flatMap((list) => list ?? []);
+      const reservations = (await Promise.all(batches)).flat();
       const answers = new Map<string, Set<string>>();
       for (const reservation of reservations) {
         if (reservation.kind === 'conflict') throw new Error('all have the same payload');

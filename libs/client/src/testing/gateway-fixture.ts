@@ -61,7 +61,6 @@ export class GatewayFixture {
 
   /** @param port 0 for any */
   static async start(options: FixtureOptions, port = 0): Promise<GatewayFixture> {
-    let fixture: GatewayFixture | undefined;
     const server = new WebSocketServer({
       port,
       host: '127.0.0.1',
@@ -69,11 +68,11 @@ export class GatewayFixture {
       perMessageDeflate: false,
       handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
       verifyClient: ({ req }, done) => {
-        if (fixture) fixture.upgrades += 1;
+        fixture.upgrades += 1;
         done(tokenOf(req) === options.token, 401);
       },
     });
-    fixture = new GatewayFixture(server, options);
+    const fixture: GatewayFixture = new GatewayFixture(server, options);
     await once(server, 'listening');
     return fixture;
   }
