@@ -48,5 +48,5 @@ module.exports = {
   ],
   // Whole processes, databases and browsers are started in these: two cores carry two at a time.
   maxWorkers: 2,
-  testTimeout: 60_000,
+  testTimeout: 120_000,
 };

@@ -7,7 +7,7 @@ export interface EventuallyOptions {
 
 /** Runs `check` until it does not throw and returns its value; at the deadline its last error is thrown. */
 export async function eventually<T>(check: () => T | Promise<T>, options: EventuallyOptions = {}): Promise<T> {
-  const deadline = performance.now() + (options.timeoutMs ?? 10_000);
+  const deadline = performance.now() + (options.timeoutMs ?? 20_000);
   for (;;) {
     try {
       return await check();

@@ -35,7 +35,7 @@ describe('a cluster on Postgres', () => {
       await tyrum.stop();
       await database.drop();
     }
-  }, 150_000);
+  }, 240_000);
 
   it('fires each instant of a schedule once with two schedulers running', async () => {
     const database = await createPostgresDatabase();
@@ -65,7 +65,7 @@ describe('a cluster on Postgres', () => {
       await tyrum.stop();
       await database.drop();
     }
-  }, 150_000);
+  }, 240_000);
 
   it('survives a restart of Postgres under load: no process exits, no acknowledged turn is lost', async () => {
     const postgres = await startOwnPostgres();
@@ -102,5 +102,5 @@ describe('a cluster on Postgres', () => {
       await tyrum.stop();
       await postgres.stop();
     }
-  }, 150_000);
+  }, 240_000);
 });

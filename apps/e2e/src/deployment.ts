@@ -95,7 +95,7 @@ export class Deployment {
   }
 
   /** Waits until the turn has one of these statuses. */
-  async until(turnId: string, statuses: readonly string[], timeoutMs = 30_000): Promise<TurnAnswer> {
+  async until(turnId: string, statuses: readonly string[], timeoutMs = 60_000): Promise<TurnAnswer> {
     return eventually(
       async () => {
         const answer = await this.turn(turnId);

@@ -69,7 +69,7 @@ describe('one process on SQLite', () => {
     const id = await tyrum.startTurn('agent:default:main', [
       shell('sh -c "sleep 3; echo late >> done" & echo $! > pid; wait'),
     ]);
-    await eventually(() => Promise.resolve(readFileSync(join(tyrum.workspace, 'pid'), 'utf8')), { timeoutMs: 10_000 });
+    await eventually(() => Promise.resolve(readFileSync(join(tyrum.workspace, 'pid'), 'utf8')), { timeoutMs: 30_000 });
     expect((await tyrum.call('POST', `/v1/turns/${id}/cancel`, { reason: 'enough' })).status).toBe(200);
     expect((await tyrum.ended(id)).turn.status).toBe('cancelled');
     const pid = Number(readFileSync(join(tyrum.workspace, 'pid'), 'utf8'));
@@ -82,7 +82,7 @@ describe('one process on SQLite', () => {
       shell('echo begun >> done; sleep 1; echo one >> done'),
       shell('echo two >> done'),
     ]);
-    await eventually(() => Promise.resolve(readFileSync(join(tyrum.workspace, 'done'), 'utf8')), { timeoutMs: 10_000 });
+    await eventually(() => Promise.resolve(readFileSync(join(tyrum.workspace, 'done'), 'utf8')), { timeoutMs: 30_000 });
     edge.kill('SIGTERM');
     expect((await edge.exited).code).toBe(0);
     expect(readFileSync(join(tyrum.workspace, 'done'), 'utf8')).toBe('begun\none\n');

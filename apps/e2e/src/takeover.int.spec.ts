@@ -26,7 +26,7 @@ describe('a worker that dies or stalls', () => {
   const file = (name: string) => join(tyrum.workspace, name);
   const lines = (name: string) => readFileSync(file(name), 'utf8').trim().split('\n');
   const written = (name: string) =>
-    eventually(() => Promise.resolve(lines(name)), { timeoutMs: 15_000, intervalMs: 20 });
+    eventually(() => Promise.resolve(lines(name)), { timeoutMs: 40_000, intervalMs: 20 });
 
   it('killed inside an idempotent step: another worker finishes, and no earlier step runs again', async () => {
     const id = await tyrum.startTurn('agent:default:main', [
@@ -61,7 +61,7 @@ describe('a worker that dies or stalls', () => {
     first.kill('SIGKILL');
     await first.exited;
     await tyrum.start('worker');
-    await eventually(async () => expect((await tyrum.turn(id)).turn.attempt).toBe(2), { timeoutMs: 15_000 });
+    await eventually(async () => expect((await tyrum.turn(id)).turn.attempt).toBe(2), { timeoutMs: 40_000 });
     await tyrum.call('POST', `/v1/turns/${id}/cancel`);
     await tyrum.ended(id);
     expect(lines('done')).toEqual(['one']);
@@ -115,7 +115,7 @@ describe('a worker that dies or stalls', () => {
     await eventually(
       () =>
         Promise.resolve(expect(first.logs.some((line) => /lease lost|fenced/.test(String(line['msg'])))).toBe(true)),
-      { timeoutMs: 15_000 },
+      { timeoutMs: 40_000 },
     );
     second.kill('SIGTERM');
     await second.exited;
