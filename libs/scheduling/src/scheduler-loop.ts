@@ -115,8 +115,8 @@ export class SchedulerLoop {
       return outcome.kind === 'fired' || outcome.kind === 'repeated';
     } catch (error) {
       if (error instanceof StoreUnavailableError || error instanceof UnknownCommitError) throw error;
-      this.observer.postponed({ tenantId: row.tenant_id, scheduleId: row.schedule_id }, error);
       await this.parts.firer.postpone(row);
+      this.observer.postponed({ tenantId: row.tenant_id, scheduleId: row.schedule_id }, error);
       return false;
     }
   }
