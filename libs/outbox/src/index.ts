@@ -1,6 +1,8 @@
 export type { EventScope, OutboxEvent, Position, StoredEvent } from './outbox-event';
-export { decodePosition, encodePosition } from './position';
+export { comesAfter, decodePosition, encodePosition } from './position';
 export { appendEvents } from './append-events';
-export { OutboxReader, type EventPage } from './outbox-reader';
+export { OutboxReader, type EventPage, type OutboxLag } from './outbox-reader';
 export { beginEpoch, pruneOutbox } from './outbox-retention';
 export { OutboxTail, type OutboxTailOptions } from './outbox-tail';
+export { EdgeSlot, pruneEdgeSlots, type EdgeSlotOptions } from './edge-slot';
+export { DirectedMail, type DirectedMessage, type ReturnedMessage } from './directed-mail';

@@ -237,12 +237,16 @@ describe('OutboxReader on postgres with transactions that overlap', () => {
     expect(ids).toEqual([open.event.eventId, younger.eventId]);
   });
 
-  it('tells how long committed events have been waiting', async () => {
+  it('tells how long committed events have been waiting, for whom, and how many are unread', async () => {
+    const head = await reader.head();
     const open = await hold();
     await store.transaction((tx) => appendEvents(tx, [testEvent({ occurredAt: Date.now() - 60_000 })]));
-    expect(await reader.stallMs()).toBeGreaterThanOrEqual(60_000);
+    const stalled = await reader.lag(head);
+    expect(stalled.stallMs).toBeGreaterThanOrEqual(60_000);
+    expect(stalled.oldestWriterMs).toBeGreaterThan(0);
+    expect(stalled.rowsBehind).toBe(0);
     await open.commit();
-    await eventually(async () => expect(await reader.stallMs()).toBe(0));
+    await eventually(async () => expect(await reader.lag(head)).toMatchObject({ stallMs: 0, rowsBehind: 2 }));
   });
 
   /**

@@ -1,7 +1,8 @@
 import type { StateStore } from '@tyrum/statestore';
 import type { Position, StoredEvent } from './outbox-event';
-import { findHead, findStall } from './sql/find-head';
+import { findHead } from './sql/find-head';
 import { findCursor, saveCursorRow } from './sql/keep-cursor';
+import { measureLag } from './sql/measure-lag';
 import { readEventRows, type EventRow } from './sql/read-events';
 
 /** What a read came to. */
@@ -16,6 +17,16 @@ export interface EventPage {
   readonly gap: boolean;
   /** Committed events exist that must wait for an older transaction: look again soon, nothing will say so. */
   readonly waiting: boolean;
+}
+
+/** Ages in milliseconds. */
+export interface OutboxLag {
+  /** How long the oldest committed event has had to wait for a transaction that is still open. */
+  readonly stallMs: number;
+  /** How long the oldest transaction that has written is open, events or not. 0 on SQLite. */
+  readonly oldestWriterMs: number;
+  /** Readable events after the position; counting stops at 10,000. */
+  readonly rowsBehind: number;
 }
 
 /**
@@ -59,11 +70,6 @@ export class OutboxReader {
     };
   }
 
-  /** The same as `readAfter`. */
-  resumeAfter(position: Position, limit: number): Promise<EventPage> {
-    return this.readAfter(position, limit);
-  }
-
   /** How far a consumer had come when it last said so. */
   async loadCursor(consumer: string): Promise<Position | undefined> {
     const [row] = await this.store.read((db) => db.query<Position>(findCursor, [consumer]));
@@ -75,10 +81,15 @@ export class OutboxReader {
     await this.store.execute(saveCursorRow, [consumer, position.xid, position.id]);
   }
 
-  /** How long the oldest committed event has had to wait for a transaction that is still open, in milliseconds. */
-  async stallMs(): Promise<number> {
-    const [row] = await this.store.read((db) => db.query<{ stall_ms: number | null }>(findStall));
-    return Math.max(0, row?.stall_ms ?? 0);
+  /** How far behind a reader at `position` is, and what holds every reader back. */
+  async lag(position: Position): Promise<OutboxLag> {
+    type Row = { stall_ms: number | null; writer_ms: number | null; rows_behind: number };
+    const [row] = await this.store.read((db) => db.query<Row>(measureLag, [position.xid, position.id]));
+    return {
+      stallMs: Math.max(0, row?.stall_ms ?? 0),
+      oldestWriterMs: Math.max(0, row?.writer_ms ?? 0),
+      rowsBehind: row?.rows_behind ?? 0,
+    };
   }
 }
 

@@ -82,9 +82,9 @@ describeOnBothDialects('outbox retention', (stores) => {
     const head = await reader.head();
     const places = [
       { ...head, epoch: '0'.repeat(32) },
-      { ...head, id: '999999999' },
-      { ...head, xid: '18446744073709551615' },
-    ].filter(({ xid }) => stores().dialect === 'postgres' || xid === '0');
+      // On Postgres a place of the head's transaction is behind as soon as anybody else on the server has written.
+      stores().dialect === 'postgres' ? { ...head, xid: '18446744073709551615' } : { ...head, id: '999999999' },
+    ];
     for (const place of places) {
       const page = await reader.readAfter(place, 10);
       expect(page).toMatchObject({ events: [], gap: true, position: { epoch: head.epoch } });

@@ -5,8 +5,10 @@ import type { OutboxReader } from './outbox-reader';
 export interface OutboxTailOptions {
   /** Takes events in order; the next batch waits for it. When it throws, the same batch comes again. */
   readonly onEvents: (events: readonly StoredEvent[]) => void | Promise<void>;
-  /** Events before the next batch are gone: retention or a restore has overtaken this reader. */
-  readonly onGap?: () => void | Promise<void>;
+  /** Events before the next batch are gone: retention or a restore has overtaken this reader, which goes on at `position`. */
+  readonly onGap?: (position: Position) => void | Promise<void>;
+  /** The place after everything handed over so far. Called after each batch that was taken. */
+  readonly onPassed?: (position: Position) => void;
   readonly onError: (error: unknown) => void;
   /** Where to begin; without it, at the head. */
   readonly from?: Position;
@@ -54,9 +56,10 @@ export class OutboxTail {
     if (!this.position) throw new Error('a tail has a position once it started');
     const limit = this.options.batch ?? DEFAULT_BATCH;
     const page = await this.reader.readAfter(this.position, limit);
-    if (page.gap) await this.options.onGap?.();
+    if (page.gap) await this.options.onGap?.(page.position);
     if (page.events.length > 0) await this.options.onEvents(page.events);
     this.position = page.position;
+    this.options.onPassed?.(page.position);
     if (page.events.length > 0 || !page.waiting) this.waitingMs = WAITING_MS;
     if (page.events.length === limit) return { more: true };
     if (!page.waiting) return { more: false };

@@ -22,3 +22,9 @@ export function decodePosition(cursor: string): Position | undefined {
   const position = { epoch, xid: BigInt(xid).toString(), id: BigInt(id).toString() };
   return encodePosition(position) === cursor ? position : undefined;
 }
+
+/** Whether `a` lies after `b`; both are of one epoch. */
+export function comesAfter(a: Position, b: Position): boolean {
+  const [ax, bx] = [BigInt(a.xid), BigInt(b.xid)];
+  return ax > bx || (ax === bx && BigInt(a.id) > BigInt(b.id));
+}

@@ -1,12 +1,17 @@
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import { Leases } from '@tyrum/leases';
-import { pruneOutbox } from '@tyrum/outbox';
+import { DirectedMail, pruneEdgeSlots, pruneOutbox } from '@tyrum/outbox';
 import type { StateStore } from '@tyrum/statestore';
 import { pruneFirings } from './sql/prune-firings';
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
 /** How long things are kept that nobody needs to run: a client may resume from an event for a week. */
-export const KEPT_MS = { outbox: 7 * DAY_MS, leaseHistory: 30 * DAY_MS, firings: 30 * DAY_MS } as const;
+export const KEPT_MS = {
+  outbox: 7 * DAY_MS,
+  directed: DAY_MS,
+  leaseHistory: 30 * DAY_MS,
+  firings: 30 * DAY_MS,
+} as const;
 
 export interface RetentionOptions {
   /** Who this process is, in the lease. */
@@ -58,6 +63,9 @@ export class Retention {
     if (!lease) return 0;
     const tables: [string, () => Promise<number>][] = [
       ['outbox', () => pruneOutbox(this.store, KEPT_MS.outbox, batch)],
+      // A place is good for as long as the events after it are kept.
+      ['edge_slot', () => pruneEdgeSlots(this.store, KEPT_MS.outbox, batch)],
+      ['directed_message', () => new DirectedMail(this.store).prune(KEPT_MS.directed, batch)],
       ['idempotency_record', () => new IdempotencyLedger().prune(this.store, batch)],
       ['lease_history', () => leases.pruneHistory(KEPT_MS.leaseHistory, batch)],
       ['firing', async () => (await this.store.execute(pruneFirings, [KEPT_MS.firings, batch])).length],

@@ -75,6 +75,37 @@ create table desktop_host (
   constraint desktop_host_pkey PRIMARY KEY (host_id)
 );
 
+create table directed_message (
+  id bigint not null generated always as identity,
+  message_id uuid not null,
+  tenant_id uuid not null,
+  slot text not null,
+  connection_id text not null,
+  origin text not null,
+  payload text not null,
+  state text not null,
+  reason text,
+  created_at bigint not null,
+  deliver_by bigint not null,
+  settled_at bigint,
+  constraint directed_message_check CHECK (((state = 'queued'::text) = (settled_at IS NULL))),
+  constraint directed_message_check1 CHECK (((state = 'returned'::text) = (reason IS NOT NULL))),
+  constraint directed_message_message_id_key UNIQUE (message_id),
+  constraint directed_message_pkey PRIMARY KEY (id),
+  constraint directed_message_reason_check CHECK ((reason = ANY (ARRAY['not_connected'::text, 'edge_gone'::text, 'too_late'::text]))),
+  constraint directed_message_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'delivered'::text, 'returned'::text])))
+);
+
+create table edge_slot (
+  slot text not null,
+  holder text not null,
+  expires_at bigint not null,
+  epoch text not null,
+  xid xid8 not null,
+  id bigint not null,
+  constraint edge_slot_pkey PRIMARY KEY (slot)
+) with (fillfactor=50);
+
 create table firing (
   tenant_id uuid not null,
   schedule_id uuid not null,
@@ -259,6 +290,12 @@ CREATE INDEX auth_token_by_tenant ON auth_token USING btree (tenant_id, created_
 CREATE INDEX conversation_by_update ON conversation USING btree (tenant_id, updated_at, conversation_key);
 
 CREATE INDEX conversation_queue_due ON conversation_queue USING btree (due_at) WHERE (due_at IS NOT NULL);
+
+CREATE INDEX directed_message_queued ON directed_message USING btree (slot, id) WHERE (state = 'queued'::text);
+
+CREATE INDEX directed_message_returned ON directed_message USING btree (origin, id) WHERE (state = 'returned'::text);
+
+CREATE INDEX directed_message_settled ON directed_message USING btree (settled_at) WHERE (settled_at IS NOT NULL);
 
 CREATE INDEX firing_by_age ON firing USING btree (fired_at);
 

@@ -69,6 +69,32 @@ CREATE TABLE desktop_host (
     last_seen_at integer not null
   );
 
+CREATE TABLE directed_message (
+    id integer primary key autoincrement,
+    message_id text not null unique,
+    tenant_id text not null,
+    slot text not null,
+    connection_id text not null,
+    origin text not null,
+    payload text not null,
+    state text not null check (state in ('queued', 'delivered', 'returned')),
+    reason text check (reason in ('not_connected', 'edge_gone', 'too_late')),
+    created_at integer not null,
+    deliver_by integer not null,
+    settled_at integer,
+    check ((state = 'queued') = (settled_at is null)),
+    check ((state = 'returned') = (reason is not null))
+  );
+
+CREATE TABLE edge_slot (
+    slot text primary key,
+    holder text not null,
+    expires_at integer not null,
+    epoch text not null,
+    xid integer not null,
+    id integer not null
+  );
+
 CREATE TABLE firing (
     tenant_id text not null,
     schedule_id text not null,
@@ -226,6 +252,12 @@ CREATE INDEX auth_token_by_tenant on auth_token (tenant_id, created_at);
 CREATE INDEX conversation_by_update on conversation (tenant_id, updated_at, conversation_key);
 
 CREATE INDEX conversation_queue_due on conversation_queue (due_at) where due_at is not null;
+
+CREATE INDEX directed_message_queued on directed_message (slot, id) where state = 'queued';
+
+CREATE INDEX directed_message_returned on directed_message (origin, id) where state = 'returned';
+
+CREATE INDEX directed_message_settled on directed_message (settled_at) where settled_at is not null;
 
 CREATE INDEX firing_by_age on firing (fired_at);
 

@@ -29,7 +29,7 @@ export class EventReplay {
   async page(connection: Connection, cursor: string, limit: number): Promise<EventsReplayResult> {
     const position = decodePosition(cursor);
     if (!position) throw ContractError.at('payload.cursor', 'cursor', 'is not a cursor of this gateway');
-    const page = await this.reader.resumeAfter(position, limit);
+    const page = await this.reader.readAfter(position, limit);
     const events = page.events
       .filter((event) => isFor(connection, event))
       .map((event) => ({ ...wireEvent(event), cursor: encodePosition(event.position) }) as EventEnvelope);
@@ -42,7 +42,7 @@ export class EventReplay {
    */
   async resume(cursor: string): Promise<Resumed> {
     const position = decodePosition(cursor);
-    const gap = !position || (await this.reader.resumeAfter(position, 1)).gap;
+    const gap = !position || (await this.reader.readAfter(position, 1)).gap;
     const from = gap ? await this.reader.head() : position;
     return { from, cursor: encodePosition(from) };
   }

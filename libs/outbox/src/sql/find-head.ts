@@ -11,11 +11,3 @@ export const findHead: Statement = {
       cast(coalesce((select seq from sqlite_sequence where name = 'outbox'), 0) as text) as id
     from outbox_epoch`,
 };
-
-/** Age of the oldest row that readers may not take yet, in milliseconds; null when there is none. Touches: outbox. */
-export const findStall: Statement = {
-  name: 'find-stall',
-  postgres: `select ${NOW_MS.postgres} - min(occurred_at) as stall_ms from outbox
-    where xid >= pg_snapshot_xmin(pg_current_snapshot())`,
-  sqlite: `select null as stall_ms`,
-};

@@ -2,6 +2,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import type { Dialect } from '../state-store';
 import { corePostgres } from './0001-core.postgres';
 import { coreSqlite } from './0001-core.sqlite';
+import { edgeSlotsPostgres } from './0002-edge-slots.postgres';
+import { edgeSlotsSqlite } from './0002-edge-slots.sqlite';
 
 /** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
 interface PairedMigration {
@@ -16,6 +18,7 @@ interface PairedMigration {
 
 const migrations: readonly PairedMigration[] = [
   { revision: 1, name: 'Core', minBinaryRevision: 1, postgres: corePostgres, sqlite: coreSqlite },
+  { revision: 2, name: 'EdgeSlots', minBinaryRevision: 1, postgres: edgeSlotsPostgres, sqlite: edgeSlotsSqlite },
 ];
 
 /** The newest schema revision this binary knows. */
