@@ -6,6 +6,7 @@
  *   once; those of other processes are called as soon as possible, in the order of publishing, or not at all.
  * - A message without a payload is a wake-up. Wake-ups of one topic within a few milliseconds may reach other processes as
  *   one, but never before the first and never only before the last of them was published.
+ * - A wake-up for `work` may reach only one of the other processes that listen for it: who finds more than it can do says so.
  * - Losing the connection is an ordinary event: `healthy` turns false, nothing is queued for later, the connection is made
  *   again for ever, and then `onReconnect` handlers are called, because messages may have been missed meanwhile.
  * - Messages reach only processes of the same installation.
@@ -13,21 +14,29 @@
 
 /**
  * `work`: a conversation became due · `outbox`: rows were committed · `cancel`: somebody wants a turn cancelled (payload:
- * turn id) · `timers`: a schedule changed · `stream`: a piece of a reply (payload: JSON, best effort).
+ * turn id) · `timers`: a schedule changed · `directed`: messages for single connections were queued or came back · `stream`:
+ * what edges show and nobody records, pieces of replies and who is typing (payload: JSON, best effort).
  */
-export type Topic = 'work' | 'outbox' | 'cancel' | 'timers' | 'stream';
+export type Topic = 'work' | 'outbox' | 'cancel' | 'timers' | 'directed' | 'stream';
 
-/** Gets a message's payload; undefined for a wake-up. */
-export type Handler = (payload: string | undefined) => void;
+/**
+ * Gets a message's payload; undefined for a wake-up. Returning false says that it has no room for more: where a wake-up
+ * reaches one process only, another one is then woken.
+ */
+export type Handler = (payload: string | undefined) => unknown;
 
 export interface Backplane {
   readonly kind: 'local' | 'postgres' | 'redis';
   /** False while other processes cannot be reached; consumers then poll more often. */
   readonly healthy: boolean;
+  /** What keeps it from being healthy, in words for operators and without credentials. */
+  readonly problem: string | undefined;
   /** Messages that could not be sent to other processes since the start: no connection, too long, or too many at once. */
   readonly dropped: number;
   /** Publishes after the commit it tells of, never before: who looks must find something. */
   publish(topic: Topic, payload?: string): void;
+  /** A wake-up after `delayMs`, at most an hour: best effort like the others, and perhaps lost with this process. */
+  wakeLater(topic: Topic, delayMs: number): void;
   /**
    * Returns the way to stop. A handler that throws is a programmer's error: it reaches the process as an uncaught exception
    * and never the publisher, whose commit has already happened.

@@ -38,7 +38,7 @@ async function cut(): Promise<void> {
 describeBackplane('PostgresBackplane', () => ({
   open: () => open(database.url),
   cut,
-  maxPayloadBytes: 7_800,
+  maxPayloadBytes: 60_000,
 }));
 
 describe('PostgresBackplane', () => {
@@ -55,6 +55,10 @@ describe('PostgresBackplane', () => {
       '[]',
       '{"from":1,"topic":"work"}',
       '{"from":"x","topic":"work","payload":{}}',
+      '{"from":"x","topic":"work","part":[1,0],"payload":"eA=="}',
+      '{"from":"x","topic":"work","part":[1,1,2],"payload":"eA=="}',
+      '{"from":"y","topic":"work","part":[1,0,2],"payload":"eA=="}',
+      '{"from":"y","topic":"work","part":[2,1,2],"payload":"eA=="}',
     ]) {
       expect(await stranger.notify('tyrum_backplane', junk)).toBe(true);
     }

@@ -1,5 +1,4 @@
-import type { Backplane, Handler, Topic } from './backplane';
-import { ProcessLink } from './process-link';
+import { LinkedBackplane } from './linked-backplane';
 
 /** LISTEN/NOTIFY on a connection of its own, as the state store offers it. Reconnects by itself for ever. */
 export interface NotificationSource {
@@ -14,55 +13,37 @@ export interface NotificationSource {
 
 /** Channels belong to one database, and so to one installation. */
 const CHANNEL = 'tyrum_backplane';
-/** Postgres refuses payloads of 8,000 bytes and more; the longer ones are dropped, as a best-effort channel may. */
+/** Postgres refuses payloads of 8,000 bytes and more. */
 const MAX_BYTES = 7_900;
 /** Every NOTIFY is a commit on the server: at most 200 a second, topic and process. */
 const WINDOW_MS = 5;
 
 /** Wake-ups between processes on one Postgres, without another server. */
-export class PostgresBackplane implements Backplane {
+export class PostgresBackplane extends LinkedBackplane {
   readonly kind = 'postgres';
-  private readonly link: ProcessLink;
 
   constructor(private readonly source: NotificationSource) {
-    this.link = new ProcessLink({ send: (text) => this.send(text), windowMs: WINDOW_MS, maxBytes: MAX_BYTES });
+    super({ windowMs: WINDOW_MS, maxBytes: MAX_BYTES });
     source.listen(
       CHANNEL,
-      (text) => this.link.receive(text),
-      () => this.link.subscribers.reconnected(),
+      (text) => this.receive(text),
+      () => this.subscribers.reconnected(),
     );
   }
 
-  get healthy(): boolean {
-    return this.source.connected;
+  get problem(): string | undefined {
+    return this.source.connected ? undefined : 'the notification connection to Postgres is down';
   }
 
-  get dropped(): number {
-    return this.link.dropped;
-  }
-
-  publish(topic: Topic, payload?: string): void {
-    this.link.publish(topic, payload);
-  }
-
-  subscribe(topic: Topic, handler: Handler): () => void {
-    return this.link.subscribers.add(topic, handler);
-  }
-
-  onReconnect(handler: () => void): () => void {
-    return this.link.subscribers.addReconnect(handler);
-  }
-
-  async close(): Promise<void> {
-    this.link.close();
-    await this.source.close();
-  }
-
-  private send(text: string): boolean {
+  protected carry(text: string): boolean {
     if (!this.source.connected) return false;
     void this.source.notify(CHANNEL, text).then((sent) => {
-      if (!sent) this.link.lost();
+      if (!sent) this.lost();
     });
     return true;
+  }
+
+  protected disconnect(): Promise<void> {
+    return this.source.close();
   }
 }

@@ -133,4 +133,70 @@ describe('RedisBackplane', () => {
       await command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
     }
   });
+
+  it('gives a wake-up for work to one of many, and to another one when that has no room', async () => {
+    const [from, ...workers] = [await open(), await open(), await open(), await open()];
+    const woken = workers.map(() => 0);
+    let hasRoom = true;
+    workers.forEach((worker, i) =>
+      worker.subscribe('work', () => {
+        woken[i] = (woken[i] ?? 0) + 1;
+        return i === 2 || hasRoom;
+      }),
+    );
+    from.publish('work');
+    await eventually(() => expect(woken.reduce((a, b) => a + b)).toBe(1));
+    hasRoom = false;
+    woken.fill(0);
+    from.publish('work');
+    await eventually(() => expect(woken[2]).toBe(1));
+  });
+
+  it('wakes later even when who asked for it is gone', async () => {
+    const [from, to] = [await open(), await open()];
+    let woken = 0;
+    to.subscribe('work', () => (woken += 1));
+    from.wakeLater('work', 300);
+    const askedAt = performance.now();
+    await eventually(async () => {
+      const redis = new Redis(server.url);
+      const delayed = await redis.zcard(`tyrum:${namespace}:work:delayed`);
+      redis.disconnect();
+      expect(delayed).toBe(1);
+    });
+    await from.close();
+    await eventually(() => expect(woken).toBe(1));
+    expect(performance.now() - askedAt).toBeLessThan(900);
+  });
+
+  it('keeps no job in Redis once it was taken', async () => {
+    const [from, to] = [await open(), await open()];
+    let woken = 0;
+    to.subscribe('work', () => (woken += 1));
+    for (let round = 1; round <= 5; round += 1) {
+      from.publish('work');
+      await eventually(() => expect(woken).toBeGreaterThanOrEqual(round));
+    }
+    const redis = new Redis(server.url);
+    await eventually(async () => expect(await redis.keys(`tyrum:${namespace}:work:[0-9]*`)).toEqual([]));
+    redis.disconnect();
+  });
+
+  it('is unhealthy while a server that came back evicts, and works on', async () => {
+    const [from, to] = [await open(), await open()];
+    const payloads = received(to);
+    await server.kill('SIGKILL');
+    await eventually(() => expect(from.problem).toBe('Redis cannot be reached'));
+    await server.start(['--maxmemory', '50mb', '--maxmemory-policy', 'allkeys-lru']);
+    await eventually(() => expect(from.problem).toContain('maxmemory-policy allkeys-lru'));
+    expect(from.healthy).toBe(false);
+    await eventually(() => {
+      from.publish('work', 'still');
+      expect(payloads).toContain('still');
+    });
+    await command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+    await eventually(() => expect([from.healthy, to.healthy]).toEqual([true, true]));
+    await server.kill('SIGKILL');
+    await server.start();
+  });
 });

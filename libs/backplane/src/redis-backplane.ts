@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
-import type { Backplane, Handler, Topic } from './backplane';
-import { ProcessLink } from './process-link';
+import type { Handler, Topic } from './backplane';
+import { LinkedBackplane } from './linked-backplane';
+import { RedisWakeUps } from './redis-wake-ups';
 
 /** This Redis may throw keys away when it is full; Tyrum does not start on it. */
 export class EvictionPolicyError extends Error {
@@ -22,7 +23,8 @@ export interface RedisBackplaneOptions {
 }
 
 const WINDOW_MS = 2;
-const MAX_BYTES = 64 * 1024;
+/** The longest payload with every character escaped. */
+const MAX_BYTES = 512 * 1024;
 /** A Redis that hangs must not make us keep a message for each commit. */
 const MAX_IN_FLIGHT = 1_000;
 const COMMAND_TIMEOUT_MS = 2_000;
@@ -30,13 +32,18 @@ const MAX_RECONNECT_DELAY_MS = 2_000;
 const OPEN_TIMEOUT_MS = 5_000;
 const DEFAULT_HEARTBEAT_MS = 5_000;
 
-/** Wake-ups through Redis pub/sub. Nothing is kept in Redis: losing it, or all that is in it, costs latency only. */
-export class RedisBackplane implements Backplane {
+/**
+ * Redis says "look now" in two ways. Pub/sub reaches every process, for what every edge must see. `work` is for one worker:
+ * it is a BullMQ job, so that twenty workers do not all ask the database for one turn, and it can be sent with a delay.
+ * Nothing that is kept in Redis is needed: losing it, or all that is in it, costs latency only.
+ */
+export class RedisBackplane extends LinkedBackplane {
   readonly kind = 'redis';
-  private readonly link: ProcessLink;
   private readonly channel: string;
   private readonly heartbeat: NodeJS.Timeout;
+  private readonly wakeUps: RedisWakeUps;
   private listening = false;
+  private evicts: EvictionPolicyError | undefined;
   private inFlight = 0;
   private trying = false;
 
@@ -45,11 +52,21 @@ export class RedisBackplane implements Backplane {
     private readonly listener: Redis,
     options: RedisBackplaneOptions,
   ) {
+    super({ windowMs: WINDOW_MS, maxBytes: MAX_BYTES });
     this.channel = `tyrum:${options.namespace}`;
-    this.link = new ProcessLink({ send: (text) => this.send(text), windowMs: WINDOW_MS, maxBytes: MAX_BYTES });
-    listener.on('message', (_channel: string, text: string) => this.link.receive(text));
+    this.wakeUps = new RedisWakeUps({
+      url: options.url,
+      prefix: this.channel,
+      connection: publisher,
+      onWakeUp: () => this.subscribers.deliver('work', undefined),
+      canSend: () => publisher.status === 'ready',
+      onError: (error) => options.onError?.(error),
+    });
+    listener.on('message', (_channel: string, text: string) => this.receive(text));
     listener.on('ready', () => void this.listen());
     listener.on('close', () => (this.listening = false));
+    // A server that comes back may have come back with another configuration.
+    publisher.on('ready', () => void this.checkEviction().catch(() => undefined));
     this.heartbeat = setInterval(() => void this.tryConnections(), options.heartbeatMs ?? DEFAULT_HEARTBEAT_MS).unref();
   }
 
@@ -64,7 +81,9 @@ export class RedisBackplane implements Backplane {
     try {
       const ready = await Promise.all([becomesReady(publisher), becomesReady(listener)]);
       if (ready.every(Boolean)) {
-        await refuseEviction(publisher);
+        // A server that goes away over the question is as one that is away.
+        await backplane.checkEviction().catch(() => undefined);
+        if (backplane.evicts) throw backplane.evicts;
         await backplane.listen();
       }
     } catch (error) {
@@ -74,32 +93,45 @@ export class RedisBackplane implements Backplane {
     return backplane;
   }
 
-  get healthy(): boolean {
-    return this.publisher.status === 'ready' && this.listening;
+  get problem(): string | undefined {
+    if (this.publisher.status !== 'ready' || !this.listening) return 'Redis cannot be reached';
+    return this.evicts?.message;
   }
 
-  get dropped(): number {
-    return this.link.dropped;
+  override subscribe(topic: Topic, handler: Handler): () => void {
+    // A process that only publishes must not take a worker's jobs.
+    if (topic === 'work') this.wakeUps.listen();
+    return super.subscribe(topic, handler);
   }
 
-  publish(topic: Topic, payload?: string): void {
-    this.link.publish(topic, payload);
+  protected override wakeOthers(topic: Topic): void {
+    if (topic !== 'work') return super.wakeOthers(topic);
+    if (!this.track(() => this.wakeUps.send())) this.lost();
   }
 
-  subscribe(topic: Topic, handler: Handler): () => void {
-    return this.link.subscribers.add(topic, handler);
+  protected override wakeOthersLater(topic: Topic, delayMs: number): boolean {
+    return topic === 'work' && this.track(() => this.wakeUps.send(delayMs));
   }
 
-  onReconnect(handler: () => void): () => void {
-    return this.link.subscribers.addReconnect(handler);
+  protected carry(text: string): boolean {
+    return this.track(() => this.publisher.publish(this.channel, text));
   }
 
-  close(): Promise<void> {
+  protected async disconnect(): Promise<void> {
     clearInterval(this.heartbeat);
-    this.link.close();
+    await this.wakeUps.close();
     this.publisher.disconnect();
     this.listener.disconnect();
-    return Promise.resolve();
+  }
+
+  /** Gives a command to Redis, unless it is away or has too many already. */
+  private track(command: () => Promise<unknown>): boolean {
+    if (this.publisher.status !== 'ready' || this.inFlight >= MAX_IN_FLIGHT) return false;
+    this.inFlight += 1;
+    void command()
+      .catch(() => this.lost())
+      .finally(() => (this.inFlight -= 1));
+    return true;
   }
 
   private async listen(): Promise<void> {
@@ -110,26 +142,26 @@ export class RedisBackplane implements Backplane {
     }
     if (this.listening) return;
     this.listening = true;
-    this.link.subscribers.reconnected();
-  }
-
-  private send(text: string): boolean {
-    if (this.publisher.status !== 'ready' || this.inFlight >= MAX_IN_FLIGHT) return false;
-    this.inFlight += 1;
-    void this.publisher
-      .publish(this.channel, text)
-      .catch(() => this.link.lost())
-      .finally(() => (this.inFlight -= 1));
-    return true;
+    this.subscribers.reconnected();
   }
 
   /** A server that is paused, or cut off without a word, keeps the socket open: only silence tells. */
   private async tryConnections(): Promise<void> {
     if (this.trying) return;
     this.trying = true;
-    const ready = [this.publisher, this.listener].filter((redis) => redis.status === 'ready');
-    await Promise.all(ready.map((redis) => redis.ping().catch(() => redis.stream.destroy())));
+    const { publisher, listener } = this;
+    const isReady = ({ status }: Redis): boolean => status === 'ready';
+    await Promise.all([
+      isReady(publisher) && this.checkEviction().catch(() => publisher.stream.destroy()),
+      isReady(listener) && listener.ping().catch(() => listener.stream.destroy()),
+    ]);
     this.trying = false;
+  }
+
+  /** Rejects when Redis does not answer. */
+  private async checkEviction(): Promise<void> {
+    const policy = await evictionPolicy(this.publisher);
+    this.evicts = policy === undefined ? undefined : new EvictionPolicyError(policy);
   }
 }
 
@@ -159,10 +191,10 @@ function becomesReady(redis: Redis): Promise<boolean> {
   });
 }
 
-/** Asks with INFO: hosted Redis often forbids CONFIG. A server that goes away over the question is as one that is away. */
-async function refuseEviction(redis: Redis): Promise<void> {
-  const memory = await redis.info('memory').catch(() => '');
+/** What it evicts by, if it does. Asks with INFO: hosted Redis often forbids CONFIG. */
+async function evictionPolicy(redis: Redis): Promise<string | undefined> {
+  const memory = await redis.info('memory');
   const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(memory)?.[1] ?? '';
   const policy = field('maxmemory_policy');
-  if (Number(field('maxmemory')) > 0 && policy !== 'noeviction') throw new EvictionPolicyError(policy || 'unknown');
+  return Number(field('maxmemory')) > 0 && policy !== 'noeviction' ? policy || 'unknown' : undefined;
 }

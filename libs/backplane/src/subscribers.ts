@@ -16,8 +16,13 @@ export class Subscribers {
     return () => void this.reconnectHandlers.delete(handler);
   }
 
-  deliver(topic: Topic, payload: string | undefined): void {
-    for (const handler of [...(this.handlers.get(topic) ?? [])]) callApart(() => handler(payload));
+  /** Returns whether somebody had room for it. */
+  deliver(topic: Topic, payload: string | undefined): boolean {
+    let isTaken = false;
+    for (const handler of [...(this.handlers.get(topic) ?? [])]) {
+      if (callApart(() => handler(payload)) !== false) isTaken = true;
+    }
+    return isTaken;
   }
 
   reconnected(): void {
@@ -31,12 +36,13 @@ export class Subscribers {
 }
 
 /** A handler's error must not reach the publisher, which has committed, nor keep the message from the other handlers. */
-function callApart(handler: () => void): void {
+function callApart(handler: () => unknown): unknown {
   try {
-    handler();
+    return handler();
   } catch (error) {
     queueMicrotask(() => {
       throw error;
     });
+    return undefined;
   }
 }

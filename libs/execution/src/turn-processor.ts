@@ -51,7 +51,10 @@ export class TurnProcessor {
 
   start(): void {
     this.unsubscribe.push(
-      this.backplane.subscribe('work', () => this.poll.wake()),
+      this.backplane.subscribe('work', () => {
+        this.poll.wake();
+        return this.runs.size < this.options.concurrency;
+      }),
       this.backplane.subscribe('cancel', (turnId) => this.cancel(turnId)),
     );
     this.renewal = setInterval(() => void this.renew(), this.options.leaseTtlMs / 3);
@@ -95,7 +98,10 @@ export class TurnProcessor {
     this.ports.observer.conversationsClaimed(claimed.length, takenOver);
     const work = await this.turns.loadWork(claimed, this.options.turnsPerClaim);
     claimed.forEach((conversation, i) => this.launch(conversation, work[i] ?? [], askedAt));
-    return { more: claimed.length === free };
+    const more = claimed.length === free;
+    // A wake-up may have reached this worker only, and there may be more than it can take.
+    if (more) this.backplane.publish('work');
+    return { more };
   }
 
   private launch(conversation: ClaimedConversation, work: OpenTurn[], askedAt: number): void {

@@ -63,6 +63,50 @@ export function describeBackplane(name: string, current: () => BackplaneUnderTes
       await eventually(() => expect(seen).toBe(1_000));
     });
 
+    it('carries long payloads among others, whole and in order', async () => {
+      const [from, other, to] = [await current().open(), await current().open(), await current().open()];
+      const received = collect(to, 'stream');
+      const long = Array.from({ length: 6 }, (_, i) => `${i}:${'ü"\\\u0000\ud83d\ude00'.repeat(2_000)}`);
+      const sent = long.flatMap((text, i) => [text, `short ${i}`]);
+      // Pieces of two senders come mixed.
+      sent.forEach((payload, i) => (i % 4 < 2 ? from : other).publish('stream', payload));
+      await eventually(() => expect(received).toHaveLength(sent.length));
+      const of = (process: number) => sent.filter((_, i) => (i % 4 < 2 ? 0 : 1) === process);
+      for (const process of [0, 1])
+        expect(received.filter((text) => of(process).includes(text ?? ''))).toEqual(of(process));
+    });
+
+    it('wakes somebody who listens for work, though the publisher does not', async () => {
+      const [from, to] = [await current().open(), await current().open()];
+      let woken = 0;
+      to.subscribe('work', () => (woken += 1));
+      from.publish('work');
+      await eventually(() => expect(woken).toBeGreaterThanOrEqual(1));
+    });
+
+    it('wakes later, not before', async () => {
+      const [from, to] = [await current().open(), await current().open()];
+      const startedAt = performance.now();
+      const woken = new Promise<number>((resolve) => to.subscribe('work', () => resolve(performance.now())));
+      from.wakeLater('work', 150);
+      expect((await woken) - startedAt).toBeGreaterThanOrEqual(145);
+    });
+
+    it('says what is wrong exactly while it is not healthy', async () => {
+      const backplane = await current().open();
+      expect([backplane.healthy, backplane.problem]).toEqual([true, undefined]);
+      const { cut } = current();
+      if (!cut) return;
+      const seen = new Set<boolean>();
+      const watch = setInterval(() => seen.add(backplane.healthy === (backplane.problem === undefined)), 1);
+      let reconnects = 0;
+      backplane.onReconnect(() => (reconnects += 1));
+      await cut();
+      await eventually(() => expect(reconnects).toBeGreaterThanOrEqual(1));
+      clearInterval(watch);
+      expect([...seen]).toEqual([true]);
+    });
+
     it('carries payloads up to its limit, and drops and counts longer ones', async () => {
       const { maxPayloadBytes } = current();
       if (maxPayloadBytes === Infinity) return;
