@@ -46,7 +46,8 @@ async function openStore(config: Config, logger: Logger): Promise<StateStore> {
 
 async function openBackplane({ backplane, database }: Config, logger: Logger): Promise<Backplane> {
   if (backplane.kind === 'redis') {
-    return RedisBackplane.open({ url: backplane.url.reveal(), namespace: REDIS_NAMESPACE });
+    const onError = (error: unknown) => logger.warn({ err: error }, 'a connection to Redis was lost');
+    return RedisBackplane.open({ url: backplane.url.reveal(), namespace: REDIS_NAMESPACE, onError });
   }
   if (backplane.kind === 'local' || database.kind !== 'postgres') return new LocalBackplane();
   const onError = (error: unknown) => logger.warn({ err: error }, 'the notification connection was lost');
@@ -77,9 +78,10 @@ const backplane: FactoryProvider = {
     // Only until it was there once: a wrong address shows at the deployment, but losing it later costs latency and must
     // not take every process out of rotation at the same time.
     let reached = false;
-    const check = (): Promise<void> => {
+    const check = (): Promise<string | void> => {
       reached ||= opened.healthy;
-      return reached ? Promise.resolve() : Promise.reject(new Error(`the ${opened.kind} backplane was never reached`));
+      if (!reached) return Promise.reject(new Error(`the ${opened.kind} backplane was never reached`));
+      return Promise.resolve(opened.problem && `${opened.problem}: work goes on by polling`);
     };
     health.register({ name: 'backplane', check, timeoutMs: CHECK_TIMEOUT_MS });
     metrics.gauge(

@@ -111,10 +111,15 @@ export class StepExecution {
     return Promise.resolve({ outcome: { kind: 'succeeded', result: { message_id: messageId } }, durationMs: 0, post });
   }
 
-  /** The stream id is the turn's id: any edge can name it without asking. */
+  /** The stream's id is the turn's, and so is the final message's: any edge can name both without asking. */
   private publish(turn: TurnRow, stage: object): void {
-    const agentKey = agentKeyOf(turn.conversation_key);
-    const message = { tenant_id: turn.tenant_id, agent_key: agentKey, stream_id: turn.turn_id, ...stage };
+    const message = {
+      tenant_id: turn.tenant_id,
+      agent_key: agentKeyOf(turn.conversation_key),
+      conversation_id: turn.conversation_key,
+      stream_id: turn.turn_id,
+      ...stage,
+    };
     this.backplane.publish('stream', JSON.stringify(message));
   }
 }

@@ -1,3 +1,4 @@
+import type { OutboxLag } from '@tyrum/outbox';
 import type { Metrics } from '@tyrum/platform';
 
 /** What the gateway counts. Labels are request types, outcomes and close codes: all bounded. */
@@ -8,6 +9,9 @@ export class GatewayMetrics {
   private readonly accepts;
   private readonly closes;
   private readonly refusedUpgrades;
+  private readonly directed;
+  private readonly gaps;
+  private lag: OutboxLag = { stallMs: 0, oldestWriterMs: 0, rowsBehind: 0 };
 
   /** @param connections how many are established now */
   constructor(metrics: Metrics, connections: () => number) {
@@ -18,6 +22,25 @@ export class GatewayMetrics {
     this.durations = metrics.histogram('tyrum_gateway_request_duration_seconds', 'From request to answer.', {
       labels: ['door', 'type'],
     });
+    const lagGauge = (name: `tyrum_outbox_${string}`, help: string, value: (lag: OutboxLag) => number) =>
+      metrics.gauge(name, help, { collect: (gauge) => gauge.set(value(this.lag)) });
+    lagGauge(
+      'tyrum_outbox_stall_seconds',
+      'Age of the oldest event that waits for an open transaction.',
+      (lag) => lag.stallMs / 1_000,
+    );
+    lagGauge(
+      'tyrum_outbox_oldest_writer_seconds',
+      'Age of the oldest open transaction that has written.',
+      (lag) => lag.oldestWriterMs / 1_000,
+    );
+    lagGauge(
+      'tyrum_outbox_rows_behind',
+      'Readable events this edge has not handled; counted up to 10,000.',
+      (lag) => lag.rowsBehind,
+    );
+    this.gaps = metrics.counter('tyrum_outbox_gaps_total', 'Times retention or a restore overtook this edge.');
+    this.directed = metrics.counter('tyrum_gateway_directed_total', 'Messages for single connections.', ['outcome']);
     this.events = metrics.counter('tyrum_gateway_events_sent_total', 'Events handed to sockets.');
     this.accepts = metrics.counter('tyrum_gateway_accepts_total', 'Turns asked for, by what became of it.', [
       'outcome',
@@ -34,6 +57,19 @@ export class GatewayMetrics {
 
   eventsSent(count: number): void {
     this.events.inc(count);
+  }
+
+  /** How far the outbox is behind, measured now and then: a scrape must not wait for the database. */
+  outboxLag(lag: OutboxLag): void {
+    this.lag = lag;
+  }
+
+  outboxGap(): void {
+    this.gaps.inc();
+  }
+
+  directedSettled(outcome: 'delivered' | 'not_connected' | 'returned', count: number): void {
+    if (count > 0) this.directed.inc({ outcome }, count);
   }
 
   accepted(outcome: 'accepted' | 'replayed' | 'conflict' | 'overloaded' | 'failed'): void {

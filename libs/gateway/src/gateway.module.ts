@@ -19,6 +19,7 @@ import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 import { ArtifactsController } from './http/artifacts.controller';
 import { ConversationsController } from './http/conversations.controller';
+import { EventsController } from './http/events.controller';
 import { ProblemFilter } from './http/problem.filter';
 import { bearerAuthentication, httpMetrics, jsonBody, requestContext } from './http/request-pipeline';
 import { SchedulesController } from './http/schedules.controller';
@@ -28,9 +29,11 @@ import { WorkflowsController } from './http/workflows.controller';
 import { GatewayMetrics } from './gateway-metrics';
 import { domainProviders } from './domain-providers';
 import { ConnectionDirectory } from './ws/connection-directory';
+import { DirectedDelivery } from './ws/directed-delivery';
 import { EventFanOut } from './ws/event-fan-out';
 import { SocketDoor, type SocketDoorOptions } from './ws/socket-door';
-import { GATEWAY_OPTIONS, socketProviders } from './socket-providers';
+import { GATEWAY_OPTIONS } from './gateway-options';
+import { socketProviders } from './socket-providers';
 
 /** What a deployment, or a test, decides about the gateway. */
 export interface GatewayOptions extends Partial<Omit<SocketDoorOptions, 'stamps' | 'edgeId'>> {
@@ -67,6 +70,7 @@ export class GatewayModule implements OnApplicationBootstrap {
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
     @Inject(SocketDoor) private readonly door: SocketDoor,
     @Inject(EventFanOut) private readonly fanOut: EventFanOut,
+    @Inject(DirectedDelivery) private readonly directed: DirectedDelivery,
     @Inject(DrainSequence) private readonly drain: DrainSequence,
   ) {}
 
@@ -78,6 +82,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         WorkflowsController,
         TurnsController,
         ConversationsController,
+        EventsController,
         TokensController,
         SchedulesController,
         ArtifactsController,
@@ -107,6 +112,7 @@ export class GatewayModule implements OnApplicationBootstrap {
   /** Events are followed before the first connection can be made, so that none is missed in between. */
   async onApplicationBootstrap(): Promise<void> {
     await this.fanOut.start();
+    this.directed.start();
     this.door.attach(this.host.httpAdapter.getHttpServer() as Server, this.drain);
   }
 }

@@ -3,14 +3,16 @@ import type { Backplane } from '@tyrum/backplane';
 import { TurnReader } from '@tyrum/execution';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
 import { TokenStore } from '@tyrum/identity';
-import { OutboxReader } from '@tyrum/outbox';
+import { DirectedMail, OutboxReader } from '@tyrum/outbox';
 import { CONFIG, LOGGER, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import type { GatewayOptions } from './gateway.module';
+import { GATEWAY_OPTIONS } from './gateway-options';
 import { GatewayMetrics } from './gateway-metrics';
 import { Chats } from './operations/chats';
 import { Workflows } from './operations/workflows';
 import { ConnectionDirectory } from './ws/connection-directory';
+import { DirectedDelivery } from './ws/directed-delivery';
 import { EventFanOut } from './ws/event-fan-out';
 import { EventReplay } from './ws/event-replay';
 import { FailedAttempts } from './ws/failed-attempts';
@@ -21,27 +23,50 @@ import { SocketDoor } from './ws/socket-door';
 import { SocketSession } from './ws/socket-session';
 import { UpgradeGate } from './ws/upgrade-gate';
 
-/** Injection token of the `GatewayOptions`. */
-export const GATEWAY_OPTIONS = Symbol('tyrum.gateway-options');
-
 /** The WebSocket door and what stands behind it. */
 export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
   const nowMs = (): number => Date.now();
   const { newId } = stamps;
+  // This start of the edge: its name comes back with the next one, and this does not.
+  const holder = newId();
   return [
     { provide: OutboxReader, inject: [STATE_STORE], useFactory: (store: StateStore) => new OutboxReader(store) },
     {
       provide: EventFanOut,
-      inject: [OutboxReader, BACKPLANE, ConnectionDirectory, GatewayMetrics, LOGGER],
+      inject: [STATE_STORE, OutboxReader, BACKPLANE, ConnectionDirectory, GatewayMetrics, LOGGER, CONFIG],
       useFactory: (
-        ...[reader, backplane, directory, metrics, logger]: [
+        ...[store, reader, backplane, directory, metrics, logger, config]: [
+          StateStore,
           OutboxReader,
           Backplane,
           ConnectionDirectory,
           GatewayMetrics,
           Logger,
+          Config,
         ]
-      ) => new EventFanOut({ reader, backplane, directory, metrics, logger }, { newId, nowMs }),
+      ) =>
+        new EventFanOut(
+          { store, reader, backplane, directory, metrics, logger },
+          { slot: { slot: config.instanceId, holder }, newId, nowMs },
+        ),
+    },
+    {
+      provide: DirectedDelivery,
+      inject: [STATE_STORE, BACKPLANE, ConnectionDirectory, GatewayMetrics, LOGGER, CONFIG],
+      useFactory: (
+        ...[store, backplane, directory, metrics, logger, config]: [
+          StateStore,
+          Backplane,
+          ConnectionDirectory,
+          GatewayMetrics,
+          Logger,
+          Config,
+        ]
+      ) =>
+        new DirectedDelivery(
+          { mail: new DirectedMail(store), backplane, directory, metrics, logger },
+          { slot: config.instanceId, holder },
+        ),
     },
     {
       provide: EventReplay,
@@ -85,18 +110,20 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         ConnectionDirectory,
         SocketSession,
         EventFanOut,
+        DirectedDelivery,
         GatewayMetrics,
         LOGGER,
         CONFIG,
         GATEWAY_OPTIONS,
       ],
       useFactory: (
-        ...[gate, tokens, directory, session, fanOut, metrics, logger, config, options]: [
+        ...[gate, tokens, directory, session, fanOut, directed, metrics, logger, config, options]: [
           UpgradeGate,
           TokenStore,
           ConnectionDirectory,
           SocketSession,
           EventFanOut,
+          DirectedDelivery,
           GatewayMetrics,
           Logger,
           Config,
@@ -104,7 +131,7 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         ]
       ) =>
         new SocketDoor(
-          { gate, tokens, directory, session, fanOut, metrics, logger },
+          { gate, tokens, directory, session, fanOut, directed, metrics, logger },
           { ...options, stamps, edgeId: config.instanceId },
         ),
     },

@@ -5,4 +5,4 @@ export { OutboxReader, type EventPage, type OutboxLag } from './outbox-reader';
 export { beginEpoch, pruneOutbox } from './outbox-retention';
 export { OutboxTail, type OutboxTailOptions } from './outbox-tail';
 export { EdgeSlot, pruneEdgeSlots, type EdgeSlotOptions } from './edge-slot';
-export { DirectedMail, type DirectedMessage, type ReturnedMessage } from './directed-mail';
+export { DirectedMail, type DeliveryOutcome, type DirectedMessage, type ReturnedMessage } from './directed-mail';

@@ -31,6 +31,16 @@ it('says what is wrong without credentials, for errors, throws and other values'
   ]);
 });
 
+it('stays ready and says what is degraded', async () => {
+  const health = new HealthRegistry();
+  const note = 'redis://u:hunter2@cache cannot be reached';
+  health.register({ name: 'backplane', check: () => Promise.resolve(note), timeoutMs: 100 });
+  expect(await health.readiness()).toMatchObject({
+    status: 'ready',
+    checks: [{ name: 'backplane', ok: true, degraded: 'redis://u:[redacted]@cache cannot be reached' }],
+  });
+});
+
 it('runs checks in parallel, each under its own timeout, and never a hanging one twice', async () => {
   const health = new HealthRegistry();
   let started = 0;

@@ -4,8 +4,11 @@ import { scrubText } from './redaction';
 export interface ReadinessCheck {
   /** Shown to operators; unique in the process. */
   readonly name: string;
-  /** Rejects with what is wrong. The signal aborts at the timeout. */
-  check(signal: AbortSignal): Promise<void>;
+  /**
+   * Rejects with what is wrong. Resolves with a text where the process serves all the same, only worse: operators see it,
+   * and traffic still comes. The signal aborts at the timeout.
+   */
+  check(signal: AbortSignal): Promise<string | void>;
   /** How long to wait for it, in ms. Keep it below the probe's own timeout. */
   readonly timeoutMs: number;
 }
@@ -13,8 +16,14 @@ export interface ReadinessCheck {
 /** What `/readyz` answers. */
 export interface Readiness {
   readonly status: 'ready' | 'not_ready';
-  /** In registration order; `error` is free of credentials. */
-  readonly checks: readonly { name: string; ok: boolean; error?: string; latency_ms: number }[];
+  /** In registration order; `error` and `degraded` are free of credentials. */
+  readonly checks: readonly { name: string; ok: boolean; error?: string; degraded?: string; latency_ms: number }[];
+}
+
+/** What a check came to; neither = all is well. */
+interface Verdict {
+  readonly error?: string;
+  readonly degraded?: string;
 }
 
 const MAX_ERROR_LENGTH = 300;
@@ -26,7 +35,7 @@ const MAX_ERROR_LENGTH = 300;
 export class HealthRegistry {
   readonly #checks: ReadinessCheck[] = [];
   /** Runs that have not ended. A hanging check is not started again: each probe would leave one more connection behind. */
-  readonly #running = new Map<string, Promise<string | undefined>>();
+  readonly #running = new Map<string, Promise<Verdict>>();
   #draining = false;
 
   /** @param now monotonic milliseconds */
@@ -55,19 +64,18 @@ export class HealthRegistry {
 
   async #measure(check: ReadinessCheck): Promise<Readiness['checks'][number]> {
     const startedAt = this.now();
-    const error = await this.#run(check);
+    const verdict = await this.#run(check);
     const latency_ms = Math.round((this.now() - startedAt) * 10) / 10;
-    return { name: check.name, ok: error === undefined, ...(error !== undefined && { error }), latency_ms };
+    return { name: check.name, ok: verdict.error === undefined, ...verdict, latency_ms };
   }
 
-  /** What is wrong, or `undefined`. */
-  async #run(check: ReadinessCheck): Promise<string | undefined> {
+  async #run(check: ReadinessCheck): Promise<Verdict> {
     const abort = new AbortController();
     const running = this.#running.get(check.name) ?? this.#start(check, abort.signal);
     let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<string>((resolve) => {
+    const timeout = new Promise<Verdict>((resolve) => {
       timer = setTimeout(() => {
-        resolve(`no answer within ${check.timeoutMs} ms`);
+        resolve({ error: `no answer within ${check.timeoutMs} ms` });
         abort.abort();
       }, check.timeoutMs);
     });
@@ -78,9 +86,12 @@ export class HealthRegistry {
     }
   }
 
-  #start(check: ReadinessCheck, signal: AbortSignal): Promise<string | undefined> {
+  #start(check: ReadinessCheck, signal: AbortSignal): Promise<Verdict> {
     const run = (async () => check.check(signal))()
-      .then(() => undefined, describe)
+      .then(
+        (degraded) => (typeof degraded === 'string' ? { degraded: describe(degraded) } : {}),
+        (error: unknown) => ({ error: describe(error) }),
+      )
       .finally(() => this.#running.delete(check.name));
     this.#running.set(check.name, run);
     return run;

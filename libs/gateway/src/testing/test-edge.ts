@@ -19,6 +19,8 @@ export interface TestEdgeOptions extends GatewayOptions {
   /** Default: `sqlite`, or the database that `TestEdge.databaseUrl` of another edge names. */
   readonly database?: 'sqlite' | 'postgres' | { readonly url: string };
   readonly drainMs?: number;
+  /** The same for two starts = the same edge, restarted. */
+  readonly instanceId?: string;
 }
 
 export interface TokenWish {
@@ -49,6 +51,7 @@ export interface TestEdge {
 export async function startTestEdge({
   database = 'sqlite',
   drainMs = 5_000,
+  instanceId,
   ...options
 }: TestEdgeOptions = {}): Promise<TestEdge> {
   const place = await placeOf(database);
@@ -57,6 +60,7 @@ export async function startTestEdge({
     TYRUM_DATABASE_URL: place.url,
     TYRUM_DRAIN_MS: String(drainMs),
     TYRUM_ROLES: 'edge',
+    ...(instanceId === undefined ? {} : { TYRUM_INSTANCE_ID: instanceId }),
   });
   const { logger, lines } = memoryLogger();
   class Root {}

@@ -26,6 +26,16 @@ export class ConnectionDirectory {
     return [...this.everybody];
   }
 
+  /** Those that events reach as they come. */
+  joined(): Connection[] {
+    return this.all().filter((connection) => !this.catchingUp.has(connection));
+  }
+
+  /** The one connection of that id. */
+  find(tenantId: string, connectionId: string): Connection | undefined {
+    return this.tenants.get(tenantId)?.byClientId.get(connectionId);
+  }
+
   /** Adds a connection; false when its device has as many as it may. With `silent`, events reach it from `join` on. */
   add(connection: Connection, { silent = false } = {}): boolean {
     const { tenantId, deviceId, connectionId } = connection.peer;

@@ -1,12 +1,23 @@
 import type { Backplane } from '@tyrum/backplane';
-import { OutboxTail, type OutboxReader, type StoredEvent } from '@tyrum/outbox';
-import { isJsonObject } from '@tyrum/protocol';
+import {
+  comesAfter,
+  EdgeSlot,
+  OutboxTail,
+  type EdgeSlotOptions,
+  type OutboxReader,
+  type Position,
+  type StoredEvent,
+} from '@tyrum/outbox';
+import { eventScope } from '@tyrum/protocol';
 import type { Logger } from '@tyrum/platform';
+import type { StateStore } from '@tyrum/statestore';
 import type { GatewayMetrics } from '../gateway-metrics';
 import type { ConnectionDirectory } from './connection-directory';
 import { EventFrames } from './event-frames';
+import { readReplyPiece } from './reply-pieces';
 
 export interface FanOutPorts {
+  readonly store: StateStore;
   readonly reader: OutboxReader;
   readonly backplane: Backplane;
   readonly directory: ConnectionDirectory;
@@ -14,78 +25,113 @@ export interface FanOutPorts {
   readonly logger: Logger;
 }
 
+export interface FanOutOptions {
+  /** Which slot's place in the outbox this edge keeps, and as whom. */
+  readonly slot: Pick<EdgeSlotOptions, 'slot' | 'holder'>;
+  readonly newId: () => string;
+  readonly nowMs: () => number;
+}
+
+/** How often the metrics of the outbox are brought up to date, in ms. */
+const MEASURE_MS = 15_000;
+
 /**
  * Carries events from the outbox and the reply streams to the connections they are for. One tail serves the process; an
  * event is serialized once, not once a connection.
+ *
+ * The tail goes on where the edge of this name had come before it was restarted. What was committed before this start is
+ * passed over all the same: no connection is older, and one that resumes reads what it missed by its own cursor.
  */
 export class EventFanOut {
-  private readonly tail: OutboxTail;
+  private tail: OutboxTail | undefined;
+  private slot: EdgeSlot | undefined;
+  private position: Position | undefined;
+  private measuring: NodeJS.Timeout | undefined;
   private unsubscribe: (() => void) | undefined;
   /** The last event handed to the connections that are joined. */
   last: StoredEvent | undefined;
 
   constructor(
     private readonly ports: FanOutPorts,
-    private readonly stamps: { readonly newId: () => string; readonly nowMs: () => number },
-  ) {
-    this.tail = new OutboxTail(ports.reader, ports.backplane, {
-      onEvents: (events) => this.deliver(events),
-      onError: (error) => ports.logger.warn({ err: error }, 'events cannot be read; trying again'),
-    });
-  }
+    private readonly options: FanOutOptions,
+  ) {}
 
   /** Resolves once no event that is committed later can be missed. @throws {StoreUnavailableError} */
   async start(): Promise<void> {
+    const { store, reader, backplane, logger, metrics } = this.ports;
+    const slot = await EdgeSlot.take(store, {
+      ...this.options.slot,
+      onError: (error) => logger.warn({ err: error }, 'the place in the outbox cannot be kept; trying again'),
+      onLost: () => logger.error({ slot: this.options.slot.slot }, 'another process runs under the same instance id'),
+    });
+    const begunAt = await reader.head();
+    this.slot = slot;
+    this.position = slot.from;
+    this.tail = new OutboxTail(reader, backplane, {
+      from: slot.from,
+      onEvents: (events) => this.deliver(events.filter(({ position }) => comesAfter(position, begunAt))),
+      onGap: (position) => this.tellGap(position),
+      onPassed: (position) => {
+        this.position = position;
+        slot.passed(position);
+      },
+      onError: (error) => logger.warn({ err: error }, 'events cannot be read; trying again'),
+    });
     await this.tail.start();
-    this.unsubscribe = this.ports.backplane.subscribe('stream', (payload) => this.stream(payload));
+    slot.start();
+    this.unsubscribe = backplane.subscribe('stream', (payload) => this.stream(payload));
+    const measure = async (): Promise<void> => {
+      if (this.position) metrics.outboxLag(await reader.lag(this.position));
+    };
+    this.measuring = setInterval(
+      () => void measure().catch((error: unknown) => logger.debug({ err: error }, 'the outbox cannot be measured')),
+      MEASURE_MS,
+    ).unref();
   }
 
   async stop(): Promise<void> {
+    clearInterval(this.measuring);
     this.unsubscribe?.();
-    await this.tail.stop();
+    await this.tail?.stop();
+    await this.slot?.leave();
   }
 
   private deliver(events: readonly StoredEvent[]): void {
     let sent = 0;
     for (const event of events) {
-      const frames = new EventFrames(event);
-      for (const { link, peer } of this.ports.directory.audience(event.tenantId, event.scope)) {
-        if (link.send(frames.frame(peer.resumeCursor !== undefined))) sent += 1;
+      const frames = EventFrames.of(event);
+      for (const connection of this.ports.directory.audience(event.tenantId, event.scope)) {
+        if (connection.deliver(frames)) sent += 1;
       }
       this.last = event;
     }
     this.ports.metrics.eventsSent(sent);
   }
 
+  /** Nobody here has seen what is gone, so everybody is told. Who is still catching up reads, and finds out, by itself. */
+  private tellGap(position: Position): void {
+    this.ports.metrics.outboxGap();
+    this.ports.logger.error({ slot: this.options.slot.slot }, 'retention or a restore has overtaken this edge');
+    for (const connection of this.ports.directory.joined()) connection.tellGap(position);
+  }
+
   /** A piece of a reply. Best effort: what is malformed or lost is not missed, the message itself is durable. */
-  private stream(payload: string | undefined): void {
-    const piece = parse(payload);
+  private stream(text: string | undefined): void {
+    const piece = readReplyPiece(text);
     if (!piece) return;
-    const { tenant_id, agent_key, ...rest } = piece;
-    const audience = this.ports.directory.audience(String(tenant_id), { kind: 'agent', id: String(agent_key) });
-    let frame: Buffer | undefined;
+    const audience = [...this.ports.directory.audience(piece.tenantId, { kind: 'agent', id: piece.agentKey })];
+    if (audience.length === 0) return;
     let sent = 0;
-    for (const { link } of audience) {
-      frame ??= Buffer.from(
-        JSON.stringify({
-          event_id: this.stamps.newId(),
-          type: 'chat.ui-message.stream',
-          occurred_at: new Date(this.stamps.nowMs()).toISOString(),
-          scope: { kind: 'agent', agent_id: agent_key },
-          payload: rest,
-        }),
-      );
-      if (link.send(frame)) sent += 1;
+    for (const { type, payload } of piece.events) {
+      const frames = new EventFrames({
+        event_id: this.options.newId(),
+        type,
+        occurred_at: new Date(this.options.nowMs()).toISOString(),
+        scope: eventScope('agent', piece.agentKey),
+        payload,
+      });
+      for (const connection of audience) if (connection.deliver(frames)) sent += 1;
     }
     this.ports.metrics.eventsSent(sent);
-  }
-}
-
-function parse(payload: string | undefined): Record<string, unknown> | undefined {
-  try {
-    const piece: unknown = JSON.parse(payload ?? '');
-    return isJsonObject(piece) ? piece : undefined;
-  } catch {
-    return undefined;
   }
 }

@@ -1,8 +1,8 @@
-import { encodePosition, type StoredEvent } from '@tyrum/outbox';
+import { encodePosition, type Position, type StoredEvent } from '@tyrum/outbox';
 import { eventScope } from '@tyrum/protocol';
 
 /** A durable event in its wire shape. */
-export function wireEvent(event: StoredEvent): object {
+export function wireEvent(event: StoredEvent): WireEvent {
   return {
     event_id: event.eventId,
     type: event.type,
@@ -12,18 +12,49 @@ export function wireEvent(event: StoredEvent): object {
   };
 }
 
-/** One event as frames, each made once however many connections get it. */
+export interface WireEvent {
+  readonly event_id: string;
+  readonly type: string;
+  readonly occurred_at: string;
+  readonly scope: object;
+  readonly payload: object;
+}
+
+/** One event in every form peers take it in, each made once however many connections get it. */
 export class EventFrames {
   private bare: Buffer | undefined;
   private cursored: Buffer | undefined;
+  private streamed: Buffer | undefined;
 
-  constructor(private readonly event: StoredEvent) {}
+  /** @param position absent for what is not recorded: nobody can resume after it */
+  constructor(
+    private readonly event: WireEvent,
+    private readonly position?: Position,
+  ) {}
 
-  /** @param withCursor for peers that sent `resume` */
-  frame(withCursor: boolean): Buffer {
-    if (!withCursor) return (this.bare ??= Buffer.from(JSON.stringify(wireEvent(this.event))));
-    return (this.cursored ??= Buffer.from(
-      JSON.stringify({ ...wireEvent(this.event), cursor: encodePosition(this.event.position) }),
-    ));
+  static of(event: StoredEvent): EventFrames {
+    return new EventFrames(wireEvent(event), event.position);
   }
+
+  /** A WebSocket frame. @param withCursor for peers that sent `resume` */
+  frame(withCursor: boolean): Buffer {
+    if (!withCursor || !this.position) return (this.bare ??= Buffer.from(JSON.stringify(this.event)));
+    return (this.cursored ??= Buffer.from(JSON.stringify(this.withCursor(this.position))));
+  }
+
+  /** A server-sent event, whose id is the cursor. */
+  serverSent(): Buffer {
+    return (this.streamed ??= this.position
+      ? serverSentEvent(this.event.type, this.withCursor(this.position), encodePosition(this.position))
+      : serverSentEvent(this.event.type, this.event));
+  }
+
+  private withCursor(position: Position): object {
+    return { ...this.event, cursor: encodePosition(position) };
+  }
+}
+
+/** JSON has no line breaks of its own, so that one `data` line holds it. */
+export function serverSentEvent(type: string, data: object, id?: string): Buffer {
+  return Buffer.from(`${id === undefined ? '' : `id: ${id}\n`}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`);
 }

@@ -1,4 +1,11 @@
-import { decodePosition, encodePosition, type OutboxReader, type Position, type StoredEvent } from '@tyrum/outbox';
+import {
+  comesAfter,
+  decodePosition,
+  encodePosition,
+  type OutboxReader,
+  type Position,
+  type StoredEvent,
+} from '@tyrum/outbox';
 import { ContractError, type EventEnvelope, type EventsReplayResult } from '@tyrum/protocol';
 import type { Connection } from './connection';
 import { reaches, type ConnectionDirectory } from './connection-directory';
@@ -10,11 +17,10 @@ export interface Resumed {
   readonly from: Position;
   /** As a client keeps it. Equal to the one it sent unless something is missing in between. */
   readonly cursor: string;
+  readonly gap: boolean;
 }
 
 const PAGE = 500;
-/** Replay waits while this much is unread, so that catching up alone never looks like a slow reader. */
-const PATIENT_BACKLOG_BYTES = 1024 * 1024;
 const BACKLOG_POLL_MS = 10;
 
 /** Gives peers the events they were not there for. */
@@ -38,13 +44,13 @@ export class EventReplay {
 
   /**
    * Where a peer that was at `cursor` goes on. At the head when its events are gone or the cursor is of another database:
-   * the other cursor it is answered tells it that it has to reload.
+   * the other cursor it is answered tells it that it has to reload. Without a cursor: at the head, and nothing is missing.
    */
-  async resume(cursor: string): Promise<Resumed> {
-    const position = decodePosition(cursor);
-    const gap = !position || (await this.reader.readAfter(position, 1)).gap;
-    const from = gap ? await this.reader.head() : position;
-    return { from, cursor: encodePosition(from) };
+  async resume(cursor: string | undefined): Promise<Resumed> {
+    const position = cursor === undefined ? undefined : decodePosition(cursor);
+    const isGone = !position || (await this.reader.readAfter(position, 1)).gap;
+    const from = isGone ? await this.reader.head() : position;
+    return { from, cursor: encodePosition(from), gap: isGone && cursor !== undefined };
   }
 
   /** Sends what was committed since `from`, then lets the connection join those that get events as they come. */
@@ -52,20 +58,24 @@ export class EventReplay {
     let position = from;
     while (connection.link.isOpen) {
       const page = await this.reader.readAfter(position, PAGE);
+      // Retention can overtake a peer that reads slowly, too.
+      if (page.gap) connection.tellGap(page.position);
       for (const event of page.events) {
-        if (isFor(connection, event)) connection.link.send(new EventFrames(event).frame(true));
+        if (!isFor(connection, event)) continue;
+        connection.deliver(EventFrames.of(event));
+        // Catching up alone must never look like a slow reader.
+        await this.untilRead(connection);
       }
       position = page.position;
       // Both are read in the same order, so from here on the tail has nothing this connection has not seen or will not see.
       const { last } = this.fanOut;
       const isLevel = page.events.length < PAGE && (!last || !comesAfter(last.position, position));
       if (isLevel) return this.directory.join(connection);
-      await this.untilRead(connection);
     }
   }
 
   private async untilRead(connection: Connection): Promise<void> {
-    while (connection.link.isOpen && connection.link.backlogBytes > PATIENT_BACKLOG_BYTES) {
+    while (connection.link.isOpen && connection.link.isBehind) {
       await new Promise((resolve) => setTimeout(resolve, BACKLOG_POLL_MS));
     }
   }
@@ -73,10 +83,4 @@ export class EventReplay {
 
 function isFor(connection: Connection, event: StoredEvent): boolean {
   return event.tenantId === connection.peer.tenantId && reaches(event.scope, connection);
-}
-
-/** Whether `a` lies after `b`. */
-function comesAfter(a: Position, b: Position): boolean {
-  const [ax, bx] = [BigInt(a.xid), BigInt(b.xid)];
-  return ax > bx || (ax === bx && BigInt(a.id) > BigInt(b.id));
 }

@@ -147,6 +147,30 @@ describe.each(['sqlite', 'postgres'] as const)('events on %s', (database) => {
     expect((await client.request('events.replay', { cursor: 'x' })).error?.code).toBe('contract_error');
   });
 
+  it('tell who is typing what, from the pieces of a reply', async () => {
+    const client = await connect(admin);
+    const stream_id = randomUUID();
+    const conversation_id = 'agent:default:main';
+    const piece = { tenant_id: DEFAULT_TENANT_ID, agent_key: 'default', conversation_id, stream_id };
+    const chunks = [{ type: 'start' }, { type: 'text-delta', id: 't', delta: 'hi' }, { type: 'text-delta', delta: 1 }];
+    for (const chunk of chunks) edge.backplane.publish('stream', JSON.stringify({ ...piece, stage: 'chunk', chunk }));
+    edge.backplane.publish('stream', JSON.stringify({ ...piece, stage: 'done' }));
+    await client.event('typing.stopped');
+    const told = client.events().filter(({ type }) => type !== 'chat.ui-message.stream');
+    expect(told.map(({ type, payload }) => [type, payload])).toEqual([
+      ['typing.started', { conversation_id }],
+      ['message.delta', { conversation_id, message_id: stream_id, role: 'assistant', delta: 'hi', turn_id: stream_id }],
+      ['typing.stopped', { conversation_id }],
+    ]);
+    const stream = client.events().filter(({ type }) => type === 'chat.ui-message.stream');
+    expect(stream.map(({ payload }) => Object.keys(payload))).toEqual([
+      ['stream_id', 'stage', 'chunk'],
+      ['stream_id', 'stage', 'chunk'],
+      ['stream_id', 'stage', 'chunk'],
+      ['stream_id', 'stage'],
+    ]);
+  });
+
   it('carry the pieces of a reply as they come, and nothing malformed', async () => {
     const client = await connect(admin);
     const stranger = await connect(await edge.issue({ tenantId: await edge.newTenant() }));

@@ -8,6 +8,7 @@ import type { GatewayMetrics } from '../gateway-metrics';
 import { Connection } from './connection';
 import type { ConnectionDirectory } from './connection-directory';
 import type { EventFanOut } from './event-fan-out';
+import type { DirectedDelivery } from './directed-delivery';
 import { drainConnections } from './drain-connections';
 import { Handshake, type HandshakeStep, type HandshakeStamps } from './handshake';
 import { SocketLink } from './socket-link';
@@ -21,6 +22,7 @@ export interface SocketDoorPorts {
   readonly directory: ConnectionDirectory;
   readonly session: SocketSession;
   readonly fanOut: EventFanOut;
+  readonly directed: DirectedDelivery;
   readonly metrics: GatewayMetrics;
   readonly logger: Logger;
 }
@@ -36,7 +38,8 @@ export interface SocketDoorOptions {
   readonly maxSockets?: number;
 }
 
-const DEFAULT_MAX_SOCKETS = 20_000;
+/** Long connections of one edge, event streams included. */
+export const DEFAULT_MAX_SOCKETS = 20_000;
 /** How long a peer may take to answer our close frame; a slow reader gets to read what was sent before it. */
 const CLOSE_TIMEOUT_MS = 10_000;
 
@@ -70,6 +73,7 @@ export class SocketDoor {
     drain.register('closeSockets', 'websocket connections', async (signal) => {
       clearInterval(this.pings);
       await drainConnections(this.ports.directory.all(), signal);
+      await this.ports.directed.stop();
       await this.ports.fanOut.stop();
       for (const socket of this.server.clients) socket.terminate();
     });
@@ -81,7 +85,10 @@ export class SocketDoor {
     socket.on('error', ignore);
     try {
       if (!this.accepting) return this.refuse(socket, { status: 503, message: 'restarting', retryAfterS: 1 });
-      if (this.server.clients.size >= (this.options.maxSockets ?? DEFAULT_MAX_SOCKETS)) {
+      if (
+        Math.max(this.server.clients.size, this.ports.directory.size) >=
+        (this.options.maxSockets ?? DEFAULT_MAX_SOCKETS)
+      ) {
         return this.refuse(socket, { status: 503, message: 'too many connections', retryAfterS: 5 });
       }
       const admission = await this.ports.gate.admit(request);

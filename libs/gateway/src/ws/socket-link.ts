@@ -33,9 +33,9 @@ export class SocketLink {
     return this.socket.readyState === WebSocket.OPEN;
   }
 
-  /** Bytes the peer has not taken yet. */
-  get backlogBytes(): number {
-    return this.socket.bufferedAmount;
+  /** A quarter of the budget is unread. */
+  get isBehind(): boolean {
+    return this.socket.bufferedAmount > this.sendBufferBytes / 4;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { NOW_MS, type Statement } from '@tyrum/statestore';
+import type { Statement } from '@tyrum/statestore';
 
 /**
  * Where a reader that starts now begins: before every row that is not yet readable, so that a transaction that is open now

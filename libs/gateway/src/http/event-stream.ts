@@ -1,0 +1,92 @@
+import { encodePosition, type Position } from '@tyrum/outbox';
+import { CloseCode, LIMITS } from '@tyrum/protocol';
+import type { Response } from 'express';
+import { Connection, type PeerLink } from '../ws/connection';
+import { serverSentEvent, type EventFrames } from '../ws/event-frames';
+
+/** How long a client waits before it comes back after a cut, in ms. */
+const RETRY_MS = 1_000;
+
+export interface EventStreamOptions {
+  /** Bytes that may wait for a slow reader. Default `LIMITS.sendBufferBytes`. */
+  readonly sendBufferBytes?: number;
+  readonly onClosing: (code: CloseCode) => void;
+}
+
+/** An HTTP answer that does not end, with the manners of our WebSockets: bounded memory, heartbeats, a reason for the end. */
+export class EventStreamLink implements PeerLink {
+  readonly closed: Promise<void>;
+  private readonly sendBufferBytes: number;
+  private isClosing = false;
+
+  constructor(
+    private readonly response: Response,
+    private readonly options: EventStreamOptions,
+  ) {
+    this.sendBufferBytes = options.sendBufferBytes ?? LIMITS.sendBufferBytes;
+    this.closed = new Promise((resolve) => response.once('close', () => resolve()));
+    response.on('error', () => undefined);
+  }
+
+  /** Sends the head. Proxies must not collect what is meant to arrive piece by piece. */
+  open(): void {
+    this.response.writeHead(200, {
+      'Content-Type': 'text/event-stream; charset=utf-8',
+      'Cache-Control': 'no-store, no-transform',
+      'X-Accel-Buffering': 'no',
+    });
+    this.response.write(`retry: ${RETRY_MS}\n\n`);
+  }
+
+  get isOpen(): boolean {
+    return !this.isClosing && !this.response.destroyed && !this.response.writableEnded;
+  }
+
+  get isBehind(): boolean {
+    return this.response.writableLength > this.sendBufferBytes / 4;
+  }
+
+  send(frame: string | Buffer): boolean {
+    if (!this.isOpen) return false;
+    if (this.response.writableLength > this.sendBufferBytes) {
+      // A goodbye would wait behind what is not read: the cut is the message, and the last id says where to go on.
+      this.isClosing = true;
+      this.options.onClosing(CloseCode.Overloaded);
+      this.response.destroy();
+      return false;
+    }
+    this.response.write(frame);
+    return true;
+  }
+
+  /** Says why, and ends the answer. While restarting, the reason is the delay in ms after which the client comes back. */
+  close(code: CloseCode, reason: string): void {
+    if (!this.isOpen) return;
+    this.isClosing = true;
+    this.options.onClosing(code);
+    const retry = code === CloseCode.Restarting ? `retry: ${Number(reason) || RETRY_MS}\n` : '';
+    this.response.end(`${retry}${serverSentEvent('close', { code, reason }).toString()}`);
+  }
+
+  /** A comment: it keeps proxies from taking silence for an end. */
+  ping(): void {
+    this.send(':\n\n');
+  }
+
+  terminate(): void {
+    this.response.destroy();
+  }
+}
+
+/** A reader of events over HTTP, among the connections of this edge. */
+export class EventStreamConnection extends Connection {
+  override deliver(frames: EventFrames): boolean {
+    return this.link.send(frames.serverSent());
+  }
+
+  /** The stream goes on after the gap, and says where. */
+  override tellGap(position: Position): void {
+    const cursor = encodePosition(position);
+    this.link.send(serverSentEvent('gap', { cursor }, cursor));
+  }
+}
