@@ -8,6 +8,7 @@ import { CONFIG, LOGGER, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import type { GatewayOptions } from './gateway.module';
 import { GATEWAY_OPTIONS } from './gateway-options';
+import { EventStreams } from './http/event-streams';
 import { GatewayMetrics } from './gateway-metrics';
 import { Chats } from './operations/chats';
 import { Workflows } from './operations/workflows';
@@ -19,7 +20,7 @@ import { FailedAttempts } from './ws/failed-attempts';
 import type { HandshakeStamps } from './ws/handshake';
 import { RequestDesk } from './ws/request-desk';
 import { requestHandlers } from './ws/request-handlers';
-import { SocketDoor } from './ws/socket-door';
+import { DEFAULT_MAX_SOCKETS, SocketDoor } from './ws/socket-door';
 import { SocketSession } from './ws/socket-session';
 import { UpgradeGate } from './ws/upgrade-gate';
 
@@ -73,6 +74,28 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
       inject: [OutboxReader, ConnectionDirectory, EventFanOut],
       useFactory: (reader: OutboxReader, directory: ConnectionDirectory, fanOut: EventFanOut) =>
         new EventReplay(reader, directory, fanOut),
+    },
+    {
+      provide: EventStreams,
+      inject: [ConnectionDirectory, EventReplay, GatewayMetrics, LOGGER, CONFIG, GATEWAY_OPTIONS],
+      useFactory: (
+        ...[directory, replay, metrics, logger, config, { sendBufferBytes, maxSockets = DEFAULT_MAX_SOCKETS }]: [
+          ConnectionDirectory,
+          EventReplay,
+          GatewayMetrics,
+          Logger,
+          Config,
+          GatewayOptions,
+        ]
+      ) =>
+        new EventStreams(
+          { directory, replay, metrics, logger, newId },
+          {
+            edgeId: config.instanceId,
+            maxConnections: maxSockets,
+            ...(sendBufferBytes === undefined ? {} : { sendBufferBytes }),
+          },
+        ),
     },
     {
       provide: RequestDesk,

@@ -17,6 +17,8 @@ export interface EventStreamOptions {
 export class EventStreamLink implements PeerLink {
   readonly closed: Promise<void>;
   private readonly sendBufferBytes: number;
+  /** Before the head is sent nothing may be: a heartbeat would send one of its own. */
+  private isBegun = false;
   private isClosing = false;
 
   constructor(
@@ -30,6 +32,7 @@ export class EventStreamLink implements PeerLink {
 
   /** Sends the head. Proxies must not collect what is meant to arrive piece by piece. */
   open(): void {
+    this.isBegun = true;
     this.response.writeHead(200, {
       'Content-Type': 'text/event-stream; charset=utf-8',
       'Cache-Control': 'no-store, no-transform',
@@ -39,7 +42,7 @@ export class EventStreamLink implements PeerLink {
   }
 
   get isOpen(): boolean {
-    return !this.isClosing && !this.response.destroyed && !this.response.writableEnded;
+    return this.isBegun && !this.isClosing && !this.response.destroyed && !this.response.writableEnded;
   }
 
   get isBehind(): boolean {
@@ -61,6 +64,7 @@ export class EventStreamLink implements PeerLink {
 
   /** Says why, and ends the answer. While restarting, the reason is the delay in ms after which the client comes back. */
   close(code: CloseCode, reason: string): void {
+    if (!this.isBegun) return void this.response.destroy();
     if (!this.isOpen) return;
     this.isClosing = true;
     this.options.onClosing(code);

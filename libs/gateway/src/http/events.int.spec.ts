@@ -140,6 +140,26 @@ describe.each(['sqlite', 'postgres'] as const)('GET /v1/events on %s', (database
     await stream.event(has(next));
   });
 
+  it('says that there is a gap when retention overtakes a reader that catches up', async () => {
+    const start = await open();
+    const { id } = await start.event(({ type }) => type === 'ready');
+    const [first] = await commit([{}]);
+    await start.event(has(first));
+    const read = OutboxReader.prototype.readAfter;
+    const spy = jest.spyOn(OutboxReader.prototype, 'readAfter').mockImplementation(async function (
+      this: OutboxReader,
+      ...args
+    ) {
+      const page = await read.apply(this, args);
+      // The one page of the catching up; resuming asks for one event, and the tail for more.
+      return { ...page, gap: args[1] === 500 };
+    });
+    const stream = await open(admin, id);
+    await stream.event(has(first));
+    spy.mockRestore();
+    expect(stream.events.slice(0, 3).map(({ type }) => type)).toEqual(['ready', 'gap', 'auth.failed']);
+  });
+
   it('cuts a reader that does not read, which then misses nothing, and serves the others', async () => {
     const [slow, quick] = [await open(), await open()];
     const { id } = await slow.event(({ type }) => type === 'ready');

@@ -4,7 +4,7 @@ import { NOW_MS, type Statement } from '@tyrum/statestore';
 export const pruneDirectedRows: Statement = {
   name: 'prune-directed',
   postgres: `delete from directed_message where id in (
-      select id from directed_message where settled_at < ${NOW_MS.postgres} - $1::bigint order by settled_at limit $2)
+      select id from directed_message where settled_at < (select ${NOW_MS.postgres} - $1::bigint) order by settled_at limit $2)
     returning message_id`,
   sqlite: `delete from directed_message where id in (
       select id from directed_message where settled_at < ${NOW_MS.sqlite} - ?1 order by settled_at limit ?2)

@@ -1,0 +1,101 @@
+import type { StateStore, Statement } from '@tyrum/statestore';
+import { describeOnBothDialects } from '@tyrum/statestore/testing';
+import { eventually } from '@tyrum/test-services';
+import type { Position } from './outbox-event';
+import { OutboxReader } from './outbox-reader';
+import { measureLag } from './sql/measure-lag';
+import { readEventRows } from './sql/read-events';
+import { pruneEventRows } from './sql/prune-events';
+
+/** A million takes minutes on a small machine; the shape of the plans does not depend on it. */
+const ROWS = Number(process.env.TYRUM_TEST_OUTBOX_ROWS ?? 100_000);
+const FEW = 1_000;
+
+const columns = `(tenant_id, event_id, type, scope_kind, payload, occurred_at)`;
+const fill: Statement = {
+  name: 'fill',
+  postgres: `insert into outbox ${columns}
+    select '00000000-0000-4000-8000-000000000001', gen_random_uuid(), 'turn.queued', 'global', '{}',
+      (extract(epoch from clock_timestamp()) * 1000)::bigint from generate_series(1, $1::int)`,
+  sqlite: `insert into outbox ${columns}
+    with recursive n(i) as (select 1 union all select i + 1 from n where i < ?1)
+    select '00000000-0000-4000-8000-000000000001', lower(hex(randomblob(16))), 'turn.queued', 'global', '{}',
+      cast(unixepoch('subsec') * 1000 as integer) from n`,
+};
+const analyze: Statement = { name: 'analyze', postgres: 'analyze outbox', sqlite: 'analyze outbox' };
+
+interface Plan {
+  readonly 'Actual Rows': number;
+  readonly 'Actual Loops': number;
+  readonly 'Rows Removed by Filter'?: number;
+  readonly 'Relation Name'?: string;
+  readonly Plans?: readonly Plan[];
+}
+
+describeOnBothDialects('the cost of the outbox, however much is kept', (stores) => {
+  /** Rows of `outbox` that Postgres touched for a statement. */
+  async function touched(store: StateStore, { postgres }: Statement, params: (string | number)[]): Promise<number> {
+    const literal = postgres.replace(/\$(\d)/g, (_, n: string) => `'${params[Number(n) - 1]}'`);
+    const explain = { name: 'explain', postgres: `explain (analyze, format json) ${literal}`, sqlite: '' };
+    const [row] = await store.execute<{ 'QUERY PLAN': [{ Plan: Plan }] | string }>(explain);
+    const answer = row?.['QUERY PLAN'];
+    const [{ Plan: plan }] = (typeof answer === 'string' ? JSON.parse(answer) : answer) as [{ Plan: Plan }];
+    const count = (node: Plan): number =>
+      (node['Relation Name'] === 'outbox'
+        ? (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * node['Actual Loops']
+        : 0) + (node.Plans ?? []).reduce((sum, inner) => sum + count(inner), 0);
+    return count(plan);
+  }
+
+  /** What SQLite would scan instead of searching. */
+  async function scans(store: StateStore, { sqlite }: Statement, params: (string | number)[]): Promise<string[]> {
+    const explain = { name: 'explain', postgres: '', sqlite: `explain query plan ${sqlite as string}` };
+    const plan = await store.execute<{ detail: string }>(explain, params);
+    return plan.map(({ detail }) => detail).filter((detail) => /^SCAN outbox\b(?!_)/.test(detail));
+  }
+
+  it('reads as many rows as it hands out, at the end, in the middle and far back', async () => {
+    const store = await stores().open();
+    const reader = new OutboxReader(store);
+    const start = await reader.head();
+    await store.execute(fill, [FEW]);
+    const middle = await readable(reader, start);
+    await store.execute(fill, [ROWS]);
+    await store.execute(analyze);
+    const end = await readable(reader, middle);
+    await store.execute(fill, [10]);
+    await readable(reader, end);
+    for (const [position, expected] of [
+      [start, 100],
+      [middle, 100],
+      [end, 10],
+    ] as const) {
+      expect((await reader.readAfter(position, 100)).events).toHaveLength(expected);
+      const params = [position.xid, position.id, 100, position.epoch];
+      if (store.dialect === 'postgres') {
+        expect(await touched(store, readEventRows, params)).toBeLessThanOrEqual(expected + 1);
+      } else {
+        expect(await scans(store, readEventRows, params)).toEqual([]);
+      }
+    }
+    const lag = [middle.xid, middle.id];
+    const prune = [3_600_000, 100];
+    if (store.dialect === 'postgres') {
+      expect(await touched(store, measureLag, lag)).toBeLessThanOrEqual(10_001);
+      expect(await touched(store, pruneEventRows, prune)).toBeLessThanOrEqual(1);
+    } else {
+      expect(await scans(store, measureLag, lag)).toEqual([]);
+      expect(await scans(store, pruneEventRows, prune)).toEqual([]);
+    }
+  });
+
+  /** The place after everything, once all of it may be read. */
+  async function readable(reader: OutboxReader, from: Position): Promise<Position> {
+    await eventually(async () => expect((await reader.readAfter(from, 1)).waiting).toBe(false));
+    for (let position = from; ;) {
+      const page = await reader.readAfter(position, 10_000);
+      if (page.events.length === 0) return position;
+      position = page.position;
+    }
+  }
+});
