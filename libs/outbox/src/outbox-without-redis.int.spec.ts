@@ -8,8 +8,10 @@ import { OutboxTail } from './outbox-tail';
 import { testEvent } from './testing';
 
 /** The longest pause of a poll, and room for a machine that is busy with other tests. */
-const POLL_MS = 1_000;
-const SLACK_MS = 1_500;
+const POLL_MS = 500;
+const SLACK_MS = 1_000;
+/** Without polling, what was committed first would be this late. */
+const OUTAGE_MS = 2_500;
 
 describeOnBothDialects('the outbox while Redis is in trouble', (stores) => {
   let server: OwnRedis;
@@ -94,7 +96,7 @@ describeOnBothDialects('the outbox while Redis is in trouble', (stores) => {
       await commitFor(300);
       isBroken = true;
       await breakIt();
-      await commitFor(1_500);
+      await commitFor(OUTAGE_MS);
       await mend();
       isBroken = false;
       await commitFor(300);

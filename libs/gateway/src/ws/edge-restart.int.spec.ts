@@ -33,13 +33,15 @@ describe.each(['sqlite', 'postgres'] as const)('an edge on %s', (database) => {
     edges.splice(edges.indexOf(edge), 1);
     await edge.stop();
   };
-  const commit = async (): Promise<string> => {
-    const eventId = randomUUID();
-    const event = { eventId, tenantId: DEFAULT_TENANT_ID, type: 'auth.failed', scope: { kind: 'global' as const } };
-    await first.store.transaction((tx) => appendEvents(tx, [{ ...event, payload: {}, occurredAt: Date.now() }]));
+  const commitMany = async (count: number): Promise<string[]> => {
+    const event = { tenantId: DEFAULT_TENANT_ID, type: 'auth.failed', scope: { kind: 'global' as const }, payload: {} };
+    const ids = Array.from({ length: count }, () => randomUUID());
+    const events = ids.map((eventId) => ({ ...event, eventId, occurredAt: Date.now() }));
+    await first.store.transaction((tx) => appendEvents(tx, events));
     for (const edge of [first, ...edges]) edge.backplane.publish('outbox');
-    return eventId;
+    return ids;
   };
+  const commit = async (): Promise<string> => (await commitMany(1))[0] ?? '';
 
   it('keeps its place over a restart; who resumes misses nothing and who is new hears nothing old', async () => {
     const edge = await start('edge-a');
@@ -49,7 +51,8 @@ describe.each(['sqlite', 'postgres'] as const)('an edge on %s', (database) => {
     const { cursor } = await client.frame(({ event_id }) => event_id === seen);
     await stop(edge);
     const [kept] = await first.store.execute<{ xid: string; id: number }>(slotOf, ['edge-a']);
-    const missed = [await commit(), await commit()];
+    // More than the edge has read by the time of the first connection.
+    const missed = await commitMany(5_000);
     const again = await start('edge-a');
     const fresh = await TestClient.connect(again.socketUrl, admin);
     const resumed = await TestClient.connect(again.socketUrl, admin, { device, resumeCursor: cursor });
