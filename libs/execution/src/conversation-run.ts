@@ -1,5 +1,5 @@
 import { StoreUnavailableError, type ConversationRef } from '@tyrum/statestore';
-import type { OpenTurn, StepRow, TurnRow, Written } from '@tyrum/statestore/turns';
+import type { ClaimedConversation, OpenTurn, StepRow, TurnRow, Written } from '@tyrum/statestore/turns';
 import type { ProcessorObserver } from './processor-observer';
 import { retryDelayMs, type RetryPolicy } from './retry-policy';
 import type { AbortReason, StepOutcome } from './step-executor';
@@ -30,6 +30,7 @@ interface Continuation {
   /** Where the turn goes if it does not go on: it ended, or it waits. */
   readonly rest?: 'ended' | 'parked' | { readonly waitMs: number };
   readonly post?: TurnWrite['post'];
+  readonly dead?: TurnWrite['write']['dead'];
 }
 
 const REFUSED: Written = { applied: false, started: false, ready: false, firstEventSeq: 0 };
@@ -50,12 +51,20 @@ export class ConversationRun {
   private draining = false;
   private cancelledTurnId: string | undefined;
 
+  readonly ref: ConversationRef;
+  readonly token: number;
+  /** Workers that lost the first turn without getting it anywhere. Whoever starts it is one more. */
+  private takeovers: number;
+
   constructor(
-    readonly ref: ConversationRef,
-    readonly token: number,
+    claimed: ClaimedConversation,
     private readonly work: OpenTurn[],
     private readonly ports: RunPorts,
-  ) {}
+  ) {
+    this.ref = { tenantId: claimed.tenantId, conversationKey: claimed.conversationKey };
+    this.token = claimed.token;
+    this.takeovers = claimed.takeovers;
+  }
 
   /** The turn under way, for the renewal's look at cancel requests. */
   get turnId(): string | undefined {
@@ -130,9 +139,15 @@ export class ConversationRun {
         if (open.turn.cancel_requested_at !== null) this.cancelledTurnId = open.turn.turn_id;
         return this.commit(await this.resume(open));
       }
-      const written = await this.submit({ change: NO_CHANGE, rows: [], events: [] }, open);
+      const next = counted(open, this.takeovers);
+      this.takeovers = 0;
+      const written = await this.submit({ change: NO_CHANGE, rows: [], events: [] }, next);
       if (!written.applied) return undefined;
-      if (written.started) return this.started(open);
+      if (!written.started) continue;
+      // It never got as far as its first commit: whatever kills its workers does it before that.
+      if (next.turn.attempt <= this.ports.maxTurnAttempts) return this.started(next);
+      this.current = progress.patched(next, progress.startTurn(next.turn), next.steps);
+      return this.commit(this.givenUp(this.current, next.turn.attempt));
     }
   }
 
@@ -142,25 +157,33 @@ export class ConversationRun {
   }
 
   private started(open: OpenTurn): StepRow {
-    const step = firstStep(open.turn);
-    this.current = progress.patched(open, progress.startTurn(open.turn), [step]);
+    const step = firstStep(open);
+    this.current = progress.patched(open, progress.startTurn(open.turn), merged(open.steps, [step]));
     return step;
   }
 
   /** Goes on with a turn that waited or was left behind, from the first step without a result. */
   private async resume(open: OpenTurn): Promise<Continuation> {
     if (this.isCancelled()) return this.whenCancelled(open);
-    const resumed = progress.resumeTurn(open.turn);
-    if ((resumed.patch?.attempt ?? 0) > this.ports.maxTurnAttempts) {
-      const message = `given up after ${this.ports.maxTurnAttempts} workers did not finish it`;
-      const error = { code: 'attempts_exhausted', message };
-      return ended(progress.finishTurn(open.turn, { kind: 'finish', status: 'failed', error }));
-    }
+    const resumed = progress.resumeTurn(open.turn, 1 + this.takeovers);
+    this.takeovers = 0;
+    const attempt = resumed.patch?.attempt ?? 0;
+    if (attempt > this.ports.maxTurnAttempts) return this.givenUp(open, attempt);
     const last = open.steps.at(-1);
     if (!last || progress.isSettled(last)) return withTurn(resumed, this.proceed(open, []));
     // `paused` and `queued` were left open knowingly; `running` is an intent without a result.
     if (last.status === 'running') return withTurn(resumed, await this.recover(open, last));
     return withTurn(resumed, again(open.turn, last));
+  }
+
+  /** To the dead letters: it fails with what is known of the cause, and the conversation goes on with its next turn. */
+  private givenUp(open: OpenTurn, attempt: number): Continuation {
+    const attempts = attempt - 1;
+    const lastError = open.steps.findLast((step) => step.error !== null)?.error ?? null;
+    const message = `given up after ${attempts} workers did not finish it`;
+    const error = { code: 'attempts_exhausted', message, ...(lastError ? { details: JSON.parse(lastError) } : {}) };
+    const change = progress.finishTurn(open.turn, { kind: 'finish', status: 'failed', error });
+    return { ...ended(change), dead: { turn_id: open.turn.turn_id, attempts, last_error: lastError } };
   }
 
   private async recover(open: OpenTurn, step: StepRow): Promise<Continuation> {
@@ -248,7 +271,7 @@ export class ConversationRun {
 
   private submit(next: Continuation, following: OpenTurn | undefined): Promise<Written> {
     const start = following ? progress.startTurn(following.turn) : undefined;
-    const first = following ? firstStep(following.turn) : undefined;
+    const first = following ? firstStep(following) : undefined;
     return this.submitWrite({
       write: {
         ...this.ref,
@@ -257,6 +280,7 @@ export class ConversationRun {
         steps: next.rows.map(progress.stepWrite),
         messages: next.change.messages,
         ...(start?.patch && first ? { start: { turn: start.patch, steps: [progress.stepWrite(first)] } } : {}),
+        ...(next.dead ? { dead: next.dead } : {}),
         next: nextState(next, following !== undefined),
       },
       events: [...next.events, ...next.change.events],
@@ -318,9 +342,17 @@ function nextState(next: Continuation, following: boolean): TurnWrite['write']['
   return next.rest === 'parked' ? { kind: 'park' } : { kind: 'retry', dueMs: next.rest.waitMs };
 }
 
-function firstStep(turn: TurnRow): StepRow {
-  const move = nextMove(turn, []);
-  if (move.kind !== 'step') throw new Error('a queued turn has a first step');
+/** A queued turn as the next worker in a row to try it starts it. */
+function counted({ turn, steps }: OpenTurn, takeovers: number): OpenTurn {
+  return { turn: { ...turn, attempt: Math.max(turn.attempt, 1 + takeovers) }, steps };
+}
+
+/** A redriven turn has steps from the start, and perhaps one that is to be tried again. */
+function firstStep({ turn, steps }: OpenTurn): StepRow {
+  const last = steps.at(-1);
+  if (last && !progress.isSettled(last)) return progress.nextAttempt(last);
+  const move = nextMove(turn, steps);
+  if (move.kind !== 'step') throw new Error('a queued turn has a step to run');
   return progress.intentOf(turn, move);
 }
 

@@ -119,11 +119,11 @@ export class StepExecution {
   }
 }
 
-/** The caller's own key, or the step's place: the same for every attempt. */
+/** The caller's own key, or the step's place: the same for every attempt, and for a redriven turn as for the dead one. */
 function idempotencyKeyOf(turn: TurnRow, step: StepRow, action: Action): string {
   return (
     action.idempotency_key ??
-    `tyrum-${payloadFingerprint([turn.tenant_id, turn.turn_id, step.step_index]).slice(0, 32)}`
+    `tyrum-${payloadFingerprint([turn.tenant_id, turn.origin_turn_id ?? turn.turn_id, step.step_index]).slice(0, 32)}`
   );
 }
 

@@ -105,9 +105,12 @@ export function startTurn(turn: TurnRow): TurnChange {
   return { patch: running(turn, turn.attempt), events: [turnEvent('turn.started', turn.turn_id)], messages: [] };
 }
 
-/** Goes on with a turn that waited, or that its last worker left behind; the latter counts as another attempt. */
-export function resumeTurn(turn: TurnRow): TurnChange {
-  const attempt = turn.status === 'running' ? turn.attempt + 1 : turn.attempt;
+/**
+ * Goes on with a turn that waited, or that its last worker left behind; the latter counts as another attempt, as does every
+ * worker that lost it without a commit (`atLeast`).
+ */
+export function resumeTurn(turn: TurnRow, atLeast: number): TurnChange {
+  const attempt = Math.max(turn.status === 'running' ? turn.attempt + 1 : turn.attempt, atLeast);
   return { patch: running(turn, attempt), events: [turnEvent('turn.resumed', turn.turn_id)], messages: [] };
 }
 

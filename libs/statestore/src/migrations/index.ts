@@ -2,6 +2,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import type { Dialect } from '../state-store';
 import { corePostgres } from './0001-core.postgres';
 import { coreSqlite } from './0001-core.sqlite';
+import { queueingPostgres } from './0003-queueing.postgres';
+import { queueingSqlite } from './0003-queueing.sqlite';
 
 /** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
 interface PairedMigration {
@@ -16,6 +18,7 @@ interface PairedMigration {
 
 const migrations: readonly PairedMigration[] = [
   { revision: 1, name: 'Core', minBinaryRevision: 1, postgres: corePostgres, sqlite: coreSqlite },
+  { revision: 3, name: 'Queueing', minBinaryRevision: 1, postgres: queueingPostgres, sqlite: queueingSqlite },
 ];
 
 /** The newest schema revision this binary knows. */

@@ -2,3 +2,4 @@ export * from './turn-rows';
 export * from './turn-writes';
 export { TurnStore } from './turn-store';
 export { ConversationStore, type ConversationFilter, type ConversationView } from './conversation-store';
+export { ClaimRing } from './claim-ring';

@@ -1,6 +1,9 @@
-import type { ConversationRef, Reader, StateStore, Tx } from '../state-store';
+import type { ConversationRef, Param, Reader, StateStore, Tx } from '../state-store';
 import { advanceConversations } from './sql/advance-conversations';
-import { claimConversations, nextDue } from './sql/claim-conversations';
+import { ClaimRing, type RingPlace } from './claim-ring';
+import { claimConversations, nextDue, takeConversations } from './sql/claim-conversations';
+import { setClaimShare } from './sql/claim-shares';
+import { findDeadLetter, insertDeadLetters, listDeadTurns } from './sql/dead-letters';
 import { enqueueTurns } from './sql/enqueue-turns';
 import { holdConversations } from './sql/hold-conversations';
 import { insertConversations } from './sql/insert-conversations';
@@ -9,16 +12,19 @@ import { insertTurns } from './sql/insert-turns';
 import { loadOpenTurns, loadSteps } from './sql/load-open-turns';
 import { findOpenChatTurn, findTurn, listTurns } from './sql/read-turns';
 import { findCancelRequests, renewConversationLeases } from './sql/renew-conversation-leases';
+import { copySteps, markRedriven, setOrigin } from './sql/redrive-turn';
 import { requestCancel } from './sql/request-cancel';
 import { updateTurns } from './sql/update-turns';
 import { upsertSteps } from './sql/upsert-steps';
-import type { QueueRow, StepRow, TurnRow } from './turn-rows';
+import type { ConversationRow, DeadLetterRow, DeadTurnRow, QueueRow, StepRow, TurnRow } from './turn-rows';
 import type {
+  ClaimShare,
   ClaimedConversation,
   ConversationWrite,
   Enqueue,
   Enqueued,
   OpenTurn,
+  Redrive,
   StepWrite,
   TurnPatch,
   Written,
@@ -43,8 +49,9 @@ export class TurnStore {
       turns: e.turns.length,
       messages: e.messages.length,
       events: e.events + (createdKeys.has(rowKey(e.conversation)) ? 1 : 0),
+      priority: e.priority ?? 0,
     }));
-    const rows = byKey(await tx.query<Counters>(enqueueTurns, [JSON.stringify(counts)]));
+    const rows = byKey(await tx.query<EnqueueRow>(enqueueTurns, [JSON.stringify(counts)]));
     const turns: object[] = [];
     const messages: object[] = [];
     const enqueued = batch.map((e, i) => {
@@ -56,6 +63,11 @@ export class TurnStore {
       return {
         created: createdKeys.has(rowKey(e.conversation)),
         firstEventSeq: after.last_event_seq - (counts[i]?.events ?? 0) + 1,
+        state: after.state,
+        pending: after.pending,
+        queueMode: after.queue_mode,
+        queueCap: after.queue_cap,
+        queueOverflow: after.queue_overflow,
       };
     });
     if (turns.length > 0) await tx.query(insertTurns, [JSON.stringify(turns)]);
@@ -63,29 +75,69 @@ export class TurnStore {
     return enqueued;
   }
 
-  /** Takes up to `limit` due conversations for `owner`. */
-  async claim(owner: string, leaseTtlMs: number, limit: number): Promise<ClaimedConversation[]> {
+  /** Takes up to `limit` due conversations for `owner`, from its place in the ring of tenants on; moves the ring. */
+  async claim(owner: string, leaseTtlMs: number, limit: number, ring = new ClaimRing()): Promise<ClaimedConversation[]> {
+    const params = [owner, leaseTtlMs, limit, ...ring.params];
     const rows =
       this.store.dialect === 'postgres'
-        ? await this.store.execute<ClaimRow>(claimConversations, [owner, leaseTtlMs, limit])
-        : await this.store.transaction(async (tx) => {
-            const [clock] = await tx.query<{ now_ms: number }>(nextDue);
-            return tx.query<ClaimRow>(claimConversations, [owner, leaseTtlMs, limit, clock?.now_ms ?? 0]);
-          });
-    return rows.map((row) => ({ ...ref(row), token: row.lease_token, takenFrom: row.taken_from }));
+        ? await this.store.execute<ClaimRow>(claimConversations, params)
+        : await this.store.transaction((tx) => this.pickAndTake(tx, params));
+    ring.advance(rows, limit);
+    return rows.map((row) => ({
+      ...ref(row),
+      token: row.lease_token,
+      takenFrom: row.taken_from,
+      takeovers: row.takeovers,
+      queueMode: row.queue_mode,
+    }));
   }
 
-  /** Milliseconds until the next conversation is due (0 = now), or undefined when none will be by itself. */
-  async msUntilDue(): Promise<number | undefined> {
-    const [row] = await this.store.read((db) => db.query<{ now_ms: number; due_at: number | null }>(nextDue));
-    return row?.due_at == null ? undefined : Math.max(0, row.due_at - row.now_ms);
+  private async pickAndTake(tx: Tx, [owner, leaseTtlMs, ...rest]: readonly Param[]): Promise<ClaimRow[]> {
+    const picked = await tx.query<ClaimRow & { now_ms: number }>(claimConversations, [
+      owner as string,
+      leaseTtlMs as number,
+      ...rest,
+    ]);
+    if (picked.length === 0) return [];
+    const taken = byKey(
+      await tx.query<ClaimRow>(takeConversations, [
+        owner as string,
+        leaseTtlMs as number,
+        picked[0]?.now_ms ?? 0,
+        JSON.stringify(picked.map(({ tenant_id, conversation_key }) => ({ tenant_id, conversation_key }))),
+      ]),
+    );
+    return picked.map((row) => ({ ...row, ...required(taken, rowKey(row)) }));
+  }
+
+  /** Sets a tenant's, or with an agent that agent's, weight among the others and most conversations at once. */
+  async setShare(share: ClaimShare): Promise<void> {
+    await this.store.execute(setClaimShare, [
+      share.tenantId,
+      share.agentKey ?? '',
+      share.weight ?? 1,
+      share.maxRunning ?? null,
+    ]);
+  }
+
+  /**
+   * Milliseconds until the next conversation is due (0 = now) and until the next one that is not due yet; undefined when
+   * none will be by itself.
+   */
+  async msUntilDue(): Promise<{ any: number | undefined; later: number | undefined }> {
+    const [row] = await this.store.read((db) =>
+      db.query<{ now_ms: number; due_at: number | null; later_at: number | null }>(nextDue),
+    );
+    const until = (at: number | null | undefined) => (at == null ? undefined : Math.max(0, at - (row?.now_ms ?? 0)));
+    return { any: until(row?.due_at), later: until(row?.later_at) };
   }
 
   /** The first unfinished turns of each conversation, in order, with their steps. */
   async loadWork(refs: readonly ConversationRef[], turnsEach: number): Promise<OpenTurn[][]> {
     return this.store.read(async (db) => {
       const turns = await db.query<TurnRow>(loadOpenTurns, [JSON.stringify(refs.map(refColumns)), turnsEach]);
-      const begun = turns.filter((turn) => turn.status !== 'queued');
+      // A redriven turn is queued with the steps that its origin had.
+      const begun = turns.filter((turn) => turn.status !== 'queued' || turn.origin_turn_id !== null);
       const steps =
         begun.length === 0
           ? []
@@ -139,6 +191,24 @@ export class TurnStore {
     return db.query<TurnRow>(listTurns, [tenantId, JSON.stringify(statuses), limit]);
   }
 
+  /** The newest turns that were given up and not redriven, newest first. */
+  listDead(db: Reader, tenantId: string, limit: number): Promise<DeadTurnRow[]> {
+    return db.query<DeadTurnRow>(listDeadTurns, [tenantId, limit]);
+  }
+
+  async findDead(db: Reader, tenantId: string, turnId: string): Promise<DeadLetterRow | undefined> {
+    const [row] = await db.query<DeadLetterRow>(findDeadLetter, [tenantId, turnId]);
+    return row;
+  }
+
+  /** Makes a queued turn go on where a dead one stopped; false when the dead one has been redriven. */
+  async redrive(tx: Tx, { tenantId, dead, next, openStep }: Redrive): Promise<boolean> {
+    if ((await tx.query(markRedriven, [tenantId, dead, next])).length === 0) return false;
+    await tx.query(setOrigin, [tenantId, dead, next]);
+    await tx.query(copySteps, [tenantId, dead, next, openStep.status, openStep.result]);
+    return true;
+  }
+
   /** The turn that is writing, or will write, the next reply in a conversation. */
   async openChatTurnId(db: Reader, { tenantId, conversationKey }: ConversationRef): Promise<string | undefined> {
     const [row] = await db.query<{ turn_id: string }>(findOpenChatTurn, [tenantId, conversationKey]);
@@ -181,6 +251,8 @@ export class TurnStore {
     }));
     const counters = byKey(await tx.query<Counters>(advanceConversations, [JSON.stringify(moves)]));
     await this.insertWritten(tx, applied, counters, started);
+    const dead = applied.flatMap((w) => (w.dead ? [{ ...refColumns(w), ...w.dead }] : []));
+    if (dead.length > 0) await tx.query(insertDeadLetters, [JSON.stringify(dead)]);
 
     const outcomes = new Map<string, Written>();
     for (const [i, w] of applied.entries()) {
@@ -223,7 +295,10 @@ interface Counters extends RefColumns {
   readonly last_message_seq: number;
   readonly last_event_seq: number;
 }
-interface ClaimRow extends RefColumns {
+type EnqueueRow = Counters & Pick<QueueRow, 'pending' | 'queue_mode' | 'queue_cap' | 'queue_overflow'>;
+interface ClaimRow extends RefColumns, RingPlace {
+  readonly takeovers: number;
+  readonly queue_mode: ConversationRow['queue_mode'];
   readonly lease_token: number;
   readonly taken_from: string | null;
 }
