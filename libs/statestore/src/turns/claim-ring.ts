@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { CLAIM_AGENTS } from './sql/claim-conversations';
+import { CLAIM_AGENTS, CLAIM_MOST } from './sql/claim-conversations';
 
 /** What a claim says about the place in the ring that a conversation came from; null where it was a takeover. */
 export interface RingPlace {
@@ -34,7 +34,7 @@ export class ClaimRing {
 
   /** Moves on behind what a claim for `limit` conversations got. */
   advance(rows: readonly RingPlace[], limit: number): void {
-    this.more = rows.length >= limit || rows.some((row) => Boolean(row.more));
+    this.more = rows.length >= Math.min(limit, CLAIM_MOST) || rows.some((row) => Boolean(row.more));
     for (const { tenant_id, agents, last_agent } of rows) {
       this.longTenants.delete(tenant_id);
       if (agents === CLAIM_AGENTS && last_agent !== null && this.longTenants.size < MAX_LONG_TENANTS) {

@@ -4,6 +4,11 @@ import type { Statement } from '../../state-store';
 /** Tenants, and agents of one tenant, that one claim looks at; the next one begins where this one ended. */
 export const CLAIM_TENANTS = 64;
 export const CLAIM_AGENTS = 64;
+/**
+ * Conversations of one claim at the most. A literal in the statement: the planner cannot know how few rows come out of the
+ * ring, and with its guess it would read the whole table to join them.
+ */
+export const CLAIM_MOST = 100;
 
 /**
  * Takes up to a number of due conversations under a new lease: first those whose holder let its lease run out, then those
@@ -90,14 +95,14 @@ export const claimConversations: Statement = {
         (a.nth_of_tenant - 1 + case when a.tenant_id = $4::uuid then $5::int else 0 end) / a.weight as pass
       from allowed a left join room on room.tenant_id = a.tenant_id and room.agent_key = ''
       where a.max_running is null or a.nth_of_tenant <= coalesce(room.places, 0)),
-    due as materialized (
+    due as materialized (select * from (
       select tenant_id, conversation_key, lease_owner, null::int as place, null::bigint as pass, null::int as agents,
         null as last_agent, false as more from expired
       union all
       (select tenant_id, conversation_key, null, place, pass, agents, last_agent,
         bool_or(nth_of_agent >= quota) over () or max(place) over () > ${CLAIM_TENANTS} - 1
       from passes order by pass, place, nth_of_tenant
-      limit greatest(0, $3 - (select count(*) from expired)))),
+      limit greatest(0, $3 - (select count(*) from expired)))) taken limit ${CLAIM_MOST}),
     claimed as (
       update conversation_queue q set state = 'leased', lease_owner = $1, lease_token = q.lease_token + 1,
         due_at = ${NOW_MS.postgres} + $2, takeovers = q.takeovers + case when due.lease_owner is null then 0 else 1 end
@@ -151,9 +156,9 @@ export const claimConversations: Statement = {
       select l.*, q.conversation_key, q.rank_at,
         row_number() over (partition by l.tenant_id, l.agent_key order by q.rank_at, q.conversation_key) as nth_of_agent
       from seen l join conversation_queue q on q.rowid in (
-        select c.rowid from conversation_queue c where c.state = 'ready' and c.tenant_id = l.tenant_id
-          and c.agent_key = l.agent_key and c.due_at <= (select ms from clock)
-        order by c.rank_at limit ?3)),
+        select waiting.rowid from conversation_queue waiting where waiting.state = 'ready' and waiting.tenant_id = l.tenant_id
+          and waiting.agent_key = l.agent_key and waiting.due_at <= (select ms from clock)
+        order by waiting.rank_at limit ?3)),
     allowed as (
       select c.*, row_number() over (partition by c.tenant_id order by c.rank_at, c.conversation_key) as nth_of_tenant
       from candidate c left join claim_share s on s.tenant_id = c.tenant_id and s.agent_key = c.agent_key
