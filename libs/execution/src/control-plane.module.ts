@@ -9,6 +9,7 @@ import { Conversations } from './conversations';
 import { TurnControl } from './turn-control';
 import { TurnIntake } from './turn-intake';
 import { TurnReader } from './turn-reader';
+import { TurnRedrive } from './turn-redrive';
 import { TurnWriter } from './turn-writer';
 
 /** Injection token of the process's `StateStore`. */
@@ -114,6 +115,7 @@ const domain: FactoryProvider[] = [
     useFactory: (store: StateStore, turns: TurnStore, writer: TurnWriter, plane: Backplane) =>
       new TurnControl(store, turns, writer, plane),
   },
+  { provide: TurnRedrive, inject: [TurnStore], useFactory: (turns: TurnStore) => new TurnRedrive(turns, STAMPS) },
   {
     provide: TurnReader,
     inject: [STATE_STORE, TurnStore],

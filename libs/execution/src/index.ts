@@ -1,6 +1,7 @@
 export { TurnIntake, type AcceptOutcome, type AcceptRequest } from './turn-intake';
 export { OverloadedError } from './group-commit';
 export { TurnControl, type Resolution } from './turn-control';
+export { TurnRedrive, type OpenStepDecision } from './turn-redrive';
 export { TurnReader } from './turn-reader';
 export { Conversations } from './conversations';
 export { TurnProcessor, type TurnProcessorOptions } from './turn-processor';

@@ -75,6 +75,16 @@ export function problemOf(error: WireErrorBody, options: { status?: number; inst
 export const RESOLVE_DECISIONS = ['retry', 'done', 'fail'] as const;
 export type ResolveDecision = (typeof RESOLVE_DECISIONS)[number];
 
+export const REDRIVE_DECISIONS = ['retry', 'done'] as const;
+
+/** `POST /v1/turns/:id/redrive`: brings a dead turn back. */
+export class TurnRedriveBody {
+  /** Needed when its last step may have had its effect: `retry` runs it again, `done` goes on after it. */
+  @Optional()
+  @OneOf(REDRIVE_DECISIONS)
+  decision?: (typeof REDRIVE_DECISIONS)[number];
+}
+
 /** `POST /v1/turns/:id/resolve`: an operator decides about a step whose outcome is unknown. */
 export class TurnResolveBody {
   /** `retry` runs the step again, `done` takes it for done with `result`, `fail` fails it. */

@@ -11,6 +11,7 @@ import {
   TurnIntake,
   TurnProcessor,
   TurnReader,
+  TurnRedrive,
   TurnWriter,
   type AcceptOutcome,
   type ProcessorObserver,
@@ -72,6 +73,7 @@ export class TestEngine {
   readonly intake: TurnIntake;
   readonly control: TurnControl;
   readonly reader: TurnReader;
+  readonly redrives: TurnRedrive;
   readonly writer: TurnWriter;
   readonly conversations: Conversations;
   private readonly processors: TurnProcessor[] = [];
@@ -84,6 +86,7 @@ export class TestEngine {
     this.intake = new TurnIntake(store, this.turns, new IdempotencyLedger(), backplane, STAMPS);
     this.writer = new TurnWriter(store, this.turns, backplane, STAMPS);
     this.control = new TurnControl(store, this.turns, this.writer, backplane);
+    this.redrives = new TurnRedrive(this.turns, STAMPS);
     this.reader = new TurnReader(store, this.turns);
     this.conversations = new Conversations(store, this.turns, new ConversationStore(), backplane, STAMPS);
   }
