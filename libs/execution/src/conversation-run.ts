@@ -19,6 +19,14 @@ export interface RunPorts {
   readonly maxTurnAttempts: number;
 }
 
+/** Inputs that waited, and what becomes of them. */
+interface Inputs {
+  readonly turns: readonly TurnRow[];
+  readonly to: string;
+  readonly step: number | null;
+  readonly settle: boolean;
+}
+
 /** What the run does after its next commit. */
 interface Continuation {
   readonly change: TurnChange;
@@ -31,9 +39,11 @@ interface Continuation {
   readonly rest?: 'ended' | 'parked' | { readonly waitMs: number };
   readonly post?: TurnWrite['post'];
   readonly dead?: TurnWrite['write']['dead'];
+  /** Queued turns whose input it takes. */
+  readonly inputs?: Inputs;
 }
 
-const REFUSED: Written = { applied: false, started: false, ready: false, firstEventSeq: 0 };
+const REFUSED: Written = { applied: false, started: false, settled: [], ready: false, firstEventSeq: 0 };
 
 /**
  * Runs one conversation's turns in order under one lease. Every commit carries the lease token; one refusal ends the run
@@ -55,6 +65,7 @@ export class ConversationRun {
   readonly token: number;
   /** Workers that lost the first turn without getting it anywhere. Whoever starts it is one more. */
   private takeovers: number;
+  private readonly queueMode: ClaimedConversation['queueMode'];
 
   constructor(
     claimed: ClaimedConversation,
@@ -64,6 +75,7 @@ export class ConversationRun {
     this.ref = { tenantId: claimed.tenantId, conversationKey: claimed.conversationKey };
     this.token = claimed.token;
     this.takeovers = claimed.takeovers;
+    this.queueMode = claimed.queueMode;
   }
 
   /** The turn under way, for the renewal's look at cancel requests. */
@@ -141,7 +153,8 @@ export class ConversationRun {
       }
       const next = counted(open, this.takeovers);
       this.takeovers = 0;
-      const written = await this.submit({ change: NO_CHANGE, rows: [], events: [] }, next);
+      const inputs = await this.collected(next);
+      const written = await this.submit({ change: NO_CHANGE, rows: [], events: [], ...inputs }, next);
       if (!written.applied) return undefined;
       if (!written.started) continue;
       // It never got as far as its first commit: whatever kills its workers does it before that.
@@ -253,13 +266,56 @@ export class ConversationRun {
   private async commit(next: Continuation): Promise<StepRow | undefined> {
     const open = this.openTurn();
     const following = next.rest === 'ended' && !this.draining ? this.work.shift() : undefined;
-    const written = await this.submit(next, following);
+    const inputs = following ? await this.collected(following) : await this.steered(open.turn, next);
+    const written = await this.submit({ ...next, ...inputs }, following);
     if (!written.applied) return undefined;
     this.current = progress.patched(open, next.change, merged(open.steps, next.rows));
     if (next.rest === 'ended') this.ended(open.turn, next.change);
     if (next.step) return next.step;
     if (!following) return undefined;
     return written.started ? this.started(following) : this.begin();
+  }
+
+  /** In mode `collect`, a reply that starts takes the inputs that wait behind it. */
+  private async collected({ turn }: OpenTurn): Promise<{ inputs?: Inputs }> {
+    if (this.queueMode !== 'collect' || turn.kind !== 'chat') return {};
+    const turns = (await this.waitingInputs()).filter(({ turn_id }) => turn_id !== turn.turn_id);
+    return turns.length > 0 ? { inputs: { turns, to: turn.turn_id, step: null, settle: true } } : {};
+  }
+
+  /** In the modes that steer, a reply takes them before its next model call. */
+  private async steered(turn: TurnRow, { step }: Continuation): Promise<{ inputs?: Inputs }> {
+    const steers = this.queueMode === 'steer' || this.queueMode === 'steer_backlog';
+    if (!steers || turn.kind !== 'chat' || !step || progress.actionOf(step).type !== 'Llm') return {};
+    const turns = await this.waitingInputs();
+    const settle = this.queueMode === 'steer';
+    return turns.length > 0 ? { inputs: { turns, to: turn.turn_id, step: step.step_index, settle } } : {};
+  }
+
+  /** A database that is away for a moment makes followups of them, nothing worse. */
+  private async waitingInputs(): Promise<TurnRow[]> {
+    try {
+      return await this.ports.writer.waitingInputs(this.ref);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError)) throw error;
+      this.ports.observer.trouble('inputs', error);
+      return [];
+    }
+  }
+
+  /** Their replies are another turn's now: their streams end, and they are not to be started. */
+  private takeInputs(inputs: Inputs | undefined, settled: readonly string[]): void {
+    for (const turn of inputs?.turns ?? []) {
+      if (!settled.includes(turn.turn_id)) continue;
+      this.ports.observer.turnSettled({
+        turnId: turn.turn_id,
+        conversationKey: turn.conversation_key,
+        status: 'succeeded',
+      });
+      this.ports.execution.ended(turn, 'succeeded');
+      const at = this.work.findIndex((open) => open.turn.turn_id === turn.turn_id);
+      if (at >= 0) this.work.splice(at, 1);
+    }
   }
 
   private ended(turn: TurnRow, change: TurnChange): void {
@@ -269,10 +325,11 @@ export class ConversationRun {
     this.current = undefined;
   }
 
-  private submit(next: Continuation, following: OpenTurn | undefined): Promise<Written> {
+  private async submit(next: Continuation, following: OpenTurn | undefined): Promise<Written> {
     const start = following ? progress.startTurn(following.turn) : undefined;
     const first = following ? firstStep(following) : undefined;
-    return this.submitWrite({
+    const { inputs } = next;
+    const written = await this.submitWrite({
       write: {
         ...this.ref,
         token: this.token,
@@ -281,12 +338,15 @@ export class ConversationRun {
         messages: next.change.messages,
         ...(start?.patch && first ? { start: { turn: start.patch, steps: [progress.stepWrite(first)] } } : {}),
         ...(next.dead ? { dead: next.dead } : {}),
+        ...(inputs ? { inputs: { ...inputs, turnIds: inputs.turns.map((turn) => turn.turn_id) } } : {}),
         next: nextState(next, following !== undefined),
       },
       events: [...next.events, ...next.change.events],
       startEvents: start && following && first ? [...start.events, progress.stepEvent(following.turn, first)] : [],
       ...(next.post ? { post: next.post } : {}),
     });
+    this.takeInputs(inputs, written.settled);
+    return written;
   }
 
   /** A database that is away for a moment costs time, not the step's result: try again while the lease may be trusted. */

@@ -57,8 +57,9 @@ describeOnBothDialects('a turn that nobody survives', (stores: () => TestStores)
           ? new Promise((resolve) => signal.addEventListener('abort', () => resolve({ kind: 'interrupted' })))
           : Promise.resolve(OK),
       );
-      worker.process(executor, { owner: `dead-${i}` });
+      const processor = worker.process(executor, { owner: `dead-${i}` });
       await eventually(() => expect(cmds(executor)).toContain('b'));
+      await processor.stopClaiming();
       await engine.store.execute(expire);
       // Its write comes back refused, as that of a worker that wakes up from the dead.
       const taken = await engine.turns.claim(`next-${i}`, 60_000, 1);

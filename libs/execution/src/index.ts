@@ -1,5 +1,6 @@
 export { TurnIntake, type AcceptOutcome, type AcceptRequest } from './turn-intake';
 export { OverloadedError } from './group-commit';
+export { QueueFullError } from './input-queue';
 export { TurnControl, type Resolution } from './turn-control';
 export { TurnRedrive, type OpenStepDecision } from './turn-redrive';
 export { TurnReader } from './turn-reader';

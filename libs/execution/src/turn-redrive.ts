@@ -1,8 +1,8 @@
 import { appendEvents } from '@tyrum/outbox';
 import type { Tx } from '@tyrum/statestore';
 import type { StepRow, TurnRow, TurnStore } from '@tyrum/statestore/turns';
+import { newConversation } from './conversation-view';
 import { placeEvents, turnEvent } from './turn-events';
-import { newConversation } from './turn-intake';
 import { isSettled } from './turn-progress';
 
 /** What becomes of a `once` step that was running when its turn was given up: only an operator can tell. */

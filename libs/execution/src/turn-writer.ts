@@ -2,11 +2,10 @@ import type { Backplane } from '@tyrum/backplane';
 import { appendEvents, type OutboxEvent } from '@tyrum/outbox';
 import { LIMITS } from '@tyrum/protocol';
 import { UnknownCommitError, type ConversationRef, type StateStore, type Tx } from '@tyrum/statestore';
-import type { ConversationWrite, NewMessage, TurnStore, Written } from '@tyrum/statestore/turns';
-import { conversationCreated, textOf } from './conversation-view';
+import type { ConversationWrite, NewMessage, TurnRow, TurnStore, Written } from '@tyrum/statestore/turns';
+import { conversationCreated, newConversation, textOf } from './conversation-view';
 import { GroupCommit } from './group-commit';
-import { newConversation } from './turn-intake';
-import { messageFinal, placeEvents, type EventDraft } from './turn-events';
+import { messageFinal, placeEvents, turnEvent, type EventDraft } from './turn-events';
 
 /** One lease holder's write with the events that go into the same commit. */
 export interface TurnWrite {
@@ -48,6 +47,11 @@ export class TurnWriter {
     return this.commits.idle();
   }
 
+  /** The inputs that wait in a conversation for a turn to take them, oldest first. */
+  waitingInputs(ref: ConversationRef): Promise<TurnRow[]> {
+    return this.turns.waitingInputs(ref, LIMITS.inputsPerDelivery);
+  }
+
   /** Writes inside the caller's transaction, which has locked the conversation. */
   async writeIn(tx: Tx, write: TurnWrite): Promise<Written> {
     const { written } = await this.write(tx, [write]);
@@ -87,7 +91,8 @@ export class TurnWriter {
     for (const [i, { write, events, startEvents }] of batch.entries()) {
       const written = done.written[i];
       if (!written?.applied) continue;
-      const drafts = written.started ? [...events, ...startEvents] : events;
+      const taken = written.settled.map((turnId) => turnEvent('turn.completed', turnId));
+      const drafts = [...events, ...(written.started ? startEvents : []), ...taken];
       rows.push(...placeEvents(write, written.firstEventSeq, drafts, stamp));
     }
     for (const [i, { post }] of batch.entries()) {

@@ -3,7 +3,7 @@ import { LocalBackplane, type Backplane } from '@tyrum/backplane';
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import { DEFAULT_TENANT_ID, payloadFingerprint, type Action } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
-import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
+import { ConversationStore, TurnStore, type QueueSettings } from '@tyrum/statestore/turns';
 import {
   Conversations,
   StepExecution,
@@ -144,6 +144,37 @@ export class TestEngine {
         fingerprint: payloadFingerprint({ conversationKey, steps }),
       },
       answer: { turn_id: turnId },
+    });
+  }
+
+  /** Accepts a message to reply to and returns its turn's id. The message's id is its text. */
+  async say(conversationKey: string, text: string, turnId: string = randomUUID()): Promise<string> {
+    const request = { conversationKey, text };
+    await this.intake.accept({
+      tenantId: DEFAULT_TENANT_ID,
+      conversationKey,
+      turnId,
+      kind: 'chat',
+      triggerKind: 'message',
+      input: {},
+      message: { messageId: text, parts: [{ type: 'text', text }] },
+      idempotency: {
+        tenantId: DEFAULT_TENANT_ID,
+        route: 'say',
+        principal: 'test',
+        key: turnId,
+        fingerprint: payloadFingerprint(request),
+      },
+      answer: { turn_id: turnId },
+    });
+    return turnId;
+  }
+
+  async setQueue(conversationKey: string, queue: QueueSettings): Promise<void> {
+    const ref = { tenantId: DEFAULT_TENANT_ID, conversationKey };
+    await this.store.transaction(async (tx) => {
+      await this.conversations.createIn(tx, ref);
+      await this.conversations.setQueueIn(tx, ref, queue);
     });
   }
 

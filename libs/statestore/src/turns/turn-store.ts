@@ -5,6 +5,7 @@ import { claimConversations, nextDue, takeConversations } from './sql/claim-conv
 import { setClaimShare } from './sql/claim-shares';
 import { findDeadLetter, insertDeadLetters, listDeadTurns } from './sql/dead-letters';
 import { enqueueTurns } from './sql/enqueue-turns';
+import { deliverInputs, listWaitingInputs } from './sql/deliver-inputs';
 import { holdConversations } from './sql/hold-conversations';
 import { insertConversations } from './sql/insert-conversations';
 import { insertMessages } from './sql/insert-messages';
@@ -30,7 +31,7 @@ import type {
   Written,
 } from './turn-writes';
 
-const REFUSED: Written = { applied: false, started: false, ready: false, firstEventSeq: 0 };
+const REFUSED: Written = { applied: false, started: false, settled: [], ready: false, firstEventSeq: 0 };
 
 /**
  * The conversations' work in the database: every statement is set-based, so that its cost per turn falls as batches grow.
@@ -132,6 +133,14 @@ export class TurnStore {
     return { any: until(row?.due_at), later: until(row?.later_at) };
   }
 
+  /** Reserves `count` places in a conversation's order of events, outside of any turn, and returns the first. */
+  async takeEventSeqs(tx: Tx, ref: ConversationRef, count: number): Promise<number> {
+    const move = { ...refColumns(ref), started: 0, messages: 0, events: count, next: 'keep', due_ms: null };
+    const [row] = await tx.query<Counters>(advanceConversations, [JSON.stringify([move])]);
+    if (!row) throw new Error('a conversation under our lock stays');
+    return row.last_event_seq - count + 1;
+  }
+
   /** The first unfinished turns of each conversation, in order, with their steps. */
   async loadWork(refs: readonly ConversationRef[], turnsEach: number): Promise<OpenTurn[][]> {
     return this.store.read(async (db) => {
@@ -209,6 +218,18 @@ export class TurnStore {
     return true;
   }
 
+  /** A conversation's unfinished turns, in order. */
+  openTurns(db: Reader, ref: ConversationRef, limit: number): Promise<TurnRow[]> {
+    return db.query<TurnRow>(loadOpenTurns, [JSON.stringify([refColumns(ref)]), limit]);
+  }
+
+  /** A conversation's queued replies whose input no turn has taken, oldest first. */
+  waitingInputs(ref: ConversationRef, limit: number): Promise<TurnRow[]> {
+    return this.store.read((db) =>
+      db.query<TurnRow>(listWaitingInputs, [ref.tenantId, ref.conversationKey, limit]),
+    );
+  }
+
   /** The turn that is writing, or will write, the next reply in a conversation. */
   async openChatTurnId(db: Reader, { tenantId, conversationKey }: ConversationRef): Promise<string | undefined> {
     const [row] = await db.query<{ turn_id: string }>(findOpenChatTurn, [tenantId, conversationKey]);
@@ -241,11 +262,15 @@ export class TurnStore {
     const patchedIds = new Set(patched.map((row) => row.turn_id));
     const started = (w: ConversationWrite): boolean => !!w.start && patchedIds.has(w.start.turn.turnId);
 
+    const settled = await this.deliver(
+      tx,
+      applied.filter((w) => !w.start || started(w)),
+    );
     const moves = applied.map((w) => ({
       ...refColumns(w),
-      started: (started(w) ? 1 : 0) + (w.dequeued ?? 0),
+      started: (started(w) ? 1 : 0) + (w.dequeued ?? 0) + settled(w).length,
       messages: w.messages.length,
-      events: w.events + (started(w) ? (w.start?.events ?? 0) : 0),
+      events: w.events + (started(w) ? (w.start?.events ?? 0) : 0) + settled(w).length,
       next: w.next.kind,
       due_ms: w.next.kind === 'retry' ? w.next.dueMs : null,
     }));
@@ -258,10 +283,36 @@ export class TurnStore {
     for (const [i, w] of applied.entries()) {
       const row = required(counters, rowKey(refColumns(w)));
       const firstEventSeq = row.last_event_seq - (moves[i]?.events ?? 0) + 1;
-      outcomes.set(rowKey(row), { applied: true, started: started(w), ready: row.state === 'ready', firstEventSeq });
+      outcomes.set(rowKey(row), {
+        applied: true,
+        started: started(w),
+        settled: settled(w),
+        ready: row.state === 'ready',
+        firstEventSeq,
+      });
     }
     const written = writes.map((w) => outcomes.get(rowKey(refColumns(w))) ?? REFUSED);
     return { written, transactionId };
+  }
+
+  /** Gives inputs away where writes ask for it; returns which of a write's are settled by that. */
+  private async deliver(
+    tx: Tx,
+    writes: readonly ConversationWrite[],
+  ): Promise<(w: ConversationWrite) => readonly string[]> {
+    const given = writes.flatMap(({ tenantId, inputs }) =>
+      (inputs?.turnIds ?? []).map((turn_id) => ({
+        tenant_id: tenantId,
+        turn_id,
+        delivered_to: inputs?.to,
+        step: inputs?.step ?? null,
+        settle: inputs?.settle,
+      })),
+    );
+    if (given.length === 0) return () => [];
+    const rows = await tx.query<{ turn_id: string }>(deliverInputs, [JSON.stringify(given)]);
+    const taken = new Set(rows.map((row) => row.turn_id));
+    return ({ inputs }) => (inputs?.settle ? inputs.turnIds.filter((id) => taken.has(id)) : []);
   }
 
   private async insertWritten(

@@ -105,6 +105,14 @@ export interface ConversationWrite extends ConversationRef {
   readonly start?: { readonly turn: TurnPatch; readonly steps: readonly StepWrite[]; readonly events: number };
   /** Queued turns that this settles without starting them. */
   readonly dequeued?: number;
+  /** Queued turns whose input the current (or the started) turn takes, before its step `step` or before it starts. */
+  readonly inputs?: {
+    readonly turnIds: readonly string[];
+    readonly to: string;
+    readonly step: number | null;
+    /** They have thereby succeeded; else they stay queued. */
+    readonly settle: boolean;
+  };
   /** The current turn ends here for good: keep it, with its last error (JSON), for an operator. */
   readonly dead?: { readonly turn_id: string; readonly attempts: number; readonly last_error: string | null };
   readonly next: NextState;
@@ -119,6 +127,8 @@ export interface Written {
   readonly applied: boolean;
   /** Whether `start` took place. */
   readonly started: boolean;
+  /** Queued turns that ended because their input was taken. One event is counted for each, behind all others. */
+  readonly settled: readonly string[];
   /** The conversation may be taken by a worker, now or later. */
   readonly ready: boolean;
   readonly firstEventSeq: number;
