@@ -136,6 +136,19 @@ describe.each(['sqlite', 'postgres'] as const)('workflows and turns over HTTP on
     expect(steps[0]).toMatchObject({ status: 'succeeded', result: { resolved: 'done', output: 'seen' } });
   });
 
+  it('sets how a conversation queues, and answers 429 when its queue is full', async () => {
+    const body = workflow();
+    const path = `/v1/conversations/${body.conversation_key}/queue`;
+    expect((await call('PUT', path, { body: { mode: 'steer' } })).status).toBe(404);
+    expect((await call('POST', '/v1/workflows', { body })).status).toBe(202);
+    expect((await call('PUT', path, { body: { mode: 'sometimes' } })).status).toBe(400);
+    const set = await call('PUT', path, { body: { mode: 'collect', cap: 1 } });
+    expect([set.status, (await set.json()) as object]).toMatchObject([200, { conversation: { queue_mode: 'collect' } }]);
+    const full = await call('POST', '/v1/workflows', { body });
+    expect([full.status, full.headers.get('retry-after')]).toEqual([429, '5']);
+    expect(await problem(full)).toMatchObject({ code: 'overloaded' });
+  });
+
   it('lists dead turns and brings one back as a new turn, once', async () => {
     const { workflow_run_id: id } = await json(call('POST', '/v1/workflows', { body: workflow() }));
     const redrive = (body?: object) => call('POST', `/v1/turns/${id}/redrive`, { body: body ?? {} });
