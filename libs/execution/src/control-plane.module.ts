@@ -11,6 +11,7 @@ import { TurnIntake } from './turn-intake';
 import { TurnReader } from './turn-reader';
 import { TurnRedrive } from './turn-redrive';
 import { TurnWriter } from './turn-writer';
+import { Waits } from './waits';
 
 /** Injection token of the process's `StateStore`. */
 export const STATE_STORE = Symbol('tyrum.state-store');
@@ -116,6 +117,11 @@ const domain: FactoryProvider[] = [
       new TurnControl(store, turns, writer, plane),
   },
   { provide: TurnRedrive, inject: [TurnStore], useFactory: (turns: TurnStore) => new TurnRedrive(turns, STAMPS) },
+  {
+    provide: Waits,
+    inject: [STATE_STORE, TurnStore, BACKPLANE],
+    useFactory: (store: StateStore, turns: TurnStore, plane: Backplane) => new Waits(store, turns, plane),
+  },
   {
     provide: TurnReader,
     inject: [STATE_STORE, TurnStore],

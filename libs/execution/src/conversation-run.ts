@@ -1,5 +1,5 @@
 import { StoreUnavailableError, type ConversationRef } from '@tyrum/statestore';
-import type { ClaimedConversation, OpenTurn, StepRow, TurnRow, Written } from '@tyrum/statestore/turns';
+import type { ArrivalKind, ClaimedConversation, OpenTurn, StepRow, TurnRow, Written } from '@tyrum/statestore/turns';
 import type { ProcessorObserver } from './processor-observer';
 import { retryDelayMs, type RetryPolicy } from './retry-policy';
 import type { AbortReason, StepOutcome } from './step-executor';
@@ -8,6 +8,7 @@ import { nextMove } from './turn-driver';
 import * as progress from './turn-progress';
 import type { TurnChange } from './turn-progress';
 import type { TurnWrite, TurnWriter } from './turn-writer';
+import { arrivalOfEnd } from './waits';
 
 export interface RunPorts {
   readonly writer: TurnWriter;
@@ -37,6 +38,7 @@ interface Continuation {
   readonly events: readonly TurnWrite['events'][number][];
   /** Where the turn goes if it does not go on: it ended, or it waits. */
   readonly rest?: 'ended' | 'parked' | { readonly waitMs: number };
+  readonly wait?: progress.Wait;
   readonly post?: TurnWrite['post'];
   readonly dead?: TurnWrite['write']['dead'];
   /** Queued turns whose input it takes. */
@@ -184,9 +186,34 @@ export class ConversationRun {
     if (attempt > this.ports.maxTurnAttempts) return this.givenUp(open, attempt);
     const last = open.steps.at(-1);
     if (!last || progress.isSettled(last)) return withTurn(resumed, this.proceed(open, []));
+    const { wait_kind: kind, wait_id: id } = open.turn;
+    if (id !== null && isArrivalKind(kind)) return this.afterWait(open, last, { kind, id }, resumed);
     // `paused` and `queued` were left open knowingly; `running` is an intent without a result.
     if (last.status === 'running') return withTurn(resumed, await this.recover(open, last));
     return withTurn(resumed, again(open.turn, last));
+  }
+
+  /** Goes on with what has arrived, or without it when the time is up. */
+  private async afterWait(
+    open: OpenTurn,
+    step: StepRow,
+    wait: { readonly kind: ArrivalKind; readonly id: string },
+    resumed: TurnChange,
+  ): Promise<Continuation> {
+    const row = await this.ports.writer.arrived({ tenantId: this.ref.tenantId, ...wait });
+    if (row?.outcome != null) {
+      const outcome = JSON.parse(row.outcome) as StepOutcome;
+      return withTurn(resumed, this.afterStep(open, step, { outcome, durationMs: 0 }));
+    }
+    if (open.turn.wait_until === null) return this.waitingFor(open.turn, wait);
+    const error = { code: 'wait_timeout', message: `no ${wait.kind} arrived in time` };
+    const outcome: StepOutcome = { kind: 'failed', error, retryable: false };
+    return withTurn(resumed, this.afterStep(open, step, { outcome, durationMs: 0 }));
+  }
+
+  private waitingFor(turn: TurnRow, wait: progress.Wait): Continuation {
+    const rest = wait.timeoutMs === undefined ? 'parked' : { waitMs: wait.timeoutMs };
+    return { change: progress.waitTurn(turn, wait), rows: [], events: [], rest, wait };
   }
 
   /** To the dead letters: it fails with what is known of the cause, and the conversation goes on with its next turn. */
@@ -221,7 +248,9 @@ export class ConversationRun {
     const wait = this.waitAfter(open.turn, settled, outcome);
     if (wait) {
       const row = { ...settled, status: 'paused' } as const;
-      return { ...wait, rows: [row], events: [progress.stepEvent(open.turn, row, durationMs), ...wait.events] };
+      const waits = outcome.kind === 'waiting' ? outcome.kind : undefined;
+      const event = progress.stepEvent(open.turn, row, durationMs, waits);
+      return { ...wait, rows: [row], events: [event, ...wait.events] };
     }
     const next = this.proceed(now, [settled]);
     return {
@@ -236,6 +265,7 @@ export class ConversationRun {
     if (outcome.kind === 'unknown') {
       return { change: progress.parkTurn(turn, step, outcome.detail), rows: [], events: [], rest: 'parked' };
     }
+    if (outcome.kind === 'waiting') return this.waitingFor(turn, outcome.wait);
     if (outcome.kind === 'interrupted') return waiting(turn, 0);
     if (outcome.kind === 'failed' && outcome.retryable && step.attempts < this.ports.retry.maxAttempts) {
       const { retry, random } = this.ports;
@@ -328,7 +358,9 @@ export class ConversationRun {
   private async submit(next: Continuation, following: OpenTurn | undefined): Promise<Written> {
     const start = following ? progress.startTurn(following.turn) : undefined;
     const first = following ? firstStep(following) : undefined;
-    const { inputs } = next;
+    const { inputs, wait } = next;
+    const ending = next.rest === 'ended' ? this.current?.turn : undefined;
+    const arrival = ending && arrivalOfEnd(ending, next.change.patch?.status ?? ending.status);
     const written = await this.submitWrite({
       write: {
         ...this.ref,
@@ -338,12 +370,14 @@ export class ConversationRun {
         messages: next.change.messages,
         ...(start?.patch && first ? { start: { turn: start.patch, steps: [progress.stepWrite(first)] } } : {}),
         ...(next.dead ? { dead: next.dead } : {}),
+        ...(wait && this.current ? { wait: { ...wait, turnId: this.current.turn.turn_id } } : {}),
         ...(inputs ? { inputs: { ...inputs, turnIds: inputs.turns.map((turn) => turn.turn_id) } } : {}),
         next: nextState(next, following !== undefined),
       },
       events: [...next.events, ...next.change.events],
       startEvents: start && following && first ? [...start.events, progress.stepEvent(following.turn, first)] : [],
       ...(next.post ? { post: next.post } : {}),
+      ...(arrival ? { arrival } : {}),
     });
     this.takeInputs(inputs, written.settled);
     return written;
@@ -414,6 +448,10 @@ function firstStep({ turn, steps }: OpenTurn): StepRow {
   const move = nextMove(turn, steps);
   if (move.kind !== 'step') throw new Error('a queued turn has a step to run');
   return progress.intentOf(turn, move);
+}
+
+function isArrivalKind(kind: TurnRow['wait_kind']): kind is ArrivalKind {
+  return kind !== null && kind !== 'timer' && kind !== 'manual';
 }
 
 function merged(steps: readonly StepRow[], rows: readonly StepRow[]): StepRow[] {

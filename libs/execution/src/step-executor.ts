@@ -1,4 +1,5 @@
 import type { Action, EffectClass, StepError, StepResult } from '@tyrum/protocol';
+import type { ArrivalKind } from '@tyrum/statestore/turns';
 
 /** One execution of one step, as handed to whatever can run it. */
 export interface StepRequest {
@@ -53,6 +54,14 @@ export type StepOutcome =
     }
   /** It was stopped through the signal before it could have an effect, or its effect is safe to have again. */
   | { readonly kind: 'interrupted' }
+  /**
+   * It waits for something outside, and neither worker nor lease is kept meanwhile. What arrives is the step's outcome
+   * (`Waits.arrive`); when nothing has after `timeoutMs`, it fails.
+   */
+  | {
+      readonly kind: 'waiting';
+      readonly wait: { readonly kind: ArrivalKind; readonly id: string; readonly timeoutMs?: number };
+    }
   /** It may have had its effect. A `once` step is then parked for an operator. */
   | { readonly kind: 'unknown'; readonly detail: string };
 

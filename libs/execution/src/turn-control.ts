@@ -5,6 +5,7 @@ import type { QueueRow, StepRow, TurnRow, TurnStore } from '@tyrum/statestore/tu
 import * as progress from './turn-progress';
 import type { TurnChange } from './turn-progress';
 import type { TurnWrite, TurnWriter } from './turn-writer';
+import { arrivalOfEnd } from './waits';
 
 /** What became of the wish to cancel a turn. */
 export type CancelOutcome =
@@ -50,7 +51,7 @@ export class TurnControl {
   /** The same inside the caller's transaction, as its first write. */
   async cancelIn(
     tx: Tx,
-    found: Pick<TurnRow, 'tenant_id' | 'turn_id' | 'conversation_key'>,
+    found: Pick<TurnRow, 'tenant_id' | 'turn_id' | 'conversation_key' | 'parent_conversation_key'>,
     reason: string | null,
   ): Promise<CancelOutcome> {
     const { turn, queue } = await this.lock(tx, found);
@@ -109,10 +110,15 @@ export class TurnControl {
 
   private async lock(
     tx: Tx,
-    { tenant_id, turn_id, conversation_key }: Pick<TurnRow, 'tenant_id' | 'turn_id' | 'conversation_key'>,
+    {
+      tenant_id,
+      turn_id,
+      conversation_key,
+      parent_conversation_key: parent,
+    }: Pick<TurnRow, 'tenant_id' | 'turn_id' | 'conversation_key' | 'parent_conversation_key'>,
   ): Promise<{ turn: TurnRow | undefined; queue: QueueRow | undefined }> {
     const ref: ConversationRef = { tenantId: tenant_id, conversationKey: conversation_key };
-    await tx.lockConversations([ref]);
+    await tx.lockConversations(parent === null ? [ref] : [ref, { tenantId: tenant_id, conversationKey: parent }]);
     const [queue] = await this.turns.hold(tx, [ref]);
     return { turn: await this.turns.find(tx, tenant_id, turn_id), queue };
   }
@@ -147,6 +153,8 @@ function outsideWrite(
   steps: readonly StepRow[],
   next: 'keep' | 'release' | 'retry',
 ): TurnWrite {
+  const ends = change.patch?.status === 'cancelled';
+  const arrival = ends ? arrivalOfEnd(turn, 'cancelled') : undefined;
   return {
     write: {
       tenantId: turn.tenant_id,
@@ -159,6 +167,7 @@ function outsideWrite(
       next: next === 'retry' ? { kind: 'retry', dueMs: 0 } : { kind: next },
     },
     events: [...steps.map((step) => progress.stepEvent(turn, step)), ...change.events],
+    ...(arrival ? { arrival } : {}),
     startEvents: [],
   };
 }

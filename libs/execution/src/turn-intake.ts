@@ -26,6 +26,8 @@ export interface AcceptRequest extends ConversationRef {
   readonly answer: object;
   /** −10 to 10, 0 when absent; each step goes before what has waited up to 30 s longer. */
   readonly priority?: number;
+  /** The turn whose step may wait for this one's end, under this one's id. */
+  readonly parent?: { readonly turnId: string; readonly conversationKey: string };
 }
 
 export type AcceptOutcome =
@@ -166,6 +168,9 @@ export class TurnIntake {
       const ref = { tenantId: conversation.tenant_id, conversationKey: conversation.conversation_key };
       events.push(...placeEvents(ref, firstEventSeq, drafts, { newId: this.stamps.newId, nowMs }));
     });
+    for (const request of requests) {
+      if (request.parent) await this.turns.setParent(tx, request, request.turnId, request.parent);
+    }
     await appendEvents(tx, events);
     const stopped: string[] = [];
     for (const [i, group] of [...groups.values()].entries()) {

@@ -12,6 +12,8 @@ export interface TurnChange {
   readonly messages: readonly NewMessage[];
 }
 
+export type Wait = (StepOutcome & { kind: 'waiting' })['wait'];
+
 /** An interrupted step: its outcome is not known and it must not simply run again. */
 export const OUTCOME_UNKNOWN = 'outcome_unknown';
 
@@ -54,6 +56,7 @@ export function settleStep(step: StepRow, outcome: StepOutcome): StepRow {
       const result = outcome.result ? JSON.stringify(outcome.result) : null;
       return { ...step, status: 'failed', result, error: JSON.stringify(outcome.error) };
     }
+    case 'waiting':
     case 'interrupted':
       return { ...step, status: 'paused' };
     case 'unknown': {
@@ -69,7 +72,7 @@ export function stepWrite(step: StepRow): StepWrite {
 }
 
 /** `tool.lifecycle` for a step as it stands; a step that waits for its next attempt is `retrying`. */
-export function stepEvent(turn: TurnRow, step: StepRow, durationMs?: number): EventDraft {
+export function stepEvent(turn: TurnRow, step: StepRow, durationMs?: number, status?: 'waiting'): EventDraft {
   const action = actionOf(step);
   const error = step.error ? (JSON.parse(step.error) as StepError) : undefined;
   return toolLifecycle({
@@ -77,7 +80,7 @@ export function stepEvent(turn: TurnRow, step: StepRow, durationMs?: number): Ev
     turnId: turn.turn_id,
     stepIndex: step.step_index,
     tool: action.type,
-    status: lifecycleStatus(step, error),
+    status: status ?? lifecycleStatus(step, error),
     summary: summaryOf(action),
     ...(durationMs === undefined ? {} : { durationMs }),
     ...(error ? { error: error.message } : {}),
@@ -166,6 +169,19 @@ export function cancelTurn(turn: TurnRow, reason: string | null): TurnChange {
 /** Waits `waitMs` and goes on; holds neither worker nor lease meanwhile. */
 export function delayTurn(turn: TurnRow, waitMs: number): TurnChange {
   const patch = { turnId: turn.turn_id, attempt: turn.attempt, status: 'paused', waitKind: 'timer', waitMs } as const;
+  return { patch, events: [], messages: [] };
+}
+
+/** Waits for an arrival, and no longer than `timeoutMs` if that is given. */
+export function waitTurn(turn: TurnRow, wait: Wait): TurnChange {
+  const patch: TurnPatch = {
+    turnId: turn.turn_id,
+    attempt: turn.attempt,
+    status: 'paused',
+    waitKind: wait.kind,
+    waitId: wait.id,
+    ...(wait.timeoutMs === undefined ? {} : { waitMs: wait.timeoutMs }),
+  };
   return { patch, events: [], messages: [] };
 }
 

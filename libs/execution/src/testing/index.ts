@@ -13,6 +13,7 @@ import {
   TurnReader,
   TurnRedrive,
   TurnWriter,
+  Waits,
   type AcceptOutcome,
   type ProcessorObserver,
   type StepContext,
@@ -74,6 +75,7 @@ export class TestEngine {
   readonly control: TurnControl;
   readonly reader: TurnReader;
   readonly redrives: TurnRedrive;
+  readonly waits: Waits;
   readonly writer: TurnWriter;
   readonly conversations: Conversations;
   private readonly processors: TurnProcessor[] = [];
@@ -87,6 +89,7 @@ export class TestEngine {
     this.writer = new TurnWriter(store, this.turns, backplane, STAMPS);
     this.control = new TurnControl(store, this.turns, this.writer, backplane);
     this.redrives = new TurnRedrive(this.turns, STAMPS);
+    this.waits = new Waits(store, this.turns, backplane);
     this.reader = new TurnReader(store, this.turns);
     this.conversations = new Conversations(store, this.turns, new ConversationStore(), backplane, STAMPS);
   }

@@ -8,6 +8,22 @@ export type TurnKind = 'workflow' | 'chat';
 export type WaitKind = 'timer' | 'manual' | 'approval' | 'node' | 'turn' | 'signal';
 export type BlockedReason = 'approval' | 'takeover' | 'budget' | 'manual' | 'policy';
 
+/** What arrives from outside of the turn; the other kinds are over by themselves or by an operator. */
+export type ArrivalKind = Exclude<WaitKind, 'timer' | 'manual'>;
+
+/** What a turn waits for, or what has arrived before any turn waited for it, or both. */
+export interface WaitRow {
+  readonly tenant_id: string;
+  readonly kind: ArrivalKind;
+  readonly wait_id: string;
+  readonly turn_id: string | null;
+  readonly conversation_key: string | null;
+  readonly arrived_at: number | null;
+  /** JSON. */
+  readonly outcome: string | null;
+  readonly created_at: number;
+}
+
 export interface TurnRow {
   readonly tenant_id: string;
   readonly turn_id: string;

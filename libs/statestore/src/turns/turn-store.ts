@@ -15,18 +15,21 @@ import { findOpenChatTurn, findTurn, listTurns } from './sql/read-turns';
 import { findCancelRequests, renewConversationLeases } from './sql/renew-conversation-leases';
 import { copySteps, markRedriven, setOrigin } from './sql/redrive-turn';
 import { requestCancel } from './sql/request-cancel';
+import { findWait, parkWaits, recordArrival, setParent } from './sql/waits';
 import { updateTurns } from './sql/update-turns';
 import { upsertSteps } from './sql/upsert-steps';
-import type { ConversationRow, DeadLetterRow, DeadTurnRow, QueueRow, StepRow, TurnRow } from './turn-rows';
+import type { ConversationRow, DeadLetterRow, DeadTurnRow, QueueRow, StepRow, TurnRow, WaitRow } from './turn-rows';
 import type {
   ClaimShare,
   ClaimedConversation,
   ConversationWrite,
   Enqueue,
   Enqueued,
+  NextState,
   OpenTurn,
   Redrive,
   StepWrite,
+  WaitId,
   TurnPatch,
   Written,
 } from './turn-writes';
@@ -218,6 +221,26 @@ export class TurnStore {
     return true;
   }
 
+  async findWait(db: Reader, wait: WaitId): Promise<WaitRow | undefined> {
+    const [row] = await db.query<WaitRow>(findWait, [wait.tenantId, wait.kind, wait.id]);
+    return row;
+  }
+
+  /** Notes an arrival and returns who waits for it, or undefined when it had arrived before. */
+  async recordArrival(
+    tx: Tx,
+    wait: WaitId,
+    outcome: string,
+  ): Promise<Pick<WaitRow, 'turn_id' | 'conversation_key'> | undefined> {
+    const [row] = await tx.query<WaitRow>(recordArrival, [wait.tenantId, wait.kind, wait.id, outcome]);
+    return row;
+  }
+
+  /** Says which turn may wait for this one's end; in the transaction that accepts it. */
+  async setParent(tx: Tx, ref: ConversationRef, turnId: string, parent: { turnId: string; conversationKey: string }) {
+    await tx.query(setParent, [ref.tenantId, turnId, parent.turnId, parent.conversationKey]);
+  }
+
   /** A conversation's unfinished turns, in order. */
   openTurns(db: Reader, ref: ConversationRef, limit: number): Promise<TurnRow[]> {
     return db.query<TurnRow>(loadOpenTurns, [JSON.stringify([refColumns(ref)]), limit]);
@@ -266,13 +289,13 @@ export class TurnStore {
       tx,
       applied.filter((w) => !w.start || started(w)),
     );
+    const arrived = await this.park(tx, applied);
     const moves = applied.map((w) => ({
       ...refColumns(w),
       started: (started(w) ? 1 : 0) + (w.dequeued ?? 0) + settled(w).length,
       messages: w.messages.length,
       events: w.events + (started(w) ? (w.start?.events ?? 0) : 0) + settled(w).length,
-      next: w.next.kind,
-      due_ms: w.next.kind === 'retry' ? w.next.dueMs : null,
+      ...(arrived.has(rowKey(refColumns(w))) ? { next: 'retry', due_ms: 0 } : nextColumns(w.next)),
     }));
     const counters = byKey(await tx.query<Counters>(advanceConversations, [JSON.stringify(moves)]));
     await this.insertWritten(tx, applied, counters, started);
@@ -293,6 +316,16 @@ export class TurnStore {
     }
     const written = writes.map((w) => outcomes.get(rowKey(refColumns(w))) ?? REFUSED);
     return { written, transactionId };
+  }
+
+  /** Notes who waits for what; returns the conversations whose turn has nothing to wait for any more. */
+  private async park(tx: Tx, writes: readonly ConversationWrite[]): Promise<Set<string>> {
+    const waits = writes.flatMap((w) =>
+      w.wait ? [{ ...refColumns(w), kind: w.wait.kind, wait_id: w.wait.id, turn_id: w.wait.turnId }] : [],
+    );
+    if (waits.length === 0) return new Set();
+    const rows = await tx.query<RefColumns & { arrived_at: number | null }>(parkWaits, [JSON.stringify(waits)]);
+    return new Set(rows.filter((row) => row.arrived_at !== null).map(rowKey));
   }
 
   /** Gives inputs away where writes ask for it; returns which of a write's are settled by that. */
@@ -388,6 +421,10 @@ function required<Row>(rows: Map<string, Row>, key: string): Row {
   const row = rows.get(key);
   if (!row) throw new Error(`no counters came back for conversation ${key}`);
   return row;
+}
+
+function nextColumns(next: NextState): { next: NextState['kind']; due_ms: number | null } {
+  return { next: next.kind, due_ms: next.kind === 'retry' ? next.dueMs : null };
 }
 
 function patchColumns(owner: ConversationRef, patch: TurnPatch, fromQueued: boolean): object {

@@ -1,5 +1,5 @@
 import type { ConversationRef } from '../state-store';
-import type { ConversationRow, MessageRow, QueueRow, StepRow, TurnRow } from './turn-rows';
+import type { ArrivalKind, ConversationRow, MessageRow, QueueRow, StepRow, TurnRow } from './turn-rows';
 
 /** A conversation as it is first written. */
 export type NewConversation = Omit<ConversationRow, 'queue_mode' | 'created_at' | 'updated_at' | 'archived_at'>;
@@ -45,6 +45,13 @@ export interface ClaimedConversation extends ConversationRef {
   /** Workers in a row that lost it before its turn ended or let go; this claim included. */
   readonly takeovers: number;
   readonly queueMode: ConversationRow['queue_mode'];
+}
+
+/** What is waited for. */
+export interface WaitId {
+  readonly tenantId: string;
+  readonly kind: ArrivalKind;
+  readonly id: string;
 }
 
 /** What a tenant or one of its agents gets of the workers. */
@@ -113,6 +120,8 @@ export interface ConversationWrite extends ConversationRef {
     /** They have thereby succeeded; else they stay queued. */
     readonly settle: boolean;
   };
+  /** What the current turn waits for from here on. If it has arrived already, the conversation is ready at once. */
+  readonly wait?: { readonly kind: ArrivalKind; readonly id: string; readonly turnId: string };
   /** The current turn ends here for good: keep it, with its last error (JSON), for an operator. */
   readonly dead?: { readonly turn_id: string; readonly attempts: number; readonly last_error: string | null };
   readonly next: NextState;
