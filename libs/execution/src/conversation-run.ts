@@ -4,6 +4,7 @@ import type { ProcessorObserver } from './processor-observer';
 import { retryDelayMs, type RetryPolicy } from './retry-policy';
 import type { AbortReason, StepOutcome } from './step-executor';
 import type { StepExecution, StepReport } from './step-execution';
+import { TurnBudget } from './turn-budget';
 import { nextMove } from './turn-driver';
 import * as progress from './turn-progress';
 import type { TurnChange } from './turn-progress';
@@ -62,6 +63,8 @@ export class ConversationRun {
   private lost = false;
   private draining = false;
   private cancelledTurnId: string | undefined;
+  /** What the turn under way may still spend; undefined when nothing limits it. */
+  private budget: TurnBudget | undefined;
 
   readonly ref: ConversationRef;
   readonly token: number;
@@ -91,9 +94,24 @@ export class ConversationRun {
     while (step && !this.lost) {
       this.stepAbort = new AbortController();
       if (this.isCancelled()) this.stepAbort.abort('cancelled' satisfies AbortReason);
-      const report = await this.ports.execution.run(this.openTurn(), step, this.token, this.stepAbort.signal);
+      const report = await this.execute(step);
       if (this.lost) return;
       step = await this.settle(step, report);
+    }
+  }
+
+  /** Runs a step for as long as its turn has time. */
+  private async execute(step: StepRow): Promise<StepReport> {
+    const { stepAbort } = this;
+    const remainingMs = this.budget?.remainingMs;
+    const stop = () => stepAbort.abort('budget' satisfies AbortReason);
+    // A longer delay than setTimeout knows is left to the look at the step's end.
+    const timed = remainingMs !== undefined && remainingMs <= MAX_TIMER_MS;
+    const timer = timed ? setTimeout(stop, remainingMs) : undefined;
+    try {
+      return await this.ports.execution.run(this.openTurn(), step, this.token, stepAbort.signal);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -173,6 +191,7 @@ export class ConversationRun {
 
   private started(open: OpenTurn): StepRow {
     const step = firstStep(open);
+    this.budget = open.turn.budgets === null ? undefined : new TurnBudget(open.turn, 0);
     this.current = progress.patched(open, progress.startTurn(open.turn), merged(open.steps, [step]));
     return step;
   }
@@ -184,13 +203,15 @@ export class ConversationRun {
     this.takeovers = 0;
     const attempt = resumed.patch?.attempt ?? 0;
     if (attempt > this.ports.maxTurnAttempts) return this.givenUp(open, attempt);
+    this.budget =
+      open.turn.budgets === null ? undefined : new TurnBudget(open.turn, await this.ports.writer.elapsedMs(open.turn));
     const last = open.steps.at(-1);
     if (!last || progress.isSettled(last)) return withTurn(resumed, this.proceed(open, []));
     const { wait_kind: kind, wait_id: id } = open.turn;
     if (id !== null && isArrivalKind(kind)) return this.afterWait(open, last, { kind, id }, resumed);
     // `paused` and `queued` were left open knowingly; `running` is an intent without a result.
     if (last.status === 'running') return withTurn(resumed, await this.recover(open, last));
-    return withTurn(resumed, again(open.turn, last));
+    return withTurn(resumed, this.again(open, last));
   }
 
   /** Goes on with what has arrived, or without it when the time is up. */
@@ -227,12 +248,24 @@ export class ConversationRun {
   }
 
   private async recover(open: OpenTurn, step: StepRow): Promise<Continuation> {
-    if (step.effect === 'read') return again(open.turn, step);
+    if (step.effect === 'read') return this.again(open, step);
     const report = await this.ports.execution.recover(open, step, this.token);
     if (report) return this.afterStep(open, step, report);
-    if (step.effect === 'idempotent') return again(open.turn, step);
+    if (step.effect === 'idempotent') return this.again(open, step);
     const detail = 'its worker stopped while it ran';
     return this.afterStep(open, step, { outcome: { kind: 'unknown', detail }, durationMs: 0 });
+  }
+
+  /** Tries a step again, if its turn may still spend anything. */
+  private again(open: OpenTurn, step: StepRow): Continuation {
+    const exceeded = this.budget?.exceeded(open.steps);
+    if (exceeded !== undefined) return this.overBudget(open.turn, [{ ...step, status: 'paused' }], exceeded);
+    const attempt = progress.nextAttempt(step);
+    return { change: NO_CHANGE, step: attempt, rows: [attempt], events: [progress.stepEvent(open.turn, attempt)] };
+  }
+
+  private overBudget(turn: TurnRow, rows: readonly StepRow[], detail: string): Continuation {
+    return { change: progress.blockOnBudget(turn, detail), rows, events: [], rest: 'parked' };
   }
 
   private settle(step: StepRow, report: StepReport): Promise<StepRow | undefined> {
@@ -266,7 +299,11 @@ export class ConversationRun {
       return { change: progress.parkTurn(turn, step, outcome.detail), rows: [], events: [], rest: 'parked' };
     }
     if (outcome.kind === 'waiting') return this.waitingFor(turn, outcome.wait);
-    if (outcome.kind === 'interrupted') return waiting(turn, 0);
+    if (outcome.kind === 'interrupted') {
+      // The timer's word and not the clock's: timers may fire a fraction of a millisecond early.
+      const timeIsUp = this.stepAbort.signal.reason === 'budget' ? this.budget?.timeIsUp : undefined;
+      return timeIsUp === undefined ? waiting(turn, 0) : this.overBudget(turn, [], timeIsUp);
+    }
     if (outcome.kind === 'failed' && outcome.retryable && step.attempts < this.ports.retry.maxAttempts) {
       const { retry, random } = this.ports;
       return waiting(turn, retryDelayMs(retry, step.attempts, outcome.retryAfterMs ?? 0, random));
@@ -287,6 +324,8 @@ export class ConversationRun {
   private proceed(open: OpenTurn, rows: readonly StepRow[]): Continuation {
     const move = nextMove(open.turn, open.steps);
     if (move.kind === 'finish') return { ...ended(progress.finishTurn(open.turn, move)), rows };
+    const exceeded = this.budget?.exceeded(open.steps);
+    if (exceeded !== undefined) return this.overBudget(open.turn, rows, exceeded);
     if (this.draining) return { ...waiting(open.turn, 0), rows };
     const step = progress.intentOf(open.turn, move);
     return { change: NO_CHANGE, step, rows: [...rows, step], events: [progress.stepEvent(open.turn, step)] };
@@ -403,6 +442,9 @@ export class ConversationRun {
   }
 }
 
+/** The longest delay that setTimeout takes. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 const NO_CHANGE: TurnChange = { events: [], messages: [] };
 
 function ended(change: TurnChange): Continuation {
@@ -411,11 +453,6 @@ function ended(change: TurnChange): Continuation {
 
 function waiting(turn: TurnRow, waitMs: number): Continuation {
   return { change: progress.delayTurn(turn, waitMs), rows: [], events: [], rest: { waitMs } };
-}
-
-function again(turn: TurnRow, step: StepRow): Continuation {
-  const attempt = progress.nextAttempt(step);
-  return { change: NO_CHANGE, step: attempt, rows: [attempt], events: [progress.stepEvent(turn, attempt)] };
 }
 
 /** The resumption's own state and event, unless the continuation already takes the turn somewhere else. */

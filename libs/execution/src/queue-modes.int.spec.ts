@@ -186,7 +186,9 @@ describeOnBothDialects('input that comes while a turn runs', (stores: () => Test
   describe('with room for two', () => {
     it('refuses the third and writes nothing of it, also when all come at once', async () => {
       await engine.setQueue(CONVERSATION, { mode: 'followup', cap: 2 });
-      const outcomes = await Promise.allSettled(['a', 'b', 'c', 'd', 'e'].map((text) => engine.say(CONVERSATION, text)));
+      const outcomes = await Promise.allSettled(
+        ['a', 'b', 'c', 'd', 'e'].map((text) => engine.say(CONVERSATION, text)),
+      );
       const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
       expect(refused).toHaveLength(3);
       for (const { reason } of refused) expect(reason).toBeInstanceOf(QueueFullError);

@@ -29,7 +29,7 @@ export interface TranscriptMessage {
 /** What an executor may use while it runs. */
 export interface StepContext {
   /**
-   * Aborted when the turn is cancelled, the lease is lost or the process drains. The executor stops whatever it started
+   * Aborted when the turn is cancelled or its time is up, the lease is lost or the process drains. The executor stops whatever it started
    * and returns; `reason` is one of the `AbortReason`s.
    */
   readonly signal: AbortSignal;
@@ -38,7 +38,7 @@ export interface StepContext {
 }
 
 /** Why a running step was told to stop. */
-export type AbortReason = 'cancelled' | 'lease_lost' | 'draining';
+export type AbortReason = 'cancelled' | 'lease_lost' | 'draining' | 'budget';
 
 /** What came of one execution. */
 export type StepOutcome =

@@ -2,6 +2,7 @@ import type { Backplane } from '@tyrum/backplane';
 import type { StepError } from '@tyrum/protocol';
 import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
 import type { QueueRow, StepRow, TurnRow, TurnStore } from '@tyrum/statestore/turns';
+import { extended } from './turn-budget';
 import * as progress from './turn-progress';
 import type { TurnChange } from './turn-progress';
 import type { TurnWrite, TurnWriter } from './turn-writer';
@@ -97,6 +98,7 @@ export class TurnControl {
     const step = (await this.turns.steps(tx, turn.tenant_id, turn.turn_id)).at(-1);
     if (turn.status !== 'paused' || turn.wait_kind !== 'manual' || !step)
       return { kind: 'not_parked', status: turn.status };
+    if (turn.blocked_reason === 'budget') return this.resolveBudget(tx, turn, resolution);
     const decided = decideStep(step, resolution);
     // The turn stays paused, waiting for nothing: the next worker resumes it from the step as decided.
     const change: TurnChange = {
@@ -105,6 +107,25 @@ export class TurnControl {
       messages: [],
     };
     await this.writer.writeIn(tx, outsideWrite(turn, change, [decided], 'retry'));
+    return { kind: 'resolved' };
+  }
+
+  /** `fail` ends the turn; otherwise it may spend as much again and goes on, with an open step decided like any other. */
+  private async resolveBudget(tx: Tx, turn: TurnRow, resolution: Resolution): Promise<ResolveOutcome> {
+    const { tenant_id: tenantId, turn_id: turnId } = turn;
+    const steps = await this.turns.steps(tx, tenantId, turnId);
+    const open = steps.filter((step) => !progress.isSettled(step));
+    if (resolution.decision === 'fail') {
+      const error = { code: 'budget_exceeded', message: resolution.reason ?? turn.blocked_detail ?? 'over its budget' };
+      const change = progress.finishTurn(turn, { kind: 'finish', status: 'failed', error });
+      const cut = open.map((step) => ({ ...step, status: 'cancelled' as const }));
+      await this.writer.writeIn(tx, outsideWrite(turn, change, cut, 'release'));
+      return { kind: 'resolved' };
+    }
+    await this.turns.setBudgets(tx, turn, extended(turn, await this.turns.elapsedMs(tx, tenantId, turnId), steps));
+    const patch = { turnId, attempt: turn.attempt, status: 'paused' } as const;
+    const decided = open.map((step) => decideStep(step, resolution));
+    await this.writer.writeIn(tx, outsideWrite(turn, { patch, events: [], messages: [] }, decided, 'retry'));
     return { kind: 'resolved' };
   }
 
@@ -153,8 +174,8 @@ function outsideWrite(
   steps: readonly StepRow[],
   next: 'keep' | 'release' | 'retry',
 ): TurnWrite {
-  const ends = change.patch?.status === 'cancelled';
-  const arrival = ends ? arrivalOfEnd(turn, 'cancelled') : undefined;
+  const status = change.patch?.status;
+  const arrival = status === 'cancelled' || status === 'failed' ? arrivalOfEnd(turn, status) : undefined;
   return {
     write: {
       tenantId: turn.tenant_id,

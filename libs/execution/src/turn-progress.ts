@@ -201,6 +201,20 @@ export function parkTurn(turn: TurnRow, step: StepRow, detail: string): TurnChan
   return { patch, events: [turnBlocked(turn.turn_id, 'manual', blockedDetail)], messages: [] };
 }
 
+/** Waits for an operator: it has spent what it may. */
+export function blockOnBudget(turn: TurnRow, detail: string): TurnChange {
+  const patch = {
+    turnId: turn.turn_id,
+    attempt: turn.attempt,
+    status: 'paused',
+    waitKind: 'manual',
+    waitId: randomUUID(),
+    blockedReason: 'budget',
+    blockedDetail: detail,
+  } as const;
+  return { patch, events: [turnBlocked(turn.turn_id, 'budget', detail)], messages: [] };
+}
+
 /** A turn as it stands in memory after its change is committed. */
 export function patched(open: OpenTurn, change: TurnChange, steps: readonly StepRow[]): OpenTurn {
   if (!change.patch) return { turn: open.turn, steps };

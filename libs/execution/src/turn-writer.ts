@@ -2,7 +2,15 @@ import type { Backplane } from '@tyrum/backplane';
 import { appendEvents, type OutboxEvent } from '@tyrum/outbox';
 import { LIMITS } from '@tyrum/protocol';
 import { UnknownCommitError, type ConversationRef, type StateStore, type Tx } from '@tyrum/statestore';
-import type { ConversationWrite, NewMessage, TurnRow, TurnStore, WaitId, WaitRow, Written } from '@tyrum/statestore/turns';
+import type {
+  ConversationWrite,
+  NewMessage,
+  TurnRow,
+  TurnStore,
+  WaitId,
+  WaitRow,
+  Written,
+} from '@tyrum/statestore/turns';
 import { conversationCreated, newConversation, textOf } from './conversation-view';
 import { GroupCommit } from './group-commit';
 import { arriveIn, type Arrival } from './waits';
@@ -48,6 +56,11 @@ export class TurnWriter {
 
   idle(): Promise<void> {
     return this.commits.idle();
+  }
+
+  /** For how long a turn has been under way, in ms. */
+  elapsedMs({ tenant_id, turn_id }: TurnRow): Promise<number> {
+    return this.store.read((db) => this.turns.elapsedMs(db, tenant_id, turn_id));
   }
 
   /** What a turn waits for, if it has arrived. */

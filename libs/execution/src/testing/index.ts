@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { LocalBackplane, type Backplane } from '@tyrum/backplane';
 import { IdempotencyLedger } from '@tyrum/idempotency';
-import { DEFAULT_TENANT_ID, payloadFingerprint, type Action } from '@tyrum/protocol';
+import { DEFAULT_TENANT_ID, payloadFingerprint, type Action, type TurnBudgets } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
 import { ConversationStore, TurnStore, type QueueSettings } from '@tyrum/statestore/turns';
 import {
@@ -119,9 +119,13 @@ export class TestEngine {
   }
 
   /** Accepts a workflow and returns its turn's id. */
-  async start(conversationKey: string, steps: readonly Action[], key: string = randomUUID()): Promise<string> {
-    const turnId = randomUUID();
-    const outcome = await this.accept(conversationKey, steps, key, turnId);
+  async start(
+    conversationKey: string,
+    steps: readonly Action[],
+    key: string = randomUUID(),
+    budgets?: TurnBudgets,
+  ): Promise<string> {
+    const outcome = await this.accept(conversationKey, steps, key, budgets);
     if (outcome.kind !== 'accepted') throw new Error('not accepted');
     return (outcome.answer as { turn_id: string }).turn_id;
   }
@@ -130,8 +134,9 @@ export class TestEngine {
     conversationKey: string,
     steps: readonly Action[],
     key: string,
-    turnId: string = randomUUID(),
+    budgets?: TurnBudgets,
   ): Promise<AcceptOutcome> {
+    const turnId = randomUUID();
     return this.intake.accept({
       tenantId: DEFAULT_TENANT_ID,
       conversationKey,
@@ -139,6 +144,7 @@ export class TestEngine {
       kind: 'workflow',
       triggerKind: 'workflow',
       input: { steps },
+      ...(budgets ? { budgets } : {}),
       idempotency: {
         tenantId: DEFAULT_TENANT_ID,
         route: 'test',

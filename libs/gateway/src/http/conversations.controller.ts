@@ -46,10 +46,7 @@ export class ConversationsController {
     const body = validatePayload(ConversationQueueBody, request.body ?? {}, 'body');
     const payload = [conversationKey, request.body ?? {}];
     const route = { route: 'PUT /v1/conversations/:key/queue', payload, newKey: randomUUID };
-    return answerOf(
-      response,
-      await this.chats.setQueue(idempotencyKey(request, caller, route), conversationKey, body),
-    );
+    return answerOf(response, await this.chats.setQueue(idempotencyKey(request, caller, route), conversationKey, body));
   }
 
   /** `conversation.get`: with its newest messages. */

@@ -143,7 +143,10 @@ describe.each(['sqlite', 'postgres'] as const)('workflows and turns over HTTP on
     expect((await call('POST', '/v1/workflows', { body })).status).toBe(202);
     expect((await call('PUT', path, { body: { mode: 'sometimes' } })).status).toBe(400);
     const set = await call('PUT', path, { body: { mode: 'collect', cap: 1 } });
-    expect([set.status, (await set.json()) as object]).toMatchObject([200, { conversation: { queue_mode: 'collect' } }]);
+    expect([set.status, (await set.json()) as object]).toMatchObject([
+      200,
+      { conversation: { queue_mode: 'collect' } },
+    ]);
     const full = await call('POST', '/v1/workflows', { body });
     expect([full.status, full.headers.get('retry-after')]).toEqual([429, '5']);
     expect(await problem(full)).toMatchObject({ code: 'overloaded' });

@@ -31,7 +31,11 @@ export class TurnsController {
   @Get()
   @Needs('operator.read')
   async list(@Caller() caller: Principal, @Query() query: Record<string, unknown>): Promise<TurnListResult> {
-    const fields = { status: { kind: 'list', as: 'statuses' }, limit: { kind: 'number' }, dead: { kind: 'flag' } } as const;
+    const fields = {
+      status: { kind: 'list', as: 'statuses' },
+      limit: { kind: 'number' },
+      dead: { kind: 'flag' },
+    } as const;
     const { statuses, limit, dead } = readQuery(TurnListPayload, query, fields);
     if (dead) return { turns: await this.reader.listDead(caller.tenantId, limit) };
     return { turns: await this.reader.list(caller.tenantId, statuses ?? TURN_STATUSES, limit) };

@@ -16,6 +16,7 @@ import { findCancelRequests, renewConversationLeases } from './sql/renew-convers
 import { copySteps, markRedriven, setOrigin } from './sql/redrive-turn';
 import { requestCancel } from './sql/request-cancel';
 import { findWait, parkWaits, recordArrival, setParent } from './sql/waits';
+import { elapsedOfTurn, setBudgets } from './sql/turn-budgets';
 import { updateTurns } from './sql/update-turns';
 import { upsertSteps } from './sql/upsert-steps';
 import type { ConversationRow, DeadLetterRow, DeadTurnRow, QueueRow, StepRow, TurnRow, WaitRow } from './turn-rows';
@@ -80,7 +81,12 @@ export class TurnStore {
   }
 
   /** Takes up to `limit` due conversations for `owner`, from its place in the ring of tenants on; moves the ring. */
-  async claim(owner: string, leaseTtlMs: number, limit: number, ring = new ClaimRing()): Promise<ClaimedConversation[]> {
+  async claim(
+    owner: string,
+    leaseTtlMs: number,
+    limit: number,
+    ring = new ClaimRing(),
+  ): Promise<ClaimedConversation[]> {
     const params = [owner, leaseTtlMs, limit, ...ring.params];
     const rows =
       this.store.dialect === 'postgres'
@@ -241,6 +247,16 @@ export class TurnStore {
     await tx.query(setParent, [ref.tenantId, turnId, parent.turnId, parent.conversationKey]);
   }
 
+  /** For how long a turn has been under way by the database's clock, in ms. */
+  async elapsedMs(db: Reader, tenantId: string, turnId: string): Promise<number> {
+    const [row] = await db.query<{ elapsed_ms: number }>(elapsedOfTurn, [tenantId, turnId]);
+    return row?.elapsed_ms ?? 0;
+  }
+
+  async setBudgets(tx: Tx, turn: TurnRow, budgets: object): Promise<void> {
+    await tx.query(setBudgets, [turn.tenant_id, turn.turn_id, JSON.stringify(budgets)]);
+  }
+
   /** A conversation's unfinished turns, in order. */
   openTurns(db: Reader, ref: ConversationRef, limit: number): Promise<TurnRow[]> {
     return db.query<TurnRow>(loadOpenTurns, [JSON.stringify([refColumns(ref)]), limit]);
@@ -248,9 +264,7 @@ export class TurnStore {
 
   /** A conversation's queued replies whose input no turn has taken, oldest first. */
   waitingInputs(ref: ConversationRef, limit: number): Promise<TurnRow[]> {
-    return this.store.read((db) =>
-      db.query<TurnRow>(listWaitingInputs, [ref.tenantId, ref.conversationKey, limit]),
-    );
+    return this.store.read((db) => db.query<TurnRow>(listWaitingInputs, [ref.tenantId, ref.conversationKey, limit]));
   }
 
   /** The turn that is writing, or will write, the next reply in a conversation. */
