@@ -1,5 +1,21 @@
 import { StoreUnavailableError, type ConversationRef } from '@tyrum/statestore';
 import type { ArrivalKind, ClaimedConversation, OpenTurn, StepRow, TurnRow, Written } from '@tyrum/statestore/turns';
+import {
+  counted,
+  ended,
+  firstStep,
+  givenUp,
+  isArrivalKind,
+  overBudget,
+  waitingFor,
+  merged,
+  nextState,
+  NO_CHANGE,
+  waiting,
+  withTurn,
+  type Continuation,
+  type Inputs,
+} from './continuation';
 import type { ProcessorObserver } from './processor-observer';
 import { retryDelayMs, type RetryPolicy } from './retry-policy';
 import type { AbortReason, StepOutcome } from './step-executor';
@@ -9,6 +25,7 @@ import { nextMove } from './turn-driver';
 import * as progress from './turn-progress';
 import type { TurnChange } from './turn-progress';
 import type { TurnWrite, TurnWriter } from './turn-writer';
+import { WaitingInputs } from './waiting-inputs';
 import { arrivalOfEnd } from './waits';
 
 export interface RunPorts {
@@ -21,30 +38,8 @@ export interface RunPorts {
   readonly maxTurnAttempts: number;
 }
 
-/** Inputs that waited, and what becomes of them. */
-interface Inputs {
-  readonly turns: readonly TurnRow[];
-  readonly to: string;
-  readonly step: number | null;
-  readonly settle: boolean;
-}
-
-/** What the run does after its next commit. */
-interface Continuation {
-  readonly change: TurnChange;
-  /** The step to execute once its intent is committed. */
-  readonly step?: StepRow;
-  /** The rows that differ from what is committed. */
-  readonly rows: readonly StepRow[];
-  readonly events: readonly TurnWrite['events'][number][];
-  /** Where the turn goes if it does not go on: it ended, or it waits. */
-  readonly rest?: 'ended' | 'parked' | { readonly waitMs: number };
-  readonly wait?: progress.Wait;
-  readonly post?: TurnWrite['post'];
-  readonly dead?: TurnWrite['write']['dead'];
-  /** Queued turns whose input it takes. */
-  readonly inputs?: Inputs;
-}
+/** The longest delay that setTimeout takes. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const REFUSED: Written = { applied: false, started: false, settled: [], ready: false, firstEventSeq: 0 };
 
@@ -70,7 +65,7 @@ export class ConversationRun {
   readonly token: number;
   /** Workers that lost the first turn without getting it anywhere. Whoever starts it is one more. */
   private takeovers: number;
-  private readonly queueMode: ClaimedConversation['queueMode'];
+  private readonly waiting: WaitingInputs;
 
   constructor(
     claimed: ClaimedConversation,
@@ -80,7 +75,7 @@ export class ConversationRun {
     this.ref = { tenantId: claimed.tenantId, conversationKey: claimed.conversationKey };
     this.token = claimed.token;
     this.takeovers = claimed.takeovers;
-    this.queueMode = claimed.queueMode;
+    this.waiting = new WaitingInputs(claimed, ports);
   }
 
   /** The turn under way, for the renewal's look at cancel requests. */
@@ -173,14 +168,14 @@ export class ConversationRun {
       }
       const next = counted(open, this.takeovers);
       this.takeovers = 0;
-      const inputs = await this.collected(next);
+      const inputs = await this.waiting.collected(next);
       const written = await this.submit({ change: NO_CHANGE, rows: [], events: [], ...inputs }, next);
       if (!written.applied) return undefined;
       if (!written.started) continue;
       // It never got as far as its first commit: whatever kills its workers does it before that.
       if (next.turn.attempt <= this.ports.maxTurnAttempts) return this.started(next);
       this.current = progress.patched(next, progress.startTurn(next.turn), next.steps);
-      return this.commit(this.givenUp(this.current, next.turn.attempt));
+      return this.commit(givenUp(this.current, next.turn.attempt));
     }
   }
 
@@ -202,7 +197,7 @@ export class ConversationRun {
     const resumed = progress.resumeTurn(open.turn, 1 + this.takeovers);
     this.takeovers = 0;
     const attempt = resumed.patch?.attempt ?? 0;
-    if (attempt > this.ports.maxTurnAttempts) return this.givenUp(open, attempt);
+    if (attempt > this.ports.maxTurnAttempts) return givenUp(open, attempt);
     this.budget =
       open.turn.budgets === null ? undefined : new TurnBudget(open.turn, await this.ports.writer.elapsedMs(open.turn));
     const last = open.steps.at(-1);
@@ -226,25 +221,10 @@ export class ConversationRun {
       const outcome = JSON.parse(row.outcome) as StepOutcome;
       return withTurn(resumed, this.afterStep(open, step, { outcome, durationMs: 0 }));
     }
-    if (open.turn.wait_until === null) return this.waitingFor(open.turn, wait);
+    if (open.turn.wait_until === null) return waitingFor(open.turn, wait);
     const error = { code: 'wait_timeout', message: `no ${wait.kind} arrived in time` };
     const outcome: StepOutcome = { kind: 'failed', error, retryable: false };
     return withTurn(resumed, this.afterStep(open, step, { outcome, durationMs: 0 }));
-  }
-
-  private waitingFor(turn: TurnRow, wait: progress.Wait): Continuation {
-    const rest = wait.timeoutMs === undefined ? 'parked' : { waitMs: wait.timeoutMs };
-    return { change: progress.waitTurn(turn, wait), rows: [], events: [], rest, wait };
-  }
-
-  /** To the dead letters: it fails with what is known of the cause, and the conversation goes on with its next turn. */
-  private givenUp(open: OpenTurn, attempt: number): Continuation {
-    const attempts = attempt - 1;
-    const lastError = open.steps.findLast((step) => step.error !== null)?.error ?? null;
-    const message = `given up after ${attempts} workers did not finish it`;
-    const error = { code: 'attempts_exhausted', message, ...(lastError ? { details: JSON.parse(lastError) } : {}) };
-    const change = progress.finishTurn(open.turn, { kind: 'finish', status: 'failed', error });
-    return { ...ended(change), dead: { turn_id: open.turn.turn_id, attempts, last_error: lastError } };
   }
 
   private async recover(open: OpenTurn, step: StepRow): Promise<Continuation> {
@@ -259,13 +239,9 @@ export class ConversationRun {
   /** Tries a step again, if its turn may still spend anything. */
   private again(open: OpenTurn, step: StepRow): Continuation {
     const exceeded = this.budget?.exceeded(open.steps);
-    if (exceeded !== undefined) return this.overBudget(open.turn, [{ ...step, status: 'paused' }], exceeded);
+    if (exceeded !== undefined) return overBudget(open.turn, [{ ...step, status: 'paused' }], exceeded);
     const attempt = progress.nextAttempt(step);
     return { change: NO_CHANGE, step: attempt, rows: [attempt], events: [progress.stepEvent(open.turn, attempt)] };
-  }
-
-  private overBudget(turn: TurnRow, rows: readonly StepRow[], detail: string): Continuation {
-    return { change: progress.blockOnBudget(turn, detail), rows, events: [], rest: 'parked' };
   }
 
   private settle(step: StepRow, report: StepReport): Promise<StepRow | undefined> {
@@ -298,11 +274,11 @@ export class ConversationRun {
     if (outcome.kind === 'unknown') {
       return { change: progress.parkTurn(turn, step, outcome.detail), rows: [], events: [], rest: 'parked' };
     }
-    if (outcome.kind === 'waiting') return this.waitingFor(turn, outcome.wait);
+    if (outcome.kind === 'waiting') return waitingFor(turn, outcome.wait);
     if (outcome.kind === 'interrupted') {
       // The timer's word and not the clock's: timers may fire a fraction of a millisecond early.
       const timeIsUp = this.stepAbort.signal.reason === 'budget' ? this.budget?.timeIsUp : undefined;
-      return timeIsUp === undefined ? waiting(turn, 0) : this.overBudget(turn, [], timeIsUp);
+      return timeIsUp === undefined ? waiting(turn, 0) : overBudget(turn, [], timeIsUp);
     }
     if (outcome.kind === 'failed' && outcome.retryable && step.attempts < this.ports.retry.maxAttempts) {
       const { retry, random } = this.ports;
@@ -325,7 +301,7 @@ export class ConversationRun {
     const move = nextMove(open.turn, open.steps);
     if (move.kind === 'finish') return { ...ended(progress.finishTurn(open.turn, move)), rows };
     const exceeded = this.budget?.exceeded(open.steps);
-    if (exceeded !== undefined) return this.overBudget(open.turn, rows, exceeded);
+    if (exceeded !== undefined) return overBudget(open.turn, rows, exceeded);
     if (this.draining) return { ...waiting(open.turn, 0), rows };
     const step = progress.intentOf(open.turn, move);
     return { change: NO_CHANGE, step, rows: [...rows, step], events: [progress.stepEvent(open.turn, step)] };
@@ -335,7 +311,7 @@ export class ConversationRun {
   private async commit(next: Continuation): Promise<StepRow | undefined> {
     const open = this.openTurn();
     const following = next.rest === 'ended' && !this.draining ? this.work.shift() : undefined;
-    const inputs = following ? await this.collected(following) : await this.steered(open.turn, next);
+    const inputs = following ? await this.waiting.collected(following) : await this.waiting.steered(open.turn, next);
     const written = await this.submit({ ...next, ...inputs }, following);
     if (!written.applied) return undefined;
     this.current = progress.patched(open, next.change, merged(open.steps, next.rows));
@@ -343,33 +319,6 @@ export class ConversationRun {
     if (next.step) return next.step;
     if (!following) return undefined;
     return written.started ? this.started(following) : this.begin();
-  }
-
-  /** In mode `collect`, a reply that starts takes the inputs that wait behind it. */
-  private async collected({ turn }: OpenTurn): Promise<{ inputs?: Inputs }> {
-    if (this.queueMode !== 'collect' || turn.kind !== 'chat') return {};
-    const turns = (await this.waitingInputs()).filter(({ turn_id }) => turn_id !== turn.turn_id);
-    return turns.length > 0 ? { inputs: { turns, to: turn.turn_id, step: null, settle: true } } : {};
-  }
-
-  /** In the modes that steer, a reply takes them before its next model call. */
-  private async steered(turn: TurnRow, { step }: Continuation): Promise<{ inputs?: Inputs }> {
-    const steers = this.queueMode === 'steer' || this.queueMode === 'steer_backlog';
-    if (!steers || turn.kind !== 'chat' || !step || progress.actionOf(step).type !== 'Llm') return {};
-    const turns = await this.waitingInputs();
-    const settle = this.queueMode === 'steer';
-    return turns.length > 0 ? { inputs: { turns, to: turn.turn_id, step: step.step_index, settle } } : {};
-  }
-
-  /** A database that is away for a moment makes followups of them, nothing worse. */
-  private async waitingInputs(): Promise<TurnRow[]> {
-    try {
-      return await this.ports.writer.waitingInputs(this.ref);
-    } catch (error) {
-      if (!(error instanceof StoreUnavailableError)) throw error;
-      this.ports.observer.trouble('inputs', error);
-      return [];
-    }
   }
 
   /** Their replies are another turn's now: their streams end, and they are not to be started. */
@@ -440,58 +389,4 @@ export class ConversationRun {
     }
     return REFUSED;
   }
-}
-
-/** The longest delay that setTimeout takes. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
-const NO_CHANGE: TurnChange = { events: [], messages: [] };
-
-function ended(change: TurnChange): Continuation {
-  return { change, rows: [], events: [], rest: 'ended' };
-}
-
-function waiting(turn: TurnRow, waitMs: number): Continuation {
-  return { change: progress.delayTurn(turn, waitMs), rows: [], events: [], rest: { waitMs } };
-}
-
-/** The resumption's own state and event, unless the continuation already takes the turn somewhere else. */
-function withTurn(resumed: TurnChange, next: Continuation): Continuation {
-  const change = {
-    patch: next.change.patch ?? resumed.patch,
-    events: next.change.events,
-    messages: next.change.messages,
-  };
-  const attempt = resumed.patch?.attempt;
-  const patch = change.patch && attempt !== undefined ? { ...change.patch, attempt } : change.patch;
-  return { ...next, change: { ...change, ...(patch ? { patch } : {}) }, events: [...resumed.events, ...next.events] };
-}
-
-function nextState(next: Continuation, following: boolean): TurnWrite['write']['next'] {
-  if (next.rest === undefined || following) return { kind: 'keep' };
-  if (next.rest === 'ended') return { kind: 'release' };
-  return next.rest === 'parked' ? { kind: 'park' } : { kind: 'retry', dueMs: next.rest.waitMs };
-}
-
-/** A queued turn as the next worker in a row to try it starts it. */
-function counted({ turn, steps }: OpenTurn, takeovers: number): OpenTurn {
-  return { turn: { ...turn, attempt: Math.max(turn.attempt, 1 + takeovers) }, steps };
-}
-
-/** A redriven turn has steps from the start, and perhaps one that is to be tried again. */
-function firstStep({ turn, steps }: OpenTurn): StepRow {
-  const last = steps.at(-1);
-  if (last && !progress.isSettled(last)) return progress.nextAttempt(last);
-  const move = nextMove(turn, steps);
-  if (move.kind !== 'step') throw new Error('a queued turn has a step to run');
-  return progress.intentOf(turn, move);
-}
-
-function isArrivalKind(kind: TurnRow['wait_kind']): kind is ArrivalKind {
-  return kind !== null && kind !== 'timer' && kind !== 'manual';
-}
-
-function merged(steps: readonly StepRow[], rows: readonly StepRow[]): StepRow[] {
-  const byIndex = new Map([...steps, ...rows].map((step) => [step.step_index, step]));
-  return [...byIndex.values()].sort((a, b) => a.step_index - b.step_index);
 }

@@ -1,11 +1,10 @@
-import type { ConversationRef, Param, Reader, StateStore, Tx } from '../state-store';
+import type { ConversationRef, Param, Reader, Tx } from '../state-store';
 import { advanceConversations } from './sql/advance-conversations';
 import { ClaimRing, type RingPlace } from './claim-ring';
 import { claimConversations, nextDue, takeConversations } from './sql/claim-conversations';
-import { setClaimShare } from './sql/claim-shares';
-import { findDeadLetter, insertDeadLetters, listDeadTurns } from './sql/dead-letters';
+import { insertDeadLetters } from './sql/dead-letters';
 import { enqueueTurns } from './sql/enqueue-turns';
-import { deliverInputs, listWaitingInputs } from './sql/deliver-inputs';
+import { deliverInputs } from './sql/deliver-inputs';
 import { holdConversations } from './sql/hold-conversations';
 import { insertConversations } from './sql/insert-conversations';
 import { insertMessages } from './sql/insert-messages';
@@ -13,24 +12,20 @@ import { insertTurns } from './sql/insert-turns';
 import { loadOpenTurns, loadSteps } from './sql/load-open-turns';
 import { findOpenChatTurn, findTurn, listTurns } from './sql/read-turns';
 import { findCancelRequests, renewConversationLeases } from './sql/renew-conversation-leases';
-import { copySteps, markRedriven, setOrigin } from './sql/redrive-turn';
 import { requestCancel } from './sql/request-cancel';
-import { findWait, parkWaits, recordArrival, setParent } from './sql/waits';
-import { elapsedOfTurn, setBudgets } from './sql/turn-budgets';
+import { parkWaits } from './sql/waits';
 import { updateTurns } from './sql/update-turns';
 import { upsertSteps } from './sql/upsert-steps';
-import type { ConversationRow, DeadLetterRow, DeadTurnRow, QueueRow, StepRow, TurnRow, WaitRow } from './turn-rows';
+import { TurnRecords } from './turn-records';
+import type { ConversationRow, QueueRow, StepRow, TurnRow } from './turn-rows';
 import type {
-  ClaimShare,
   ClaimedConversation,
   ConversationWrite,
   Enqueue,
   Enqueued,
   NextState,
   OpenTurn,
-  Redrive,
   StepWrite,
-  WaitId,
   TurnPatch,
   Written,
 } from './turn-writes';
@@ -41,9 +36,7 @@ const REFUSED: Written = { applied: false, started: false, settled: [], ready: f
  * The conversations' work in the database: every statement is set-based, so that its cost per turn falls as batches grow.
  * Callers append the events in the same transaction, under the sequence numbers given here.
  */
-export class TurnStore {
-  constructor(private readonly store: StateStore) {}
-
+export class TurnStore extends TurnRecords {
   /** Adds turns and messages, one `Enqueue` a conversation; the caller has locked the conversations. */
   async enqueue(tx: Tx, batch: readonly Enqueue[]): Promise<Enqueued[]> {
     const created = await tx.query<RefColumns>(insertConversations, [JSON.stringify(batch.map((e) => e.conversation))]);
@@ -118,16 +111,6 @@ export class TurnStore {
       ]),
     );
     return picked.map((row) => ({ ...row, ...required(taken, rowKey(row)) }));
-  }
-
-  /** Sets a tenant's, or with an agent that agent's, weight among the others and most conversations at once. */
-  async setShare(share: ClaimShare): Promise<void> {
-    await this.store.execute(setClaimShare, [
-      share.tenantId,
-      share.agentKey ?? '',
-      share.weight ?? 1,
-      share.maxRunning ?? null,
-    ]);
   }
 
   /**
@@ -207,64 +190,6 @@ export class TurnStore {
   /** The newest turns in any of these states, newest first. */
   list(db: Reader, tenantId: string, statuses: readonly TurnRow['status'][], limit: number): Promise<TurnRow[]> {
     return db.query<TurnRow>(listTurns, [tenantId, JSON.stringify(statuses), limit]);
-  }
-
-  /** The newest turns that were given up and not redriven, newest first. */
-  listDead(db: Reader, tenantId: string, limit: number): Promise<DeadTurnRow[]> {
-    return db.query<DeadTurnRow>(listDeadTurns, [tenantId, limit]);
-  }
-
-  async findDead(db: Reader, tenantId: string, turnId: string): Promise<DeadLetterRow | undefined> {
-    const [row] = await db.query<DeadLetterRow>(findDeadLetter, [tenantId, turnId]);
-    return row;
-  }
-
-  /** Makes a queued turn go on where a dead one stopped; false when the dead one has been redriven. */
-  async redrive(tx: Tx, { tenantId, dead, next, openStep }: Redrive): Promise<boolean> {
-    if ((await tx.query(markRedriven, [tenantId, dead, next])).length === 0) return false;
-    await tx.query(setOrigin, [tenantId, dead, next]);
-    await tx.query(copySteps, [tenantId, dead, next, openStep.status, openStep.result]);
-    return true;
-  }
-
-  async findWait(db: Reader, wait: WaitId): Promise<WaitRow | undefined> {
-    const [row] = await db.query<WaitRow>(findWait, [wait.tenantId, wait.kind, wait.id]);
-    return row;
-  }
-
-  /** Notes an arrival and returns who waits for it, or undefined when it had arrived before. */
-  async recordArrival(
-    tx: Tx,
-    wait: WaitId,
-    outcome: string,
-  ): Promise<Pick<WaitRow, 'turn_id' | 'conversation_key'> | undefined> {
-    const [row] = await tx.query<WaitRow>(recordArrival, [wait.tenantId, wait.kind, wait.id, outcome]);
-    return row;
-  }
-
-  /** Says which turn may wait for this one's end; in the transaction that accepts it. */
-  async setParent(tx: Tx, ref: ConversationRef, turnId: string, parent: { turnId: string; conversationKey: string }) {
-    await tx.query(setParent, [ref.tenantId, turnId, parent.turnId, parent.conversationKey]);
-  }
-
-  /** For how long a turn has been under way by the database's clock, in ms. */
-  async elapsedMs(db: Reader, tenantId: string, turnId: string): Promise<number> {
-    const [row] = await db.query<{ elapsed_ms: number }>(elapsedOfTurn, [tenantId, turnId]);
-    return row?.elapsed_ms ?? 0;
-  }
-
-  async setBudgets(tx: Tx, turn: TurnRow, budgets: object): Promise<void> {
-    await tx.query(setBudgets, [turn.tenant_id, turn.turn_id, JSON.stringify(budgets)]);
-  }
-
-  /** A conversation's unfinished turns, in order. */
-  openTurns(db: Reader, ref: ConversationRef, limit: number): Promise<TurnRow[]> {
-    return db.query<TurnRow>(loadOpenTurns, [JSON.stringify([refColumns(ref)]), limit]);
-  }
-
-  /** A conversation's queued replies whose input no turn has taken, oldest first. */
-  waitingInputs(ref: ConversationRef, limit: number): Promise<TurnRow[]> {
-    return this.store.read((db) => db.query<TurnRow>(listWaitingInputs, [ref.tenantId, ref.conversationKey, limit]));
   }
 
   /** The turn that is writing, or will write, the next reply in a conversation. */
