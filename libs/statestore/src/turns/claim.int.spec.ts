@@ -113,6 +113,25 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
     expect(claimed.filter(({ tenantId }) => tenantId === free)).toHaveLength(30);
   });
 
+  it('keeps a place under a cap that another claim is just filling', async () => {
+    await ready(BIG, 'a', 200);
+    await turns.setShare({ tenantId: BIG, maxRunning: 7 });
+    const other = new TurnStore(await stores().open());
+    const [first, second] = await store.transaction(async () => {
+      const mine = await turns.claim('one', TTL_MS, 5);
+      const theirs = other.claim('two', TTL_MS, 5);
+      // SQLite lets the other in only after this commit; on Postgres it comes by while this is open.
+      if (store.dialect === 'postgres') await theirs;
+      return [mine, theirs] as const;
+    });
+    const rest = [
+      ...(await second),
+      ...(await other.claim('two', TTL_MS, 5)),
+      ...(await other.claim('two', TTL_MS, 5)),
+    ];
+    expect([first.length, rest.length]).toEqual([5, 2]);
+  });
+
   it('holds an agent to its cap without holding up the other agents of its tenant', async () => {
     await ready(BIG, 'busy', 1_000);
     await store.execute(age, [1, BIG]);
