@@ -55,7 +55,7 @@ export class EdgeApi {
     return (await this.call('GET', `/v1/turns/${encodeURIComponent(turnId)}`, { again: true })) as TurnAnswer;
   }
 
-  async turns(query: { status?: string; limit?: string }): Promise<TurnListItem[]> {
+  async turns(query: { status?: string; limit?: string; dead?: string }): Promise<TurnListItem[]> {
     const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined)).toString();
     return ((await this.call('GET', `/v1/turns?${search}`, { again: true })) as { turns: TurnListItem[] }).turns;
   }
@@ -69,6 +69,11 @@ export class EdgeApi {
   resolve(turnId: string, decision: string, reason?: string): Promise<unknown> {
     const body = { decision, ...(reason === undefined ? {} : { reason }) };
     return this.call('POST', `/v1/turns/${encodeURIComponent(turnId)}/resolve`, { body });
+  }
+
+  redrive(turnId: string, decision?: string): Promise<unknown> {
+    const body = decision === undefined ? {} : { decision };
+    return this.call('POST', `/v1/turns/${encodeURIComponent(turnId)}/redrive`, { body });
   }
 
   async createToken(body: object): Promise<TokenCreated> {

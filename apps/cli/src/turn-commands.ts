@@ -19,7 +19,7 @@ export function planOf(file: string | undefined, command: string | undefined): P
   return command === undefined ? planOfFile(file as string) : planOfCommand(command);
 }
 
-/** `status`, `start`, `turns`, `turn`, `cancel`, `resolve`. */
+/** `status`, `start`, `turns`, `turn`, `cancel`, `redrive`, `resolve`. */
 export function addTurnCommands(program: Command): void {
   const globals = () => program.opts<Globals>();
 
@@ -75,8 +75,9 @@ export function addTurnCommands(program: Command): void {
     .description('the newest turns')
     .option('--status <status>', `only ${TURN_STATUSES.join(', ')}`)
     .option('--limit <n>', 'how many', '20')
-    .action(async (options: { status?: string; limit: string }) => {
-      const turns = await connect(globals()).turns(options);
+    .option('--dead', 'only those given up that nobody has redriven')
+    .action(async ({ dead, ...options }: { status?: string; limit: string; dead?: boolean }) => {
+      const turns = await connect(globals()).turns({ ...options, ...(dead ? { dead: 'true' } : {}) });
       const rows = turns.map(({ turn, conversation_key }) => [
         turn.turn_id,
         turn.status,
@@ -117,6 +118,18 @@ export function addTurnCommands(program: Command): void {
     .action(async (id: string, { reason }: { reason?: string }) => {
       const answer = (await connect(globals()).cancel(id, reason)) as { cancelled: boolean };
       print(globals(), answer, answer.cancelled ? 'cancelled\n' : 'it had ended before\n');
+    });
+
+  program
+    .command('redrive <turn>')
+    .description('bring back a turn that was given up; it goes on at its first step without a result')
+    .option('--retry', 'a step of unknown outcome: run it again')
+    .option('--done', 'a step of unknown outcome: it had its effect, go on after it')
+    .action(async (id: string, options: { retry?: boolean; done?: boolean }) => {
+      if (options.retry && options.done) throw new UsageError('give one of --retry and --done');
+      const decision = options.retry ? 'retry' : options.done ? 'done' : undefined;
+      const answer = (await connect(globals()).redrive(id, decision)) as { turn_id: string };
+      print(globals(), answer, `${answer.turn_id}\n`);
     });
 
   program

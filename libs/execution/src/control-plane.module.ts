@@ -9,7 +9,9 @@ import { Conversations } from './conversations';
 import { TurnControl } from './turn-control';
 import { TurnIntake } from './turn-intake';
 import { TurnReader } from './turn-reader';
+import { TurnRedrive } from './turn-redrive';
 import { TurnWriter } from './turn-writer';
+import { Waits } from './waits';
 
 /** Injection token of the process's `StateStore`. */
 export const STATE_STORE = Symbol('tyrum.state-store');
@@ -115,6 +117,12 @@ const domain: FactoryProvider[] = [
     inject: [STATE_STORE, TurnStore, TurnWriter, BACKPLANE],
     useFactory: (store: StateStore, turns: TurnStore, writer: TurnWriter, plane: Backplane) =>
       new TurnControl(store, turns, writer, plane),
+  },
+  { provide: TurnRedrive, inject: [TurnStore], useFactory: (turns: TurnStore) => new TurnRedrive(turns, STAMPS) },
+  {
+    provide: Waits,
+    inject: [STATE_STORE, TurnStore, BACKPLANE],
+    useFactory: (store: StateStore, turns: TurnStore, plane: Backplane) => new Waits(store, turns, plane),
   },
   {
     provide: TurnReader,

@@ -1,13 +1,32 @@
 import { StoreUnavailableError, type ConversationRef } from '@tyrum/statestore';
-import type { OpenTurn, StepRow, TurnRow, Written } from '@tyrum/statestore/turns';
+import type { ArrivalKind, ClaimedConversation, OpenTurn, StepRow, TurnRow, Written } from '@tyrum/statestore/turns';
+import {
+  counted,
+  ended,
+  firstStep,
+  givenUp,
+  isArrivalKind,
+  overBudget,
+  waitingFor,
+  merged,
+  nextState,
+  NO_CHANGE,
+  waiting,
+  withTurn,
+  type Continuation,
+  type Inputs,
+} from './continuation';
 import type { ProcessorObserver } from './processor-observer';
 import { retryDelayMs, type RetryPolicy } from './retry-policy';
 import type { AbortReason, StepOutcome } from './step-executor';
 import type { StepExecution, StepReport } from './step-execution';
+import { TurnBudget } from './turn-budget';
 import { nextMove } from './turn-driver';
 import * as progress from './turn-progress';
 import type { TurnChange } from './turn-progress';
 import type { TurnWrite, TurnWriter } from './turn-writer';
+import { WaitingInputs } from './waiting-inputs';
+import { arrivalOfEnd } from './waits';
 
 export interface RunPorts {
   readonly writer: TurnWriter;
@@ -19,20 +38,10 @@ export interface RunPorts {
   readonly maxTurnAttempts: number;
 }
 
-/** What the run does after its next commit. */
-interface Continuation {
-  readonly change: TurnChange;
-  /** The step to execute once its intent is committed. */
-  readonly step?: StepRow;
-  /** The rows that differ from what is committed. */
-  readonly rows: readonly StepRow[];
-  readonly events: readonly TurnWrite['events'][number][];
-  /** Where the turn goes if it does not go on: it ended, or it waits. */
-  readonly rest?: 'ended' | 'parked' | { readonly waitMs: number };
-  readonly post?: TurnWrite['post'];
-}
+/** The longest delay that setTimeout takes. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
-const REFUSED: Written = { applied: false, started: false, ready: false, firstEventSeq: 0 };
+const REFUSED: Written = { applied: false, started: false, settled: [], ready: false, firstEventSeq: 0 };
 
 /**
  * Runs one conversation's turns in order under one lease. Every commit carries the lease token; one refusal ends the run
@@ -49,13 +58,25 @@ export class ConversationRun {
   private lost = false;
   private draining = false;
   private cancelledTurnId: string | undefined;
+  /** What the turn under way may still spend; undefined when nothing limits it. */
+  private budget: TurnBudget | undefined;
+
+  readonly ref: ConversationRef;
+  readonly token: number;
+  /** Workers that lost the first turn without getting it anywhere. Whoever starts it is one more. */
+  private takeovers: number;
+  private readonly waiting: WaitingInputs;
 
   constructor(
-    readonly ref: ConversationRef,
-    readonly token: number,
+    claimed: ClaimedConversation,
     private readonly work: OpenTurn[],
     private readonly ports: RunPorts,
-  ) {}
+  ) {
+    this.ref = { tenantId: claimed.tenantId, conversationKey: claimed.conversationKey };
+    this.token = claimed.token;
+    this.takeovers = claimed.takeovers;
+    this.waiting = new WaitingInputs(claimed, ports);
+  }
 
   /** The turn under way, for the renewal's look at cancel requests. */
   get turnId(): string | undefined {
@@ -68,9 +89,24 @@ export class ConversationRun {
     while (step && !this.lost) {
       this.stepAbort = new AbortController();
       if (this.isCancelled()) this.stepAbort.abort('cancelled' satisfies AbortReason);
-      const report = await this.ports.execution.run(this.openTurn(), step, this.token, this.stepAbort.signal);
+      const report = await this.execute(step);
       if (this.lost) return;
       step = await this.settle(step, report);
+    }
+  }
+
+  /** Runs a step for as long as its turn has time. */
+  private async execute(step: StepRow): Promise<StepReport> {
+    const { stepAbort } = this;
+    const remainingMs = this.budget?.remainingMs;
+    const stop = () => stepAbort.abort('budget' satisfies AbortReason);
+    // A longer delay than setTimeout knows is left to the look at the step's end.
+    const timed = remainingMs !== undefined && remainingMs <= MAX_TIMER_MS;
+    const timer = timed ? setTimeout(stop, remainingMs) : undefined;
+    try {
+      return await this.ports.execution.run(this.openTurn(), step, this.token, stepAbort.signal);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -130,9 +166,16 @@ export class ConversationRun {
         if (open.turn.cancel_requested_at !== null) this.cancelledTurnId = open.turn.turn_id;
         return this.commit(await this.resume(open));
       }
-      const written = await this.submit({ change: NO_CHANGE, rows: [], events: [] }, open);
+      const next = counted(open, this.takeovers);
+      this.takeovers = 0;
+      const inputs = await this.waiting.collected(next);
+      const written = await this.submit({ change: NO_CHANGE, rows: [], events: [], ...inputs }, next);
       if (!written.applied) return undefined;
-      if (written.started) return this.started(open);
+      if (!written.started) continue;
+      // It never got as far as its first commit: whatever kills its workers does it before that.
+      if (next.turn.attempt <= this.ports.maxTurnAttempts) return this.started(next);
+      this.current = progress.patched(next, progress.startTurn(next.turn), next.steps);
+      return this.commit(givenUp(this.current, next.turn.attempt));
     }
   }
 
@@ -142,34 +185,63 @@ export class ConversationRun {
   }
 
   private started(open: OpenTurn): StepRow {
-    const step = firstStep(open.turn);
-    this.current = progress.patched(open, progress.startTurn(open.turn), [step]);
+    const step = firstStep(open);
+    this.budget = open.turn.budgets === null ? undefined : new TurnBudget(open.turn, 0);
+    this.current = progress.patched(open, progress.startTurn(open.turn), merged(open.steps, [step]));
     return step;
   }
 
   /** Goes on with a turn that waited or was left behind, from the first step without a result. */
   private async resume(open: OpenTurn): Promise<Continuation> {
     if (this.isCancelled()) return this.whenCancelled(open);
-    const resumed = progress.resumeTurn(open.turn);
-    if ((resumed.patch?.attempt ?? 0) > this.ports.maxTurnAttempts) {
-      const message = `given up after ${this.ports.maxTurnAttempts} workers did not finish it`;
-      const error = { code: 'attempts_exhausted', message };
-      return ended(progress.finishTurn(open.turn, { kind: 'finish', status: 'failed', error }));
-    }
+    const resumed = progress.resumeTurn(open.turn, 1 + this.takeovers);
+    this.takeovers = 0;
+    const attempt = resumed.patch?.attempt ?? 0;
+    if (attempt > this.ports.maxTurnAttempts) return givenUp(open, attempt);
+    this.budget =
+      open.turn.budgets === null ? undefined : new TurnBudget(open.turn, await this.ports.writer.elapsedMs(open.turn));
     const last = open.steps.at(-1);
     if (!last || progress.isSettled(last)) return withTurn(resumed, this.proceed(open, []));
+    const { wait_kind: kind, wait_id: id } = open.turn;
+    if (id !== null && isArrivalKind(kind)) return this.afterWait(open, last, { kind, id }, resumed);
     // `paused` and `queued` were left open knowingly; `running` is an intent without a result.
     if (last.status === 'running') return withTurn(resumed, await this.recover(open, last));
-    return withTurn(resumed, again(open.turn, last));
+    return withTurn(resumed, this.again(open, last));
+  }
+
+  /** Goes on with what has arrived, or without it when the time is up. */
+  private async afterWait(
+    open: OpenTurn,
+    step: StepRow,
+    wait: { readonly kind: ArrivalKind; readonly id: string },
+    resumed: TurnChange,
+  ): Promise<Continuation> {
+    const row = await this.ports.writer.arrived({ tenantId: this.ref.tenantId, ...wait });
+    if (row?.outcome != null) {
+      const outcome = JSON.parse(row.outcome) as StepOutcome;
+      return withTurn(resumed, this.afterStep(open, step, { outcome, durationMs: 0 }));
+    }
+    if (open.turn.wait_until === null) return waitingFor(open.turn, wait);
+    const error = { code: 'wait_timeout', message: `no ${wait.kind} arrived in time` };
+    const outcome: StepOutcome = { kind: 'failed', error, retryable: false };
+    return withTurn(resumed, this.afterStep(open, step, { outcome, durationMs: 0 }));
   }
 
   private async recover(open: OpenTurn, step: StepRow): Promise<Continuation> {
-    if (step.effect === 'read') return again(open.turn, step);
+    if (step.effect === 'read') return this.again(open, step);
     const report = await this.ports.execution.recover(open, step, this.token);
     if (report) return this.afterStep(open, step, report);
-    if (step.effect === 'idempotent') return again(open.turn, step);
+    if (step.effect === 'idempotent') return this.again(open, step);
     const detail = 'its worker stopped while it ran';
     return this.afterStep(open, step, { outcome: { kind: 'unknown', detail }, durationMs: 0 });
+  }
+
+  /** Tries a step again, if its turn may still spend anything. */
+  private again(open: OpenTurn, step: StepRow): Continuation {
+    const exceeded = this.budget?.exceeded(open.steps);
+    if (exceeded !== undefined) return overBudget(open.turn, [{ ...step, status: 'paused' }], exceeded);
+    const attempt = progress.nextAttempt(step);
+    return { change: NO_CHANGE, step: attempt, rows: [attempt], events: [progress.stepEvent(open.turn, attempt)] };
   }
 
   private settle(step: StepRow, report: StepReport): Promise<StepRow | undefined> {
@@ -185,7 +257,9 @@ export class ConversationRun {
     const wait = this.waitAfter(open.turn, settled, outcome);
     if (wait) {
       const row = { ...settled, status: 'paused' } as const;
-      return { ...wait, rows: [row], events: [progress.stepEvent(open.turn, row, durationMs), ...wait.events] };
+      const waits = outcome.kind === 'waiting' ? outcome.kind : undefined;
+      const event = progress.stepEvent(open.turn, row, durationMs, waits);
+      return { ...wait, rows: [row], events: [event, ...wait.events] };
     }
     const next = this.proceed(now, [settled]);
     return {
@@ -200,7 +274,12 @@ export class ConversationRun {
     if (outcome.kind === 'unknown') {
       return { change: progress.parkTurn(turn, step, outcome.detail), rows: [], events: [], rest: 'parked' };
     }
-    if (outcome.kind === 'interrupted') return waiting(turn, 0);
+    if (outcome.kind === 'waiting') return waitingFor(turn, outcome.wait);
+    if (outcome.kind === 'interrupted') {
+      // The timer's word and not the clock's: timers may fire a fraction of a millisecond early.
+      const timeIsUp = this.stepAbort.signal.reason === 'budget' ? this.budget?.timeIsUp : undefined;
+      return timeIsUp === undefined ? waiting(turn, 0) : overBudget(turn, [], timeIsUp);
+    }
     if (outcome.kind === 'failed' && outcome.retryable && step.attempts < this.ports.retry.maxAttempts) {
       const { retry, random } = this.ports;
       return waiting(turn, retryDelayMs(retry, step.attempts, outcome.retryAfterMs ?? 0, random));
@@ -221,6 +300,8 @@ export class ConversationRun {
   private proceed(open: OpenTurn, rows: readonly StepRow[]): Continuation {
     const move = nextMove(open.turn, open.steps);
     if (move.kind === 'finish') return { ...ended(progress.finishTurn(open.turn, move)), rows };
+    const exceeded = this.budget?.exceeded(open.steps);
+    if (exceeded !== undefined) return overBudget(open.turn, rows, exceeded);
     if (this.draining) return { ...waiting(open.turn, 0), rows };
     const step = progress.intentOf(open.turn, move);
     return { change: NO_CHANGE, step, rows: [...rows, step], events: [progress.stepEvent(open.turn, step)] };
@@ -230,13 +311,29 @@ export class ConversationRun {
   private async commit(next: Continuation): Promise<StepRow | undefined> {
     const open = this.openTurn();
     const following = next.rest === 'ended' && !this.draining ? this.work.shift() : undefined;
-    const written = await this.submit(next, following);
+    const inputs = following ? await this.waiting.collected(following) : await this.waiting.steered(open.turn, next);
+    const written = await this.submit({ ...next, ...inputs }, following);
     if (!written.applied) return undefined;
     this.current = progress.patched(open, next.change, merged(open.steps, next.rows));
     if (next.rest === 'ended') this.ended(open.turn, next.change);
     if (next.step) return next.step;
     if (!following) return undefined;
     return written.started ? this.started(following) : this.begin();
+  }
+
+  /** Their replies are another turn's now: their streams end, and they are not to be started. */
+  private takeInputs(inputs: Inputs | undefined, settled: readonly string[]): void {
+    for (const turn of inputs?.turns ?? []) {
+      if (!settled.includes(turn.turn_id)) continue;
+      this.ports.observer.turnSettled({
+        turnId: turn.turn_id,
+        conversationKey: turn.conversation_key,
+        status: 'succeeded',
+      });
+      this.ports.execution.ended(turn, 'succeeded');
+      const at = this.work.findIndex((open) => open.turn.turn_id === turn.turn_id);
+      if (at >= 0) this.work.splice(at, 1);
+    }
   }
 
   private ended(turn: TurnRow, change: TurnChange): void {
@@ -246,10 +343,13 @@ export class ConversationRun {
     this.current = undefined;
   }
 
-  private submit(next: Continuation, following: OpenTurn | undefined): Promise<Written> {
+  private async submit(next: Continuation, following: OpenTurn | undefined): Promise<Written> {
     const start = following ? progress.startTurn(following.turn) : undefined;
-    const first = following ? firstStep(following.turn) : undefined;
-    return this.submitWrite({
+    const first = following ? firstStep(following) : undefined;
+    const { inputs, wait } = next;
+    const ending = next.rest === 'ended' ? this.current?.turn : undefined;
+    const arrival = ending && arrivalOfEnd(ending, next.change.patch?.status ?? ending.status);
+    const written = await this.submitWrite({
       write: {
         ...this.ref,
         token: this.token,
@@ -257,12 +357,18 @@ export class ConversationRun {
         steps: next.rows.map(progress.stepWrite),
         messages: next.change.messages,
         ...(start?.patch && first ? { start: { turn: start.patch, steps: [progress.stepWrite(first)] } } : {}),
+        ...(next.dead ? { dead: next.dead } : {}),
+        ...(wait && this.current ? { wait: { ...wait, turnId: this.current.turn.turn_id } } : {}),
+        ...(inputs ? { inputs: { ...inputs, turnIds: inputs.turns.map((turn) => turn.turn_id) } } : {}),
         next: nextState(next, following !== undefined),
       },
       events: [...next.events, ...next.change.events],
       startEvents: start && following && first ? [...start.events, progress.stepEvent(following.turn, first)] : [],
       ...(next.post ? { post: next.post } : {}),
+      ...(arrival ? { arrival } : {}),
     });
+    this.takeInputs(inputs, written.settled);
+    return written;
   }
 
   /** A database that is away for a moment costs time, not the step's result: try again while the lease may be trusted. */
@@ -283,48 +389,4 @@ export class ConversationRun {
     }
     return REFUSED;
   }
-}
-
-const NO_CHANGE: TurnChange = { events: [], messages: [] };
-
-function ended(change: TurnChange): Continuation {
-  return { change, rows: [], events: [], rest: 'ended' };
-}
-
-function waiting(turn: TurnRow, waitMs: number): Continuation {
-  return { change: progress.delayTurn(turn, waitMs), rows: [], events: [], rest: { waitMs } };
-}
-
-function again(turn: TurnRow, step: StepRow): Continuation {
-  const attempt = progress.nextAttempt(step);
-  return { change: NO_CHANGE, step: attempt, rows: [attempt], events: [progress.stepEvent(turn, attempt)] };
-}
-
-/** The resumption's own state and event, unless the continuation already takes the turn somewhere else. */
-function withTurn(resumed: TurnChange, next: Continuation): Continuation {
-  const change = {
-    patch: next.change.patch ?? resumed.patch,
-    events: next.change.events,
-    messages: next.change.messages,
-  };
-  const attempt = resumed.patch?.attempt;
-  const patch = change.patch && attempt !== undefined ? { ...change.patch, attempt } : change.patch;
-  return { ...next, change: { ...change, ...(patch ? { patch } : {}) }, events: [...resumed.events, ...next.events] };
-}
-
-function nextState(next: Continuation, following: boolean): TurnWrite['write']['next'] {
-  if (next.rest === undefined || following) return { kind: 'keep' };
-  if (next.rest === 'ended') return { kind: 'release' };
-  return next.rest === 'parked' ? { kind: 'park' } : { kind: 'retry', dueMs: next.rest.waitMs };
-}
-
-function firstStep(turn: TurnRow): StepRow {
-  const move = nextMove(turn, []);
-  if (move.kind !== 'step') throw new Error('a queued turn has a first step');
-  return progress.intentOf(turn, move);
-}
-
-function merged(steps: readonly StepRow[], rows: readonly StepRow[]): StepRow[] {
-  const byIndex = new Map([...steps, ...rows].map((step) => [step.step_index, step]));
-  return [...byIndex.values()].sort((a, b) => a.step_index - b.step_index);
 }

@@ -1,4 +1,5 @@
-import type { Conversation, JsonValue, Message } from '@tyrum/protocol';
+import { parseConversationKey, type Conversation, type JsonValue, type Message } from '@tyrum/protocol';
+import type { ConversationRef } from '@tyrum/statestore';
 import type { ConversationView, MessageRow, NewConversation } from '@tyrum/statestore/turns';
 import type { EventDraft } from './turn-events';
 
@@ -60,7 +61,30 @@ export function conversationCreated(conversation: NewConversation, nowMs: number
   };
 }
 
+export function conversationUpdated(conversation: Conversation): EventDraft {
+  return {
+    type: 'conversation.updated',
+    scope: { kind: 'agent', id: conversation.agent_key },
+    payload: { conversation },
+  };
+}
+
 /** Milliseconds since the epoch as ISO-8601 UTC. */
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString();
+}
+
+/** A conversation as its key describes it: what the first turn to name it creates. */
+export function newConversation(ref: ConversationRef): NewConversation {
+  const key = parseConversationKey(ref.conversationKey);
+  return {
+    tenant_id: ref.tenantId,
+    conversation_key: ref.conversationKey,
+    agent_key: key.agentKey,
+    channel: key.channel ?? 'main',
+    account_key: key.accountKey ?? null,
+    container_kind: key.containerKind ?? null,
+    thread_id: key.threadId,
+    title: '',
+  };
 }

@@ -2,9 +2,8 @@ import type { Backplane } from '@tyrum/backplane';
 import { appendEvents } from '@tyrum/outbox';
 import { LIMITS, type Conversation } from '@tyrum/protocol';
 import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
-import type { ConversationFilter, ConversationStore, TurnStore } from '@tyrum/statestore/turns';
-import { conversationCreated, toConversation } from './conversation-view';
-import { newConversation } from './turn-intake';
+import type { ConversationFilter, ConversationStore, QueueSettings, TurnStore } from '@tyrum/statestore/turns';
+import { conversationCreated, conversationUpdated, newConversation, toConversation } from './conversation-view';
 import { placeEvents } from './turn-events';
 
 /** A page of conversations and the place to go on from. */
@@ -70,6 +69,24 @@ export class Conversations {
     if (queue.pending > 0 || queue.state !== 'idle') return 'busy';
     await this.conversations.remove(tx, ref);
     return 'deleted';
+  }
+
+  /**
+   * Sets, inside the caller's transaction and as its first write, what happens with inputs that come while a turn runs. A
+   * turn under way keeps to what was set when its worker took the conversation.
+   */
+  async setQueueIn(tx: Tx, ref: ConversationRef, queue: QueueSettings): Promise<Conversation | undefined> {
+    await tx.lockConversations([ref]);
+    const [held] = await this.turns.hold(tx, [ref]);
+    if (!held || !(await this.conversations.find(tx, ref))) return undefined;
+    await this.conversations.setQueue(tx, ref, queue);
+    const view = await this.conversations.find(tx, ref);
+    if (!view) throw new Error('a conversation under our lock stays');
+    const conversation = toConversation(view);
+    const firstSeq = await this.turns.takeEventSeqs(tx, ref, 1);
+    const stamp = { newId: this.stamps.newId, nowMs: this.stamps.nowMs() };
+    await appendEvents(tx, placeEvents(ref, firstSeq, [conversationUpdated(conversation)], stamp));
+    return conversation;
   }
 
   /** After a commit: whoever waits for events may look. */

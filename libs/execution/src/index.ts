@@ -1,7 +1,10 @@
 export { TurnIntake, type AcceptOutcome, type AcceptRequest } from './turn-intake';
 export { OverloadedError } from './group-commit';
+export { QueueFullError } from './input-queue';
 export { TurnControl, type Resolution } from './turn-control';
+export { TurnRedrive, type OpenStepDecision } from './turn-redrive';
 export { TurnReader } from './turn-reader';
+export { Waits, type Arrival } from './waits';
 export { Conversations } from './conversations';
 export { TurnProcessor, type TurnProcessorOptions } from './turn-processor';
 export { TurnWriter } from './turn-writer';

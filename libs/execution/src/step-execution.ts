@@ -1,9 +1,17 @@
 import type { Backplane } from '@tyrum/backplane';
 import { agentKeyOf, isConversationKey, payloadFingerprint, type Action } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
-import type { ConversationStore, MessageRow, NewMessage, OpenTurn, StepRow, TurnRow } from '@tyrum/statestore/turns';
+import type {
+  ConversationStore,
+  MessageRow,
+  NewMessage,
+  OpenTurn,
+  StepRow,
+  TranscriptRow,
+  TurnRow,
+} from '@tyrum/statestore/turns';
 import type { StepContext, StepExecutor, StepOutcome, StepRequest, TranscriptMessage } from './step-executor';
-import { actionOf } from './turn-progress';
+import { actionOf, isSettled } from './turn-progress';
 import type { ModelStepResult } from './turn-driver';
 
 /** What came of executing a step, and what belongs into the same commit. */
@@ -87,8 +95,12 @@ export class StepExecution {
   /** The committed messages, then what this turn has said and done so far. */
   private async transcript({ turn, steps }: OpenTurn): Promise<TranscriptMessage[]> {
     const ref = { tenantId: turn.tenant_id, conversationKey: turn.conversation_key };
-    const rows = await this.store.read((db) => this.conversations.messages(db, ref, TRANSCRIPT_MESSAGES));
-    return [...rows.map(toTranscript), ...turnTranscript(steps)];
+    const rows = await this.store.read((db) =>
+      this.conversations.transcript(db, ref, turn.turn_id, TRANSCRIPT_MESSAGES),
+    );
+    const before = rows.filter((row) => row.delivered_step === null);
+    const meanwhile = rows.filter((row) => row.delivered_step !== null);
+    return [...before.map(toTranscript), ...turnTranscript(steps, meanwhile)];
   }
 
   /** A message step is a write to our own database: it happens in the commit of its result, exactly once. */
@@ -124,11 +136,11 @@ export class StepExecution {
   }
 }
 
-/** The caller's own key, or the step's place: the same for every attempt. */
+/** The caller's own key, or the step's place: the same for every attempt, and for a redriven turn as for the dead one. */
 function idempotencyKeyOf(turn: TurnRow, step: StepRow, action: Action): string {
   return (
     action.idempotency_key ??
-    `tyrum-${payloadFingerprint([turn.tenant_id, turn.turn_id, step.step_index]).slice(0, 32)}`
+    `tyrum-${payloadFingerprint([turn.tenant_id, turn.origin_turn_id ?? turn.turn_id, step.step_index]).slice(0, 32)}`
   );
 }
 
@@ -136,11 +148,17 @@ function toTranscript(row: MessageRow): TranscriptMessage {
   return { role: row.role, parts: JSON.parse(row.parts) as TranscriptMessage['parts'] };
 }
 
-/** Model calls and tool results of an unfinished reply, as parts the model understands. */
-function turnTranscript(steps: readonly StepRow[]): TranscriptMessage[] {
+/**
+ * Model calls and tool results of an unfinished reply, as parts the model understands, with the messages that came
+ * meanwhile where the model met them.
+ */
+function turnTranscript(steps: readonly StepRow[], meanwhile: readonly TranscriptRow[]): TranscriptMessage[] {
   const messages: TranscriptMessage[] = [];
   let waiting: { call_id: string; tool: string }[] = [];
   for (const step of steps) {
+    messages.push(...meanwhile.filter((row) => row.delivered_step === step.step_index).map(toTranscript));
+    // The model call this is for has said nothing yet.
+    if (!isSettled(step)) continue;
     if (actionOf(step).type === 'Llm') {
       const result = JSON.parse(step.result ?? '{"text":"","calls":[]}') as ModelStepResult;
       const calls = result.calls.map(({ call_id, tool, input }) => ({

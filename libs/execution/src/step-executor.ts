@@ -1,4 +1,5 @@
 import type { Action, EffectClass, StepError, StepResult } from '@tyrum/protocol';
+import type { ArrivalKind } from '@tyrum/statestore/turns';
 
 /** One execution of one step, as handed to whatever can run it. */
 export interface StepRequest {
@@ -28,7 +29,7 @@ export interface TranscriptMessage {
 /** What an executor may use while it runs. */
 export interface StepContext {
   /**
-   * Aborted when the turn is cancelled, the lease is lost or the process drains. The executor stops whatever it started
+   * Aborted when the turn is cancelled or its time is up, the lease is lost or the process drains. The executor stops whatever it started
    * and returns; `reason` is one of the `AbortReason`s.
    */
   readonly signal: AbortSignal;
@@ -37,7 +38,7 @@ export interface StepContext {
 }
 
 /** Why a running step was told to stop. */
-export type AbortReason = 'cancelled' | 'lease_lost' | 'draining';
+export type AbortReason = 'cancelled' | 'lease_lost' | 'draining' | 'budget';
 
 /** What came of one execution. */
 export type StepOutcome =
@@ -53,6 +54,14 @@ export type StepOutcome =
     }
   /** It was stopped through the signal before it could have an effect, or its effect is safe to have again. */
   | { readonly kind: 'interrupted' }
+  /**
+   * It waits for something outside, and neither worker nor lease is kept meanwhile. What arrives is the step's outcome
+   * (`Waits.arrive`); when nothing has after `timeoutMs`, it fails.
+   */
+  | {
+      readonly kind: 'waiting';
+      readonly wait: { readonly kind: ArrivalKind; readonly id: string; readonly timeoutMs?: number };
+    }
   /** It may have had its effect. A `once` step is then parked for an operator. */
   | { readonly kind: 'unknown'; readonly detail: string };
 

@@ -2,9 +2,11 @@ import type { Backplane } from '@tyrum/backplane';
 import type { StepError } from '@tyrum/protocol';
 import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
 import type { QueueRow, StepRow, TurnRow, TurnStore } from '@tyrum/statestore/turns';
+import { extended } from './turn-budget';
 import * as progress from './turn-progress';
 import type { TurnChange } from './turn-progress';
 import type { TurnWrite, TurnWriter } from './turn-writer';
+import { arrivalOfEnd } from './waits';
 
 /** What became of the wish to cancel a turn. */
 export type CancelOutcome =
@@ -50,7 +52,7 @@ export class TurnControl {
   /** The same inside the caller's transaction, as its first write. */
   async cancelIn(
     tx: Tx,
-    found: Pick<TurnRow, 'tenant_id' | 'turn_id' | 'conversation_key'>,
+    found: Pick<TurnRow, 'tenant_id' | 'turn_id' | 'conversation_key' | 'parent_conversation_key'>,
     reason: string | null,
   ): Promise<CancelOutcome> {
     const { turn, queue } = await this.lock(tx, found);
@@ -96,6 +98,7 @@ export class TurnControl {
     const step = (await this.turns.steps(tx, turn.tenant_id, turn.turn_id)).at(-1);
     if (turn.status !== 'paused' || turn.wait_kind !== 'manual' || !step)
       return { kind: 'not_parked', status: turn.status };
+    if (turn.blocked_reason === 'budget') return this.resolveBudget(tx, turn, resolution);
     const decided = decideStep(step, resolution);
     // The turn stays paused, waiting for nothing: the next worker resumes it from the step as decided.
     const change: TurnChange = {
@@ -107,12 +110,36 @@ export class TurnControl {
     return { kind: 'resolved' };
   }
 
+  /** `fail` ends the turn; otherwise it may spend as much again and goes on, with an open step decided like any other. */
+  private async resolveBudget(tx: Tx, turn: TurnRow, resolution: Resolution): Promise<ResolveOutcome> {
+    const { tenant_id: tenantId, turn_id: turnId } = turn;
+    const steps = await this.turns.steps(tx, tenantId, turnId);
+    const open = steps.filter((step) => !progress.isSettled(step));
+    if (resolution.decision === 'fail') {
+      const error = { code: 'budget_exceeded', message: resolution.reason ?? turn.blocked_detail ?? 'over its budget' };
+      const change = progress.finishTurn(turn, { kind: 'finish', status: 'failed', error });
+      const cut = open.map((step) => ({ ...step, status: 'cancelled' as const }));
+      await this.writer.writeIn(tx, outsideWrite(turn, change, cut, 'release'));
+      return { kind: 'resolved' };
+    }
+    await this.turns.setBudgets(tx, turn, extended(turn, await this.turns.elapsedMs(tx, tenantId, turnId), steps));
+    const patch = { turnId, attempt: turn.attempt, status: 'paused' } as const;
+    const decided = open.map((step) => decideStep(step, resolution));
+    await this.writer.writeIn(tx, outsideWrite(turn, { patch, events: [], messages: [] }, decided, 'retry'));
+    return { kind: 'resolved' };
+  }
+
   private async lock(
     tx: Tx,
-    { tenant_id, turn_id, conversation_key }: Pick<TurnRow, 'tenant_id' | 'turn_id' | 'conversation_key'>,
+    {
+      tenant_id,
+      turn_id,
+      conversation_key,
+      parent_conversation_key: parent,
+    }: Pick<TurnRow, 'tenant_id' | 'turn_id' | 'conversation_key' | 'parent_conversation_key'>,
   ): Promise<{ turn: TurnRow | undefined; queue: QueueRow | undefined }> {
     const ref: ConversationRef = { tenantId: tenant_id, conversationKey: conversation_key };
-    await tx.lockConversations([ref]);
+    await tx.lockConversations(parent === null ? [ref] : [ref, { tenantId: tenant_id, conversationKey: parent }]);
     const [queue] = await this.turns.hold(tx, [ref]);
     return { turn: await this.turns.find(tx, tenant_id, turn_id), queue };
   }
@@ -147,6 +174,8 @@ function outsideWrite(
   steps: readonly StepRow[],
   next: 'keep' | 'release' | 'retry',
 ): TurnWrite {
+  const status = change.patch?.status;
+  const arrival = status === 'cancelled' || status === 'failed' ? arrivalOfEnd(turn, status) : undefined;
   return {
     write: {
       tenantId: turn.tenant_id,
@@ -159,6 +188,7 @@ function outsideWrite(
       next: next === 'retry' ? { kind: 'retry', dueMs: 0 } : { kind: next },
     },
     events: [...steps.map((step) => progress.stepEvent(turn, step)), ...change.events],
+    ...(arrival ? { arrival } : {}),
     startEvents: [],
   };
 }

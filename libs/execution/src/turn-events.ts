@@ -47,7 +47,7 @@ export interface ToolLifecycle {
   readonly turnId: string;
   readonly stepIndex: number;
   readonly tool: string;
-  readonly status: 'running' | 'succeeded' | 'failed' | 'retrying' | 'cancelled' | 'unknown';
+  readonly status: 'running' | 'succeeded' | 'failed' | 'retrying' | 'cancelled' | 'unknown' | 'waiting';
   readonly summary: string;
   readonly durationMs?: number;
   readonly error?: string;

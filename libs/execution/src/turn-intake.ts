@@ -1,11 +1,14 @@
 import type { Backplane } from '@tyrum/backplane';
 import { IdempotencyLedger, type IdempotencyKey } from '@tyrum/idempotency';
 import { appendEvents, type OutboxEvent } from '@tyrum/outbox';
-import { LIMITS, parseConversationKey } from '@tyrum/protocol';
+import { LIMITS } from '@tyrum/protocol';
 import { UnknownCommitError, type ConversationRef, type StateStore, type Tx } from '@tyrum/statestore';
-import type { Enqueue, NewConversation, NewMessage, NewTurn, TurnKind, TurnStore } from '@tyrum/statestore/turns';
-import { conversationCreated, textOf } from './conversation-view';
+import type { Enqueue, NewMessage, NewTurn, TurnKind, TurnStore } from '@tyrum/statestore/turns';
+import { conversationCreated, newConversation, textOf } from './conversation-view';
 import { GroupCommit } from './group-commit';
+import { InputQueue, QueueFullError } from './input-queue';
+import { TurnControl } from './turn-control';
+import { TurnWriter } from './turn-writer';
 import { messageFinal, placeEvents, turnEvent, type EventDraft } from './turn-events';
 
 /** A turn to accept. The caller has validated all of it. */
@@ -21,6 +24,10 @@ export interface AcceptRequest extends ConversationRef {
   /** Under which key the request is the same request, and what every later copy of it is answered. */
   readonly idempotency: IdempotencyKey;
   readonly answer: object;
+  /** −10 to 10, 0 when absent; each step goes before what has waited up to 30 s longer. */
+  readonly priority?: number;
+  /** The turn whose step may wait for this one's end, under this one's id. */
+  readonly parent?: { readonly turnId: string; readonly conversationKey: string };
 }
 
 export type AcceptOutcome =
@@ -37,7 +44,8 @@ const MAX_UNKNOWN_RETRIES = 5;
  * again.
  */
 export class TurnIntake {
-  private readonly commits: GroupCommit<AcceptRequest, AcceptOutcome>;
+  private readonly commits: GroupCommit<AcceptRequest, AcceptOutcome | QueueFullError>;
+  private readonly inputs: InputQueue;
 
   constructor(
     private readonly store: StateStore,
@@ -46,7 +54,9 @@ export class TurnIntake {
     private readonly backplane: Backplane,
     private readonly stamps: { readonly newId: () => string; readonly nowMs: () => number },
   ) {
-    this.commits = new GroupCommit((batch) => this.commit(batch), {
+    const writer = new TurnWriter(store, turns, backplane, stamps);
+    this.inputs = new InputQueue(turns, new TurnControl(store, turns, writer, backplane));
+    this.commits = new GroupCommit((batch) => this.commitWithRoom(batch), {
       maxBatch: LIMITS.acceptBatch,
       maxWaiting: LIMITS.acceptQueue,
     });
@@ -54,16 +64,23 @@ export class TurnIntake {
 
   /**
    * @throws {OverloadedError} too many requests wait; nothing was written
+   * @throws {QueueFullError} too many turns wait in the conversation; nothing was written
    * @throws {StoreUnavailableError} nothing was written
    * @throws {UnknownCommitError} it may have been written: the caller asks again with the same key
    */
   async accept(request: AcceptRequest): Promise<AcceptOutcome> {
-    return this.commits.submit(request);
+    const outcome = await this.commits.submit(request);
+    if (outcome instanceof QueueFullError) throw outcome;
+    return outcome;
   }
 
-  /** Accepts inside the caller's transaction, which has locked the conversation. Wake the workers after its commit. */
+  /**
+   * Accepts inside the caller's transaction, which has locked the conversation. Wake the workers after its commit.
+   * @throws {QueueFullError} the transaction must not commit
+   */
   async acceptIn(tx: Tx, request: AcceptRequest): Promise<AcceptOutcome> {
-    const [outcome] = await this.write(tx, [request]);
+    const { outcomes } = await this.write(tx, [request]);
+    const [outcome] = outcomes;
     if (!outcome) throw new Error('an accepted turn has an outcome');
     return outcome;
   }
@@ -79,14 +96,32 @@ export class TurnIntake {
     return this.commits.idle();
   }
 
+  /** Commits a batch without those that found their conversation's queue full. */
+  private async commitWithRoom(batch: readonly AcceptRequest[]): Promise<(AcceptOutcome | QueueFullError)[]> {
+    const refused = new Map<string, QueueFullError>();
+    for (;;) {
+      const wanted = batch.filter(({ turnId }) => !refused.has(turnId));
+      try {
+        const outcomes = wanted.length > 0 ? await this.commit(wanted) : [];
+        const of = new Map(wanted.map(({ turnId }, i) => [turnId, outcomes[i] as AcceptOutcome]));
+        return batch.map(({ turnId }) => refused.get(turnId) ?? (of.get(turnId) as AcceptOutcome));
+      } catch (error) {
+        if (!(error instanceof QueueFullError)) throw error;
+        for (const turnId of error.turnIds) refused.set(turnId, error);
+      }
+    }
+  }
+
   private async commit(batch: readonly AcceptRequest[]): Promise<AcceptOutcome[]> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const outcomes = await this.store.transaction(async (tx) => {
+        const { outcomes, stopped } = await this.store.transaction(async (tx) => {
           await tx.lockConversations(batch);
           return this.write(tx, batch);
         });
         this.wake();
+        // A hint: their workers also find the wish in the database at the next renewal.
+        for (const turnId of stopped) this.backplane.publish('cancel', turnId);
         return outcomes;
       } catch (error) {
         if (!(error instanceof UnknownCommitError) || attempt >= MAX_UNKNOWN_RETRIES) throw error;
@@ -94,14 +129,17 @@ export class TurnIntake {
     }
   }
 
-  private async write(tx: Tx, batch: readonly AcceptRequest[]): Promise<AcceptOutcome[]> {
+  private async write(
+    tx: Tx,
+    batch: readonly AcceptRequest[],
+  ): Promise<{ outcomes: AcceptOutcome[]; stopped: string[] }> {
     const reservations = await this.ledger.reserveAll(
       tx,
       batch.map((request) => ({ ...request.idempotency, response: JSON.stringify(request.answer) })),
     );
     const fresh = batch.filter((_, i) => reservations[i]?.kind === 'fresh');
-    if (fresh.length > 0) await this.enqueue(tx, fresh);
-    return reservations.map((reservation) =>
+    const stopped = fresh.length > 0 ? await this.enqueue(tx, fresh) : [];
+    const outcomes = reservations.map((reservation): AcceptOutcome =>
       reservation.kind === 'conflict'
         ? { kind: 'conflict' }
         : {
@@ -110,9 +148,10 @@ export class TurnIntake {
             replayed: reservation.kind === 'replay',
           },
     );
+    return { outcomes, stopped };
   }
 
-  private async enqueue(tx: Tx, requests: readonly AcceptRequest[]): Promise<void> {
+  private async enqueue(tx: Tx, requests: readonly AcceptRequest[]): Promise<string[]> {
     const groups = new Map<string, AcceptRequest[]>();
     for (const request of requests) {
       const key = `${request.tenantId}/${request.conversationKey}`;
@@ -123,13 +162,26 @@ export class TurnIntake {
     const nowMs = this.stamps.nowMs();
     const events: OutboxEvent[] = [];
     [...groups.values()].forEach((group, i) => {
-      const { created, firstEventSeq } = enqueued[i] ?? { created: false, firstEventSeq: 0 };
+      const { created = false, firstEventSeq = 0 } = enqueued[i] ?? {};
       const { conversation } = batch[i] as Enqueue;
       const drafts = [...(created ? [conversationCreated(conversation, nowMs)] : []), ...group.flatMap(draftsOf)];
       const ref = { tenantId: conversation.tenant_id, conversationKey: conversation.conversation_key };
       events.push(...placeEvents(ref, firstEventSeq, drafts, { newId: this.stamps.newId, nowMs }));
     });
+    for (const request of requests) {
+      if (request.parent) await this.turns.setParent(tx, request, request.turnId, request.parent);
+    }
     await appendEvents(tx, events);
+    const stopped: string[] = [];
+    for (const [i, group] of [...groups.values()].entries()) {
+      const state = enqueued[i];
+      const { tenantId, conversationKey } = group[0] as AcceptRequest;
+      if (!state) continue;
+      const [turnIds, input] = [group.map(({ turnId }) => turnId), group.some(({ kind }) => kind === 'chat')];
+      const arrival = { tenantId, conversationKey, turnIds, input, enqueued: state };
+      stopped.push(...(await this.inputs.settleArrival(tx, arrival)));
+    }
+    return stopped;
   }
 }
 
@@ -140,6 +192,7 @@ function toEnqueue(group: readonly AcceptRequest[]): Enqueue {
     turns: group.map(toTurn),
     messages: group.flatMap(toMessages),
     events: group.reduce((sum, request) => sum + draftsOf(request).length, 0),
+    priority: Math.max(...group.map(({ priority }) => priority ?? 0)),
   };
 }
 
@@ -176,19 +229,4 @@ function draftsOf(request: AcceptRequest): EventDraft[] {
   if (!message) return [queued];
   const content = textOf(message.parts);
   return [messageFinal({ conversationKey, messageId: message.messageId, role: 'user', content, turnId }), queued];
-}
-
-/** A conversation as its key describes it: what the first turn to name it creates. */
-export function newConversation(ref: ConversationRef): NewConversation {
-  const key = parseConversationKey(ref.conversationKey);
-  return {
-    tenant_id: ref.tenantId,
-    conversation_key: ref.conversationKey,
-    agent_key: key.agentKey,
-    channel: key.channel ?? 'main',
-    account_key: key.accountKey ?? null,
-    container_kind: key.containerKind ?? null,
-    thread_id: key.threadId,
-    title: '',
-  };
 }

@@ -82,10 +82,11 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
     const observer = new RecordingObserver();
     let finish: (outcome: StepOutcome) => void = () => {};
     const slow = new ScriptedExecutor(() => new Promise((resolve) => (finish = resolve)));
-    engine.process(slow, { owner: 'slow', observer });
+    const loser = engine.process(slow, { owner: 'slow', observer });
     const id = await engine.start(CONVERSATION, [cliStep('x', 'idempotent')]);
     await eventually(() => expect(slow.requests).toHaveLength(1));
-    // What a pause does: the lease runs out while its holder does not know.
+    // What a pause does: the lease runs out while its holder does not know. It must not claim it again by itself.
+    await loser.stopClaiming();
     await engine.store.execute({
       name: 'expire',
       postgres: 'update conversation_queue set due_at = 0',
@@ -109,9 +110,10 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
 
   it('does not run a `once` step again after a takeover: the turn parks until somebody resolves it', async () => {
     const never = new ScriptedExecutor(untilAborted);
-    engine.process(never, { owner: 'gone' });
+    const loser = engine.process(never, { owner: 'gone' });
     const id = await engine.start(CONVERSATION, [cliStep('x'), cliStep('y')]);
     await eventually(() => expect(never.requests).toHaveLength(1));
+    await loser.stopClaiming();
     await engine.store.execute({
       name: 'expire',
       postgres: 'update conversation_queue set due_at = 0',
@@ -139,9 +141,10 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
 
   it('takes an interrupted step for done when the executor finds that it was', async () => {
     const never = new ScriptedExecutor(untilAborted);
-    engine.process(never);
+    const loser = engine.process(never);
     const id = await engine.start(CONVERSATION, [cliStep('x')]);
     await eventually(() => expect(never.requests).toHaveLength(1));
+    await loser.stopClaiming();
     await engine.store.execute({
       name: 'expire',
       postgres: 'update conversation_queue set due_at = 0',

@@ -1,5 +1,5 @@
 import { AdaptivePoll, type Backplane } from '@tyrum/backplane';
-import type { ClaimedConversation, OpenTurn, TurnStore } from '@tyrum/statestore/turns';
+import { ClaimRing, type ClaimedConversation, type OpenTurn, type TurnStore } from '@tyrum/statestore/turns';
 import { ConversationRun, type RunPorts } from './conversation-run';
 
 export interface TurnProcessorOptions {
@@ -31,6 +31,9 @@ export class TurnProcessor {
   private renewal: NodeJS.Timeout | undefined;
   private renewing = false;
   private stopped = false;
+  private readonly ring = new ClaimRing();
+  /** Claims in a row that got nothing although something was due. */
+  private emptyHanded = 0;
 
   constructor(
     private readonly turns: TurnStore,
@@ -86,27 +89,35 @@ export class TurnProcessor {
 
   private async claim(): Promise<{ more: boolean; nextDueInMs?: number }> {
     const free = this.options.concurrency - this.runs.size;
-    // A full house looks again when a run ends.
     if (this.stopped || free <= 0) return { more: false };
     const askedAt = performance.now();
-    const claimed = await this.turns.claim(this.options.owner, this.options.leaseTtlMs, free);
-    if (claimed.length === 0) {
-      const nextDueInMs = await this.turns.msUntilDue();
-      return { more: false, ...(nextDueInMs === undefined ? {} : { nextDueInMs }) };
-    }
+    const claimed = await this.turns.claim(this.options.owner, this.options.leaseTtlMs, free, this.ring);
+    if (claimed.length === 0) return this.nothingClaimed();
+    this.emptyHanded = 0;
     const takenOver = claimed.filter((conversation) => conversation.takenFrom !== null).length;
     this.ports.observer.conversationsClaimed(claimed.length, takenOver);
     const work = await this.turns.loadWork(claimed, this.options.turnsPerClaim);
     claimed.forEach((conversation, i) => this.launch(conversation, work[i] ?? [], askedAt));
-    const more = claimed.length === free;
     // A wake-up may have reached this worker only, and there may be more than it can take.
-    if (more) this.backplane.publish('work');
-    return { more };
+    if (this.ring.more) this.backplane.publish('work');
+    // A full house looks again when a run ends.
+    return { more: this.ring.more && this.runs.size < this.options.concurrency };
+  }
+
+  /**
+   * What is due and was not got is another claimant's for the moment, or in a part of the ring this claim did not see: look
+   * once more, there. After that it waits for a place under a cap, and whoever frees one looks by itself.
+   */
+  private async nothingClaimed(): Promise<{ more: boolean; nextDueInMs?: number }> {
+    const { any, later } = await this.turns.msUntilDue();
+    if (any === 0) this.ring.jump();
+    this.emptyHanded = any === 0 ? this.emptyHanded + 1 : 0;
+    const nextDueInMs = this.emptyHanded > 1 ? later : any;
+    return { more: false, ...(nextDueInMs === undefined ? {} : { nextDueInMs }) };
   }
 
   private launch(conversation: ClaimedConversation, work: OpenTurn[], askedAt: number): void {
-    const { tenantId, conversationKey, token } = conversation;
-    const run = new ConversationRun({ tenantId, conversationKey }, token, work, this.ports);
+    const run = new ConversationRun(conversation, work, this.ports);
     this.trust(run, askedAt);
     if (this.stopped) run.drain();
     const done = this.guard(run).finally(() => {

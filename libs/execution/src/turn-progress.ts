@@ -12,6 +12,8 @@ export interface TurnChange {
   readonly messages: readonly NewMessage[];
 }
 
+export type Wait = (StepOutcome & { kind: 'waiting' })['wait'];
+
 /** An interrupted step: its outcome is not known and it must not simply run again. */
 export const OUTCOME_UNKNOWN = 'outcome_unknown';
 
@@ -54,6 +56,7 @@ export function settleStep(step: StepRow, outcome: StepOutcome): StepRow {
       const result = outcome.result ? JSON.stringify(outcome.result) : null;
       return { ...step, status: 'failed', result, error: JSON.stringify(outcome.error) };
     }
+    case 'waiting':
     case 'interrupted':
       return { ...step, status: 'paused' };
     case 'unknown': {
@@ -69,7 +72,7 @@ export function stepWrite(step: StepRow): StepWrite {
 }
 
 /** `tool.lifecycle` for a step as it stands; a step that waits for its next attempt is `retrying`. */
-export function stepEvent(turn: TurnRow, step: StepRow, durationMs?: number): EventDraft {
+export function stepEvent(turn: TurnRow, step: StepRow, durationMs?: number, status?: 'waiting'): EventDraft {
   const action = actionOf(step);
   const error = step.error ? (JSON.parse(step.error) as StepError) : undefined;
   return toolLifecycle({
@@ -77,7 +80,7 @@ export function stepEvent(turn: TurnRow, step: StepRow, durationMs?: number): Ev
     turnId: turn.turn_id,
     stepIndex: step.step_index,
     tool: action.type,
-    status: lifecycleStatus(step, error),
+    status: status ?? lifecycleStatus(step, error),
     summary: summaryOf(action),
     ...(durationMs === undefined ? {} : { durationMs }),
     ...(error ? { error: error.message } : {}),
@@ -105,9 +108,12 @@ export function startTurn(turn: TurnRow): TurnChange {
   return { patch: running(turn, turn.attempt), events: [turnEvent('turn.started', turn.turn_id)], messages: [] };
 }
 
-/** Goes on with a turn that waited, or that its last worker left behind; the latter counts as another attempt. */
-export function resumeTurn(turn: TurnRow): TurnChange {
-  const attempt = turn.status === 'running' ? turn.attempt + 1 : turn.attempt;
+/**
+ * Goes on with a turn that waited, or that its last worker left behind; the latter counts as another attempt, as does every
+ * worker that lost it without a commit (`atLeast`).
+ */
+export function resumeTurn(turn: TurnRow, atLeast: number): TurnChange {
+  const attempt = Math.max(turn.status === 'running' ? turn.attempt + 1 : turn.attempt, atLeast);
   return { patch: running(turn, attempt), events: [turnEvent('turn.resumed', turn.turn_id)], messages: [] };
 }
 
@@ -166,6 +172,19 @@ export function delayTurn(turn: TurnRow, waitMs: number): TurnChange {
   return { patch, events: [], messages: [] };
 }
 
+/** Waits for an arrival, and no longer than `timeoutMs` if that is given. */
+export function waitTurn(turn: TurnRow, wait: Wait): TurnChange {
+  const patch: TurnPatch = {
+    turnId: turn.turn_id,
+    attempt: turn.attempt,
+    status: 'paused',
+    waitKind: wait.kind,
+    waitId: wait.id,
+    ...(wait.timeoutMs === undefined ? {} : { waitMs: wait.timeoutMs }),
+  };
+  return { patch, events: [], messages: [] };
+}
+
 /** Waits for an operator: the step may or may not have had its effect, and only a person can find out. */
 export function parkTurn(turn: TurnRow, step: StepRow, detail: string): TurnChange {
   const action = actionOf(step);
@@ -180,6 +199,20 @@ export function parkTurn(turn: TurnRow, step: StepRow, detail: string): TurnChan
     blockedDetail,
   } as const;
   return { patch, events: [turnBlocked(turn.turn_id, 'manual', blockedDetail)], messages: [] };
+}
+
+/** Waits for an operator: it has spent what it may. */
+export function blockOnBudget(turn: TurnRow, detail: string): TurnChange {
+  const patch = {
+    turnId: turn.turn_id,
+    attempt: turn.attempt,
+    status: 'paused',
+    waitKind: 'manual',
+    waitId: randomUUID(),
+    blockedReason: 'budget',
+    blockedDetail: detail,
+  } as const;
+  return { patch, events: [turnBlocked(turn.turn_id, 'budget', detail)], messages: [] };
 }
 
 /** A turn as it stands in memory after its change is committed. */

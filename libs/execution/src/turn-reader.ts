@@ -1,13 +1,13 @@
-import type { Action, Step, StepError, Turn, TurnDetail, TurnListItem, TurnStatus } from '@tyrum/protocol';
+import type { Action, DeadLetter, Step, StepError, Turn, TurnDetail, TurnListItem, TurnStatus } from '@tyrum/protocol';
 import { agentKeyOf, defaultEffectOf } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
-import type { StepRow, TurnRow, TurnStore } from '@tyrum/statestore/turns';
+import type { DeadLetterRow, StepRow, TurnRow, TurnStore } from '@tyrum/statestore/turns';
 import { isoTime } from './conversation-view';
 import type { WorkflowInput } from './turn-driver';
 import { OUTCOME_UNKNOWN } from './turn-progress';
 
 /** A turn with its steps, what it waits for, and why it failed. */
-export type TurnAnswer = TurnDetail & { readonly error?: StepError };
+export type TurnAnswer = TurnDetail & { readonly error?: StepError; readonly dead?: DeadLetter };
 
 /** Reads turns in their wire shapes. */
 export class TurnReader {
@@ -18,12 +18,13 @@ export class TurnReader {
 
   async list(tenantId: string, statuses: readonly TurnStatus[], limit: number): Promise<TurnListItem[]> {
     const rows = await this.store.read((db) => this.turns.list(db, tenantId, statuses, limit));
-    return rows.map((row) => ({
-      turn: toTurn(row),
-      agent_key: agentKeyOf(row.conversation_key),
-      conversation_key: row.conversation_key,
-      trigger_kind: row.trigger_kind,
-    }));
+    return rows.map(toListItem);
+  }
+
+  /** The newest turns that were given up and that nobody has redriven, each with its cause. */
+  async listDead(tenantId: string, limit: number): Promise<TurnListItem[]> {
+    const rows = await this.store.read((db) => this.turns.listDead(db, tenantId, limit));
+    return rows.map((row) => ({ ...toListItem(row), dead: toDeadLetter({ ...row, redriven_as: null }) }));
   }
 
   /** A turn with its steps: those that ran, and those of a workflow that are still to come. */
@@ -32,10 +33,12 @@ export class TurnReader {
       const row = await this.turns.find(db, tenantId, turnId);
       if (!row) return undefined;
       const steps = await this.turns.steps(db, tenantId, turnId);
+      const dead = row.status === 'failed' ? await this.turns.findDead(db, tenantId, turnId) : undefined;
       return {
         turn: toTurn(row),
         steps: [...steps.map(toStep), ...stepsToCome(row, steps.length)],
         ...(row.error ? { error: JSON.parse(row.error) as StepError } : {}),
+        ...(dead ? { dead: toDeadLetter(dead) } : {}),
         ...(row.wait_kind ? { waiting: waitingFor(row, steps.at(-1)) } : {}),
       };
     });
@@ -45,6 +48,28 @@ export class TurnReader {
   openStreamId(tenantId: string, conversationKey: string): Promise<string | undefined> {
     return this.store.read((db) => this.turns.openChatTurnId(db, { tenantId, conversationKey }));
   }
+}
+
+function toListItem(row: TurnRow): TurnListItem {
+  return {
+    turn: toTurn(row),
+    agent_key: agentKeyOf(row.conversation_key),
+    conversation_key: row.conversation_key,
+    trigger_kind: row.trigger_kind,
+  };
+}
+
+function toDeadLetter({ cause, died_at, redriven_as }: Omit<DeadLetterRow, 'attempts' | keyof TurnRow>): DeadLetter {
+  const { last_error, takeovers } = JSON.parse(cause) as {
+    last_error: StepError | null;
+    takeovers: { owner: string; taken_from: string; at: number }[];
+  };
+  return {
+    died_at: isoTime(died_at),
+    last_error,
+    takeovers: takeovers.map(({ owner, taken_from, at }) => ({ owner, taken_from, at: isoTime(at) })),
+    ...(redriven_as === null ? {} : { redriven_as }),
+  };
 }
 
 export function toTurn(row: TurnRow): Turn {

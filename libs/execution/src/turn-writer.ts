@@ -2,11 +2,19 @@ import type { Backplane } from '@tyrum/backplane';
 import { appendEvents, type OutboxEvent } from '@tyrum/outbox';
 import { LIMITS } from '@tyrum/protocol';
 import { UnknownCommitError, type ConversationRef, type StateStore, type Tx } from '@tyrum/statestore';
-import type { ConversationWrite, NewMessage, TurnStore, Written } from '@tyrum/statestore/turns';
-import { conversationCreated, textOf } from './conversation-view';
+import type {
+  ConversationWrite,
+  NewMessage,
+  TurnRow,
+  TurnStore,
+  WaitId,
+  WaitRow,
+  Written,
+} from '@tyrum/statestore/turns';
+import { conversationCreated, newConversation, textOf } from './conversation-view';
 import { GroupCommit } from './group-commit';
-import { newConversation } from './turn-intake';
-import { messageFinal, placeEvents, type EventDraft } from './turn-events';
+import { arriveIn, type Arrival } from './waits';
+import { messageFinal, placeEvents, turnEvent, type EventDraft } from './turn-events';
 
 /** One lease holder's write with the events that go into the same commit. */
 export interface TurnWrite {
@@ -18,6 +26,8 @@ export interface TurnWrite {
   readonly startEvents: readonly EventDraft[];
   /** A message for another conversation, written only if this write is. */
   readonly post?: NewMessage;
+  /** What the end of the turn is for the one that waits for it; its conversation is locked with this one. */
+  readonly arrival?: Arrival & { readonly waiter: string };
 }
 
 /**
@@ -46,6 +56,21 @@ export class TurnWriter {
 
   idle(): Promise<void> {
     return this.commits.idle();
+  }
+
+  /** For how long a turn has been under way, in ms. */
+  elapsedMs({ tenant_id, turn_id }: TurnRow): Promise<number> {
+    return this.store.read((db) => this.turns.elapsedMs(db, tenant_id, turn_id));
+  }
+
+  /** What a turn waits for, if it has arrived. */
+  arrived(wait: WaitId): Promise<WaitRow | undefined> {
+    return this.store.read((db) => this.turns.findWait(db, wait));
+  }
+
+  /** The inputs that wait in a conversation for a turn to take them, oldest first. */
+  waitingInputs(ref: ConversationRef): Promise<TurnRow[]> {
+    return this.turns.waitingInputs(ref, LIMITS.inputsPerDelivery);
   }
 
   /** Writes inside the caller's transaction, which has locked the conversation. */
@@ -87,14 +112,20 @@ export class TurnWriter {
     for (const [i, { write, events, startEvents }] of batch.entries()) {
       const written = done.written[i];
       if (!written?.applied) continue;
-      const drafts = written.started ? [...events, ...startEvents] : events;
+      const taken = written.settled.map((turnId) => turnEvent('turn.completed', turnId));
+      const drafts = [...events, ...(written.started ? startEvents : []), ...taken];
       rows.push(...placeEvents(write, written.firstEventSeq, drafts, stamp));
+    }
+    let madeReady = false;
+    for (const [i, { arrival }] of batch.entries()) {
+      if (!arrival || !done.written[i]?.applied) continue;
+      madeReady = (await arriveIn(tx, this.turns, arrival, arrival.waiter)) === 'ready' || madeReady;
     }
     for (const [i, { post }] of batch.entries()) {
       if (post && done.written[i]?.applied) rows.push(...(await this.post(tx, post, stamp)));
     }
     if (rows.length > 0) await appendEvents(tx, rows);
-    return done;
+    return madeReady ? { ...done, written: done.written.map((w) => ({ ...w, ready: true })) } : done;
   }
 
   private async post(
@@ -125,6 +156,7 @@ function refOf(message: NewMessage): ConversationRef {
   return { tenantId: message.tenant_id, conversationKey: message.conversation_key };
 }
 
-function refsOf({ write, post }: TurnWrite): ConversationRef[] {
-  return post ? [write, refOf(post)] : [write];
+function refsOf({ write, post, arrival }: TurnWrite): ConversationRef[] {
+  const waiter = arrival && { tenantId: arrival.tenantId, conversationKey: arrival.waiter };
+  return [write, ...(post ? [refOf(post)] : []), ...(waiter ? [waiter] : [])];
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
-import { Conversations, TurnControl, TurnIntake, TurnReader } from '@tyrum/execution';
+import { Conversations, TurnControl, TurnIntake, TurnReader, TurnRedrive } from '@tyrum/execution';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import type { StateStore } from '@tyrum/statestore';
@@ -20,18 +20,19 @@ export const domainProviders: FactoryProvider[] = [
   },
   {
     provide: Workflows,
-    inject: [STATE_STORE, TurnStore, TurnIntake, TurnControl, BACKPLANE, Once, GatewayMetrics],
+    inject: [STATE_STORE, TurnStore, TurnIntake, TurnControl, TurnRedrive, BACKPLANE, Once, GatewayMetrics],
     useFactory: (
-      ...[store, turns, intake, control, backplane, once, metrics]: [
+      ...[store, turns, intake, control, redrives, backplane, once, metrics]: [
         StateStore,
         TurnStore,
         TurnIntake,
         TurnControl,
+        TurnRedrive,
         Backplane,
         Once,
         GatewayMetrics,
       ]
-    ) => new Workflows({ store, turns, intake, control, backplane, once, metrics }, randomUUID),
+    ) => new Workflows({ store, turns, intake, control, redrives, backplane, once, metrics }, randomUUID),
   },
   {
     provide: Chats,

@@ -1,4 +1,4 @@
-import { OverloadedError } from '@tyrum/execution';
+import { OverloadedError, QueueFullError } from '@tyrum/execution';
 import { WireError, type WireErrorBody } from '@tyrum/protocol';
 import { StoreUnavailableError, UnknownCommitError } from '@tyrum/statestore';
 
@@ -23,6 +23,9 @@ export function wireErrorOf(error: unknown, onUnexpected: (error: unknown) => vo
   if (error instanceof OverloadedError || error instanceof StoreUnavailableError) {
     const message = 'the gateway cannot take this now; nothing was written, try again';
     return { code: 'overloaded', message, details: { retry_after_ms: error.retryAfterMs } };
+  }
+  if (error instanceof QueueFullError) {
+    return { code: 'overloaded', message: error.message, details: { retry_after_ms: error.retryAfterMs } };
   }
   onUnexpected(error);
   if (error instanceof UnknownCommitError) {

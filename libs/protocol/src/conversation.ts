@@ -5,6 +5,10 @@ import type { JsonValue } from './json';
 export const QUEUE_MODES = ['collect', 'followup', 'steer', 'steer_backlog', 'interrupt'] as const;
 export type QueueMode = (typeof QUEUE_MODES)[number];
 
+/** What becomes of an input when as many wait as may. */
+export const QUEUE_OVERFLOWS = ['reject', 'drop_oldest'] as const;
+export type QueueOverflow = (typeof QUEUE_OVERFLOWS)[number];
+
 export const MESSAGE_ROLES = ['system', 'user', 'assistant', 'tool'] as const;
 export type MessageRole = (typeof MESSAGE_ROLES)[number];
 

@@ -1,5 +1,6 @@
 import { OPERATOR_SCOPES, TOKEN_ROLES, type OperatorScope, type TokenRole } from './access';
 import { ActionList, type Action } from './actions';
+import { QUEUE_MODES, QUEUE_OVERFLOWS, type QueueMode, type QueueOverflow } from './conversation';
 import type { ErrorCode, WireErrorBody } from './error-codes';
 import type { JsonObject } from './json';
 import { LIMITS } from './limits';
@@ -74,6 +75,31 @@ export function problemOf(error: WireErrorBody, options: { status?: number; inst
 
 export const RESOLVE_DECISIONS = ['retry', 'done', 'fail'] as const;
 export type ResolveDecision = (typeof RESOLVE_DECISIONS)[number];
+
+/** `PUT /v1/conversations/:key/queue`: what happens with inputs that come while a turn runs. */
+export class ConversationQueueBody {
+  @OneOf(QUEUE_MODES)
+  mode: QueueMode;
+
+  /** Turns that may wait; the limit for all conversations when absent. */
+  @Optional()
+  @WholeNumber(1, LIMITS.turnsQueuedPerConversation)
+  cap?: number;
+
+  @Optional()
+  @OneOf(QUEUE_OVERFLOWS)
+  overflow?: QueueOverflow;
+}
+
+export const REDRIVE_DECISIONS = ['retry', 'done'] as const;
+
+/** `POST /v1/turns/:id/redrive`: brings a dead turn back. */
+export class TurnRedriveBody {
+  /** Needed when its last step may have had its effect: `retry` runs it again, `done` goes on after it. */
+  @Optional()
+  @OneOf(REDRIVE_DECISIONS)
+  decision?: (typeof REDRIVE_DECISIONS)[number];
+}
 
 /** `POST /v1/turns/:id/resolve`: an operator decides about a step whose outcome is unknown. */
 export class TurnResolveBody {

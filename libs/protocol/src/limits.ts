@@ -88,4 +88,6 @@ export const LIMITS = Object.freeze({
   settleBatch: 200,
   claimConversations: 50,
   claimTurnsPerConversation: 20,
+  turnsQueuedPerConversation: 10_000,
+  inputsPerDelivery: 100,
 });

@@ -65,6 +65,17 @@ export interface TurnListItem {
   agent_key?: string;
   conversation_key?: string;
   trigger_kind?: string;
+  /** Only in a list of dead turns. */
+  dead?: DeadLetter;
+}
+
+/** Why a turn was given up: its last error, and which workers lost it to whom, newest first. */
+export interface DeadLetter {
+  died_at: string;
+  last_error: StepError | null;
+  takeovers: { owner: string; taken_from: string; at: string }[];
+  /** The turn that goes on with its work. */
+  redriven_as?: string;
 }
 
 /** What a step produced. Open: each tool adds fields of its own. */

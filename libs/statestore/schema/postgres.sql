@@ -30,6 +30,16 @@ create table auth_token (
   constraint auth_token_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenant(tenant_id)
 );
 
+create table claim_share (
+  tenant_id uuid not null,
+  agent_key text not null default ''::text,
+  weight integer not null default 1,
+  max_running integer,
+  constraint claim_share_max_running_check CHECK ((max_running > 0)),
+  constraint claim_share_pkey PRIMARY KEY (tenant_id, agent_key),
+  constraint claim_share_weight_check CHECK (((weight >= 1) AND (weight <= 100)))
+);
+
 create table conversation (
   tenant_id uuid not null,
   conversation_key text not null,
@@ -58,12 +68,34 @@ create table conversation_queue (
   last_event_seq bigint not null default 0,
   lease_owner text,
   lease_token bigint not null default 0,
+  agent_key text default split_part(conversation_key, ':'::text, 2),
+  priority integer not null default 0,
+  rank_at bigint default (due_at - (priority * 30000)),
+  takeovers integer not null default 0,
+  queue_mode text not null default 'followup'::text,
+  queue_cap integer,
+  queue_overflow text not null default 'reject'::text,
   constraint conversation_queue_check CHECK (((state = ANY (ARRAY['ready'::text, 'leased'::text])) = (due_at IS NOT NULL))),
   constraint conversation_queue_check1 CHECK (((state = 'leased'::text) = (lease_owner IS NOT NULL))),
   constraint conversation_queue_pending_check CHECK ((pending >= 0)),
   constraint conversation_queue_pkey PRIMARY KEY (tenant_id, conversation_key),
+  constraint conversation_queue_priority_check CHECK (((priority >= '-10'::integer) AND (priority <= 10))),
+  constraint conversation_queue_queue_cap_check CHECK ((queue_cap > 0)),
+  constraint conversation_queue_queue_mode_check CHECK ((queue_mode = ANY (ARRAY['collect'::text, 'followup'::text, 'steer'::text, 'steer_backlog'::text, 'interrupt'::text]))),
+  constraint conversation_queue_queue_overflow_check CHECK ((queue_overflow = ANY (ARRAY['reject'::text, 'drop_oldest'::text]))),
   constraint conversation_queue_state_check CHECK ((state = ANY (ARRAY['idle'::text, 'ready'::text, 'leased'::text, 'parked'::text])))
 ) with (fillfactor=50, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=1000);
+
+create table dead_letter (
+  tenant_id uuid not null,
+  turn_id uuid not null,
+  conversation_key text not null,
+  attempts integer not null,
+  cause text not null,
+  died_at bigint not null,
+  redriven_as uuid,
+  constraint dead_letter_pkey PRIMARY KEY (tenant_id, turn_id)
+);
 
 create table desktop_host (
   host_id text not null,
@@ -276,6 +308,11 @@ create table turn (
   created_at bigint not null,
   started_at bigint,
   finished_at bigint,
+  origin_turn_id uuid,
+  delivered_to uuid,
+  delivered_step integer,
+  parent_turn_id uuid,
+  parent_conversation_key text,
   constraint turn_blocked_reason_check CHECK ((blocked_reason = ANY (ARRAY['approval'::text, 'takeover'::text, 'budget'::text, 'manual'::text, 'policy'::text]))),
   constraint turn_kind_check CHECK ((kind = ANY (ARRAY['workflow'::text, 'chat'::text]))),
   constraint turn_pkey PRIMARY KEY (tenant_id, turn_id),
@@ -283,13 +320,33 @@ create table turn (
   constraint turn_wait_kind_check CHECK ((wait_kind = ANY (ARRAY['timer'::text, 'manual'::text, 'approval'::text, 'node'::text, 'turn'::text, 'signal'::text])))
 ) with (fillfactor=70);
 
+create table wait (
+  tenant_id uuid not null,
+  kind text not null,
+  wait_id text not null,
+  turn_id uuid,
+  conversation_key text,
+  arrived_at bigint,
+  outcome text,
+  created_at bigint not null,
+  constraint wait_check CHECK (((arrived_at IS NULL) = (outcome IS NULL))),
+  constraint wait_kind_check CHECK ((kind = ANY (ARRAY['approval'::text, 'node'::text, 'turn'::text, 'signal'::text]))),
+  constraint wait_pkey PRIMARY KEY (tenant_id, kind, wait_id)
+);
+
 CREATE INDEX artifact_by_turn ON artifact USING btree (tenant_id, turn_id);
 
 CREATE INDEX auth_token_by_tenant ON auth_token USING btree (tenant_id, created_at);
 
 CREATE INDEX conversation_by_update ON conversation USING btree (tenant_id, updated_at, conversation_key);
 
-CREATE INDEX conversation_queue_due ON conversation_queue USING btree (due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX conversation_queue_lane ON conversation_queue USING btree (tenant_id, agent_key, rank_at) WHERE (state = 'ready'::text);
+
+CREATE INDEX conversation_queue_leased ON conversation_queue USING btree (due_at) WHERE (state = 'leased'::text);
+
+CREATE INDEX conversation_queue_ready ON conversation_queue USING btree (due_at) WHERE (state = 'ready'::text);
+
+CREATE INDEX dead_letter_by_age ON dead_letter USING btree (tenant_id, died_at, turn_id);
 
 CREATE INDEX directed_message_queued ON directed_message USING btree (slot, id) WHERE (state = 'queued'::text);
 
@@ -315,4 +372,15 @@ CREATE INDEX schedule_due ON schedule USING btree (next_fire_at) WHERE (next_fir
 
 CREATE INDEX turn_by_creation ON turn USING btree (tenant_id, created_at, turn_id);
 
+CREATE INDEX turn_by_delivery ON turn USING btree (tenant_id, delivered_to) WHERE (delivered_to IS NOT NULL);
+
 CREATE INDEX turn_open ON turn USING btree (tenant_id, conversation_key, turn_seq) WHERE (status = ANY (ARRAY['queued'::text, 'running'::text, 'paused'::text]));
+
+CREATE INDEX wait_by_age ON wait USING btree (created_at);
+
+CREATE OR REPLACE FUNCTION public.running_conversations(of_tenant uuid, of_agent text)
+ RETURNS bigint
+ LANGUAGE sql
+AS $function$
+    select count(*) from conversation_queue
+    where state = 'leased' and tenant_id = of_tenant and (of_agent = '' or agent_key = of_agent) $function$;

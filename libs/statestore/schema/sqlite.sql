@@ -27,6 +27,14 @@ CREATE TABLE auth_token (
     revoked_at integer
   );
 
+CREATE TABLE claim_share (
+    tenant_id text not null,
+    agent_key text not null default '',
+    weight integer not null default 1 check (weight between 1 and 100),
+    max_running integer check (max_running > 0),
+    primary key (tenant_id, agent_key)
+  );
+
 CREATE TABLE conversation (
     tenant_id text not null,
     conversation_key text not null,
@@ -54,10 +62,24 @@ CREATE TABLE conversation_queue (
     last_message_seq integer not null default 0,
     last_event_seq integer not null default 0,
     lease_owner text,
-    lease_token integer not null default 0,
+    lease_token integer not null default 0, agent_key text generated always as (substr(conversation_key, 7, instr(substr(conversation_key, 7), ':') - 1)) virtual, priority integer not null default 0 check (priority between -10 and 10), rank_at integer
+    generated always as (due_at - priority * 30000) virtual, takeovers integer not null default 0, queue_mode text not null default 'followup'
+    check (queue_mode in ('collect', 'followup', 'steer', 'steer_backlog', 'interrupt')), queue_cap integer check (queue_cap > 0), queue_overflow text not null default 'reject'
+    check (queue_overflow in ('reject', 'drop_oldest')),
     primary key (tenant_id, conversation_key),
     check ((state in ('ready', 'leased')) = (due_at is not null)),
     check ((state = 'leased') = (lease_owner is not null))
+  );
+
+CREATE TABLE dead_letter (
+    tenant_id text not null,
+    turn_id text not null,
+    conversation_key text not null,
+    attempts integer not null,
+    cause text not null,
+    died_at integer not null,
+    redriven_as text,
+    primary key (tenant_id, turn_id)
   );
 
 CREATE TABLE desktop_host (
@@ -241,8 +263,21 @@ CREATE TABLE turn (
     error text,
     created_at integer not null,
     started_at integer,
-    finished_at integer,
+    finished_at integer, origin_turn_id text, delivered_to text, delivered_step integer, parent_turn_id text, parent_conversation_key text,
     primary key (tenant_id, turn_id)
+  );
+
+CREATE TABLE wait (
+    tenant_id text not null,
+    kind text not null check (kind in ('approval', 'node', 'turn', 'signal')),
+    wait_id text not null,
+    turn_id text,
+    conversation_key text,
+    arrived_at integer,
+    outcome text,
+    created_at integer not null,
+    primary key (tenant_id, kind, wait_id),
+    check ((arrived_at is null) = (outcome is null))
   );
 
 CREATE INDEX artifact_by_turn on artifact (tenant_id, turn_id);
@@ -251,7 +286,13 @@ CREATE INDEX auth_token_by_tenant on auth_token (tenant_id, created_at);
 
 CREATE INDEX conversation_by_update on conversation (tenant_id, updated_at, conversation_key);
 
-CREATE INDEX conversation_queue_due on conversation_queue (due_at) where due_at is not null;
+CREATE INDEX conversation_queue_lane on conversation_queue (tenant_id, agent_key, rank_at) where state = 'ready';
+
+CREATE INDEX conversation_queue_leased on conversation_queue (due_at) where state = 'leased';
+
+CREATE INDEX conversation_queue_ready on conversation_queue (due_at) where state = 'ready';
+
+CREATE INDEX dead_letter_by_age on dead_letter (tenant_id, died_at, turn_id);
 
 CREATE INDEX directed_message_queued on directed_message (slot, id) where state = 'queued';
 
@@ -277,5 +318,9 @@ CREATE INDEX schedule_due on schedule (next_fire_at) where next_fire_at is not n
 
 CREATE INDEX turn_by_creation on turn (tenant_id, created_at, turn_id);
 
+CREATE INDEX turn_by_delivery on turn (tenant_id, delivered_to) where delivered_to is not null;
+
 CREATE INDEX turn_open on turn (tenant_id, conversation_key, turn_seq)
     where status in ('queued', 'running', 'paused');
+
+CREATE INDEX wait_by_age on wait (created_at);

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { LocalBackplane, type Backplane } from '@tyrum/backplane';
 import { IdempotencyLedger } from '@tyrum/idempotency';
-import { DEFAULT_TENANT_ID, payloadFingerprint, type Action } from '@tyrum/protocol';
+import { DEFAULT_TENANT_ID, payloadFingerprint, type Action, type TurnBudgets } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
-import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
+import { ConversationStore, TurnStore, type QueueSettings } from '@tyrum/statestore/turns';
 import {
   Conversations,
   StepExecution,
@@ -11,7 +11,9 @@ import {
   TurnIntake,
   TurnProcessor,
   TurnReader,
+  TurnRedrive,
   TurnWriter,
+  Waits,
   type AcceptOutcome,
   type ProcessorObserver,
   type StepContext,
@@ -72,6 +74,8 @@ export class TestEngine {
   readonly intake: TurnIntake;
   readonly control: TurnControl;
   readonly reader: TurnReader;
+  readonly redrives: TurnRedrive;
+  readonly waits: Waits;
   readonly writer: TurnWriter;
   readonly conversations: Conversations;
   private readonly processors: TurnProcessor[] = [];
@@ -84,6 +88,8 @@ export class TestEngine {
     this.intake = new TurnIntake(store, this.turns, new IdempotencyLedger(), backplane, STAMPS);
     this.writer = new TurnWriter(store, this.turns, backplane, STAMPS);
     this.control = new TurnControl(store, this.turns, this.writer, backplane);
+    this.redrives = new TurnRedrive(this.turns, STAMPS);
+    this.waits = new Waits(store, this.turns, backplane);
     this.reader = new TurnReader(store, this.turns);
     this.conversations = new Conversations(store, this.turns, new ConversationStore(), backplane, STAMPS);
   }
@@ -113,9 +119,13 @@ export class TestEngine {
   }
 
   /** Accepts a workflow and returns its turn's id. */
-  async start(conversationKey: string, steps: readonly Action[], key: string = randomUUID()): Promise<string> {
-    const turnId = randomUUID();
-    const outcome = await this.accept(conversationKey, steps, key, turnId);
+  async start(
+    conversationKey: string,
+    steps: readonly Action[],
+    key: string = randomUUID(),
+    budgets?: TurnBudgets,
+  ): Promise<string> {
+    const outcome = await this.accept(conversationKey, steps, key, budgets);
     if (outcome.kind !== 'accepted') throw new Error('not accepted');
     return (outcome.answer as { turn_id: string }).turn_id;
   }
@@ -124,8 +134,9 @@ export class TestEngine {
     conversationKey: string,
     steps: readonly Action[],
     key: string,
-    turnId: string = randomUUID(),
+    budgets?: TurnBudgets,
   ): Promise<AcceptOutcome> {
+    const turnId = randomUUID();
     return this.intake.accept({
       tenantId: DEFAULT_TENANT_ID,
       conversationKey,
@@ -133,6 +144,7 @@ export class TestEngine {
       kind: 'workflow',
       triggerKind: 'workflow',
       input: { steps },
+      ...(budgets ? { budgets } : {}),
       idempotency: {
         tenantId: DEFAULT_TENANT_ID,
         route: 'test',
@@ -141,6 +153,37 @@ export class TestEngine {
         fingerprint: payloadFingerprint({ conversationKey, steps }),
       },
       answer: { turn_id: turnId },
+    });
+  }
+
+  /** Accepts a message to reply to and returns its turn's id. The message's id is its text. */
+  async say(conversationKey: string, text: string, turnId: string = randomUUID()): Promise<string> {
+    const request = { conversationKey, text };
+    await this.intake.accept({
+      tenantId: DEFAULT_TENANT_ID,
+      conversationKey,
+      turnId,
+      kind: 'chat',
+      triggerKind: 'message',
+      input: {},
+      message: { messageId: text, parts: [{ type: 'text', text }] },
+      idempotency: {
+        tenantId: DEFAULT_TENANT_ID,
+        route: 'say',
+        principal: 'test',
+        key: turnId,
+        fingerprint: payloadFingerprint(request),
+      },
+      answer: { turn_id: turnId },
+    });
+    return turnId;
+  }
+
+  async setQueue(conversationKey: string, queue: QueueSettings): Promise<void> {
+    const ref = { tenantId: DEFAULT_TENANT_ID, conversationKey };
+    await this.store.transaction(async (tx) => {
+      await this.conversations.createIn(tx, ref);
+      await this.conversations.setQueueIn(tx, ref, queue);
     });
   }
 

@@ -1,7 +1,16 @@
-import { Controller, Get, Param, Query, UseGuards } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
+import { Controller, Get, Param, Put, Query, Req, Res, UseGuards } from '@nestjs/common';
 import type { Principal } from '@tyrum/identity';
-import { ConversationListPayload, type ConversationListResult, type ConversationResult } from '@tyrum/protocol';
+import {
+  ConversationListPayload,
+  ConversationQueueBody,
+  validatePayload,
+  type ConversationListResult,
+  type ConversationResult,
+} from '@tyrum/protocol';
+import type { Request, Response } from 'express';
 import { Chats } from '../operations/chats';
+import { answerOf, idempotencyKey } from './idempotency-key';
 import { conversationKeyParam, readQuery } from './query';
 import { Caller, Needs, ScopeGuard } from './request-principal';
 
@@ -22,6 +31,22 @@ export class ConversationsController {
       archived: { kind: 'flag' },
     });
     return this.chats.list(caller.tenantId, payload);
+  }
+
+  /** What happens with inputs that come while a turn runs; answers the conversation. */
+  @Put(':key/queue')
+  @Needs('operator.write')
+  async setQueue(
+    @Caller() caller: Principal,
+    @Param('key') key: string,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<ConversationResult> {
+    const conversationKey = conversationKeyParam(key);
+    const body = validatePayload(ConversationQueueBody, request.body ?? {}, 'body');
+    const payload = [conversationKey, request.body ?? {}];
+    const route = { route: 'PUT /v1/conversations/:key/queue', payload, newKey: randomUUID };
+    return answerOf(response, await this.chats.setQueue(idempotencyKey(request, caller, route), conversationKey, body));
   }
 
   /** `conversation.get`: with its newest messages. */

@@ -136,6 +136,43 @@ describe.each(['sqlite', 'postgres'] as const)('workflows and turns over HTTP on
     expect(steps[0]).toMatchObject({ status: 'succeeded', result: { resolved: 'done', output: 'seen' } });
   });
 
+  it('sets how a conversation queues, and answers 429 when its queue is full', async () => {
+    const body = workflow();
+    const path = `/v1/conversations/${body.conversation_key}/queue`;
+    expect((await call('PUT', path, { body: { mode: 'steer' } })).status).toBe(404);
+    expect((await call('POST', '/v1/workflows', { body })).status).toBe(202);
+    expect((await call('PUT', path, { body: { mode: 'sometimes' } })).status).toBe(400);
+    const set = await call('PUT', path, { body: { mode: 'collect', cap: 1 } });
+    expect([set.status, (await set.json()) as object]).toMatchObject([
+      200,
+      { conversation: { queue_mode: 'collect' } },
+    ]);
+    const full = await call('POST', '/v1/workflows', { body });
+    expect([full.status, full.headers.get('retry-after')]).toEqual([429, '5']);
+    expect(await problem(full)).toMatchObject({ code: 'overloaded' });
+  });
+
+  it('lists dead turns and brings one back as a new turn, once', async () => {
+    const { workflow_run_id: id } = await json(call('POST', '/v1/workflows', { body: workflow() }));
+    const redrive = (body?: object) => call('POST', `/v1/turns/${id}/redrive`, { body: body ?? {} });
+    expect((await redrive()).status).toBe(409);
+    expect((await redrive({ decision: 'fail' })).status).toBe(400);
+    const fail = `update turn set status = 'failed' where turn_id = `;
+    await edge.store.execute({ name: 'fail', postgres: `${fail}$1`, sqlite: `${fail}?1` }, [id]);
+    const letter = `insert into dead_letter (tenant_id, turn_id, conversation_key, attempts, cause, died_at)
+      select tenant_id, turn_id, conversation_key, 5, '{"last_error":null,"takeovers":[]}', 1 from turn where turn_id = `;
+    await edge.store.execute({ name: 'letter', postgres: `${letter}$1`, sqlite: `${letter}?1` }, [id]);
+    const dead = async () => (await json(call('GET', '/v1/turns?dead=true'))).turns.map(({ turn }) => turn.turn_id);
+    expect(await dead()).toContain(id);
+    const answer = await redrive();
+    expect(answer.status).toBe(202);
+    const { turn_id, redrive_of } = (await answer.json()) as { turn_id: string; redrive_of: string };
+    expect(redrive_of).toBe(id);
+    expect((await json(call('GET', `/v1/turns/${turn_id}`))).turn.status).toBe('queued');
+    expect((await redrive()).status).toBe(409);
+    expect(await dead()).not.toContain(id);
+  });
+
   it('shows nothing of another tenant', async () => {
     const body = workflow();
     const { workflow_run_id: id } = await json(call('POST', '/v1/workflows', { body }));
@@ -143,6 +180,7 @@ describe.each(['sqlite', 'postgres'] as const)('workflows and turns over HTTP on
     for (const [method, path, sent] of [
       ['GET', `/v1/turns/${id}`],
       ['POST', `/v1/turns/${id}/cancel`],
+      ['POST', `/v1/turns/${id}/redrive`],
       ['POST', `/v1/turns/${id}/resolve`, { decision: 'retry' }],
       ['GET', `/v1/conversations/${body.conversation_key}`],
       ['DELETE', `/v1/tokens/${token.split('.')[2]}`],
@@ -268,6 +306,7 @@ describe('the HTTP door', () => {
     for (const [method, path] of [
       ['POST', '/v1/workflows'],
       ['POST', `/v1/turns/${randomUUID()}/cancel`],
+      ['POST', `/v1/turns/${randomUUID()}/redrive`],
       ['POST', `/v1/turns/${randomUUID()}/resolve`],
       ['GET', '/v1/tokens'],
       ['POST', '/v1/tokens'],

@@ -1,4 +1,5 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { QueueFullError } from '@tyrum/execution';
 import type { Logger } from '@tyrum/platform';
 import { PROBLEM_CONTENT_TYPE, type ErrorCode } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
@@ -43,7 +44,9 @@ export class ProblemFilter implements ExceptionFilter {
       this.logger.error({ err: unexpected, path: instance }, 'request failed'),
     );
     // The draft on Idempotency-Key asks for 422 where the key came with another payload.
-    return toProblem(body, instance, error instanceof KeyReusedError ? 422 : undefined);
+    if (error instanceof KeyReusedError) return toProblem(body, instance, 422);
+    // It is this caller's conversation that is full, not the edge: 429 and not 503.
+    return toProblem(body, instance, error instanceof QueueFullError ? 429 : undefined);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Principal } from '@tyrum/identity';
 import {
   TURN_STATUSES,
   TurnListPayload,
+  TurnRedriveBody,
   TurnResolveBody,
   validatePayload,
   WireError,
@@ -26,12 +27,17 @@ export class TurnsController {
     private readonly workflows: Workflows,
   ) {}
 
-  /** `turn.list`: `?status=running,paused&limit=50`, newest first. */
+  /** `turn.list`: `?status=running,paused&limit=50`, newest first; `?dead=true`: those given up. */
   @Get()
   @Needs('operator.read')
   async list(@Caller() caller: Principal, @Query() query: Record<string, unknown>): Promise<TurnListResult> {
-    const fields = { status: { kind: 'list', as: 'statuses' }, limit: { kind: 'number' } } as const;
-    const { statuses, limit } = readQuery(TurnListPayload, query, fields);
+    const fields = {
+      status: { kind: 'list', as: 'statuses' },
+      limit: { kind: 'number' },
+      dead: { kind: 'flag' },
+    } as const;
+    const { statuses, limit, dead } = readQuery(TurnListPayload, query, fields);
+    if (dead) return { turns: await this.reader.listDead(caller.tenantId, limit) };
     return { turns: await this.reader.list(caller.tenantId, statuses ?? TURN_STATUSES, limit) };
   }
 
@@ -59,6 +65,24 @@ export class TurnsController {
     const route = { route: 'POST /v1/turns/:id/cancel', payload: [turn_id, request.body ?? {}], newKey: randomUUID };
     const done = await this.workflows.cancel(idempotencyKey(request, caller, route), turn_id, reason);
     return { turn_id, cancelled: answerOf(response, done).cancelled };
+  }
+
+  /** `{turn_id, redrive_of}`: the new turn. 409 when the turn is not dead or its last step needs a decision. */
+  @Post(':id/redrive')
+  @HttpCode(202)
+  @Needs('operator.write')
+  async redrive(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<{ turn_id: string; redrive_of: string }> {
+    const turnId = uuidParam(id);
+    const body: unknown = request.body ?? {};
+    const { decision } = validatePayload(TurnRedriveBody, body, 'body');
+    const route = { route: 'POST /v1/turns/:id/redrive', payload: [turnId, body], newKey: randomUUID };
+    const done = await this.workflows.redrive(idempotencyKey(request, caller, route), turnId, decision);
+    return answerOf(response, done);
   }
 
   /** Settles a step of unknown outcome. 409 when the turn does not wait for that. */

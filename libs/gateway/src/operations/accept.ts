@@ -1,4 +1,4 @@
-import { OverloadedError, type AcceptRequest, type TurnIntake } from '@tyrum/execution';
+import { OverloadedError, QueueFullError, type AcceptRequest, type TurnIntake } from '@tyrum/execution';
 import { StoreUnavailableError } from '@tyrum/statestore';
 import { KeyReusedError } from '../failures';
 import type { GatewayMetrics } from '../gateway-metrics';
@@ -6,7 +6,8 @@ import type { Answered } from './once';
 
 /**
  * Accepts a turn and counts what became of it.
- * @throws {KeyReusedError} @throws {OverloadedError} @throws {StoreUnavailableError} @throws {UnknownCommitError}
+ * @throws {KeyReusedError} @throws {OverloadedError} @throws {QueueFullError} @throws {StoreUnavailableError}
+ * @throws {UnknownCommitError}
  */
 export async function accept<T extends object>(
   { intake, metrics }: { readonly intake: TurnIntake; readonly metrics: GatewayMetrics },
@@ -19,7 +20,7 @@ export async function accept<T extends object>(
     // What is replayed is the answer of an earlier request of the same route, and so of the same type.
     return { answer: outcome.answer as T, replayed: outcome.replayed };
   } catch (error) {
-    const shed = error instanceof OverloadedError || error instanceof StoreUnavailableError;
+    const shed = [OverloadedError, QueueFullError, StoreUnavailableError].some((shedding) => error instanceof shedding);
     metrics.accepted(error instanceof KeyReusedError ? 'conflict' : shed ? 'overloaded' : 'failed');
     throw error;
   }

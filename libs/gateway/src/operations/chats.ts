@@ -8,6 +8,7 @@ import {
   type ConversationDeleteResult,
   type ConversationListPayload,
   type ConversationListResult,
+  type ConversationQueueBody,
   type ConversationResult,
   type ConversationSendPayload,
   type StreamResult,
@@ -25,6 +26,9 @@ export interface ChatPorts {
   readonly once: Once;
   readonly metrics: GatewayMetrics;
 }
+
+/** Somebody waits for the reply: it goes before work that has waited for up to half a minute longer. */
+const INTERACTIVE_PRIORITY = 1;
 
 /** What clients do with conversations, for the WebSocket and for HTTP alike. */
 export class Chats {
@@ -66,6 +70,22 @@ export class Chats {
     return { conversation };
   }
 
+  /** Sets what happens with inputs that come while a turn runs. @throws {WireError} not_found @throws {KeyReusedError} */
+  async setQueue(
+    key: IdempotencyKey,
+    conversationKey: string,
+    queue: ConversationQueueBody,
+  ): Promise<Answered<ConversationResult>> {
+    const ref = { tenantId: key.tenantId, conversationKey };
+    const done = await this.ports.once.run({ ...key, conversations: [ref] }, async (tx) => {
+      const conversation = await this.ports.conversations.setQueueIn(tx, ref, queue);
+      if (!conversation) throw notFound('conversation');
+      return { conversation };
+    });
+    this.ports.conversations.wake();
+    return done;
+  }
+
   /** Accepts a reply to write. The stream's id is the turn's. @throws {WireError} not_found @throws {KeyReusedError} */
   async send(key: IdempotencyKey, payload: ConversationSendPayload): Promise<Answered<StreamResult>> {
     const ref = { tenantId: key.tenantId, conversationKey: payload.conversation_id };
@@ -73,7 +93,8 @@ export class Chats {
     if (!(await this.ports.conversations.exists(ref))) throw notFound('conversation');
     const turnId = this.newId();
     const answer: StreamResult = { stream_id: turnId };
-    const request = { ...ref, turnId, kind: 'chat', triggerKind: 'message', idempotency: key, answer } as const;
+    const how = { kind: 'chat', triggerKind: 'message', priority: INTERACTIVE_PRIORITY } as const;
+    const request = { ...ref, ...how, turnId, idempotency: key, answer };
     try {
       const input = { trigger: payload.trigger };
       return await accept<StreamResult>(this.ports, { ...request, input, ...(message ? { message } : {}) });

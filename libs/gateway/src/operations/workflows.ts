@@ -1,5 +1,5 @@
 import type { Backplane } from '@tyrum/backplane';
-import type { Resolution, TurnControl, TurnIntake } from '@tyrum/execution';
+import type { OpenStepDecision, Resolution, TurnControl, TurnIntake, TurnRedrive } from '@tyrum/execution';
 import type { IdempotencyKey } from '@tyrum/idempotency';
 import { requireExecutable, WireError, type WorkflowStartPayload, type WorkflowStartResult } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
@@ -14,6 +14,7 @@ export interface WorkflowPorts {
   readonly turns: TurnStore;
   readonly intake: TurnIntake;
   readonly control: TurnControl;
+  readonly redrives: TurnRedrive;
   readonly backplane: Backplane;
   readonly once: Once;
   readonly metrics: GatewayMetrics;
@@ -99,6 +100,36 @@ export class Workflows {
         throw new WireError('conflict', `the turn waits for step ${step?.step_index ?? 'none'}`);
       }
       return { turn_id: turnId, decision: resolution.decision };
+    });
+    this.ports.control.wake();
+    return done;
+  }
+
+  /**
+   * Brings a dead turn back as a new one that goes on at its first step without a result.
+   * @throws {WireError} not_found; conflict when it is not dead, was redriven, or its last step needs a decision
+   */
+  async redrive(
+    key: IdempotencyKey,
+    turnId: string,
+    decision: OpenStepDecision | undefined,
+  ): Promise<Answered<{ turn_id: string; redrive_of: string }>> {
+    const found = await this.find(key.tenantId, turnId);
+    const done = await this.ports.once.run({ ...key, conversations: [refOf(found)] }, async (tx) => {
+      const outcome = await this.ports.redrives.redriveIn(tx, found, decision);
+      switch (outcome.kind) {
+        case 'redriven':
+          return { turn_id: outcome.turnId, redrive_of: turnId };
+        case 'not_dead':
+          throw new WireError('conflict', `the turn is ${found.status} and not among the dead`);
+        case 'already_redriven':
+          throw new WireError('conflict', `the turn was redriven as ${outcome.turnId}`);
+        case 'undecided':
+          throw new WireError(
+            'conflict',
+            `step ${outcome.stepIndex} may have had its effect: decide \`retry\` or \`done\``,
+          );
+      }
     });
     this.ports.control.wake();
     return done;

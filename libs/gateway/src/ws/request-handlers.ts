@@ -38,8 +38,8 @@ export function requestHandlers({ workflows, chats, reader, replay }: HandlerPor
     'conversation.send': async ({ key }, payload) => (await chats.send(key(), payload)).answer,
     'conversation.reconnect': ({ tenantId }, { conversation_id }) => chats.reconnect(tenantId, conversation_id),
     'conversation.delete': async ({ key }, { conversation_id }) => (await chats.remove(key(), conversation_id)).answer,
-    'turn.list': async ({ tenantId }, { statuses, limit }) => ({
-      turns: await reader.list(tenantId, statuses ?? TURN_STATUSES, limit),
+    'turn.list': async ({ tenantId }, { statuses, limit, dead }) => ({
+      turns: await (dead ? reader.listDead(tenantId, limit) : reader.list(tenantId, statuses ?? TURN_STATUSES, limit)),
     }),
     'workflow.start': async ({ key }, payload) => (await workflows.start(key(), payload, 'payload')).answer,
     'workflow.cancel': async ({ key }, { workflow_run_id, reason }) => {

@@ -1,6 +1,6 @@
 import { ActionList, type Action } from '../actions';
 import { LIMITS } from '../limits';
-import { ConversationKeyText, Nested, Optional, SomeOf, Text, Uuid, WholeNumber } from '../payload-fields';
+import { ConversationKeyText, Flag, Nested, Optional, SomeOf, Text, Uuid, WholeNumber } from '../payload-fields';
 import { TURN_STATUSES, type TurnBudgets, type TurnListItem, type TurnStatus } from '../turn';
 
 export class BudgetsPayload implements TurnBudgets {
@@ -76,6 +76,11 @@ export class TurnListPayload {
 
   @WholeNumber(1, LIMITS.turnListMax)
   limit: number = LIMITS.turnListDefault;
+
+  /** Only turns that were given up and wait to be redriven. An addition of ours. */
+  @Optional()
+  @Flag()
+  dead?: boolean;
 }
 
 export interface TurnListResult {

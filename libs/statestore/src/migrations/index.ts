@@ -4,6 +4,8 @@ import { corePostgres } from './0001-core.postgres';
 import { coreSqlite } from './0001-core.sqlite';
 import { edgeSlotsPostgres } from './0002-edge-slots.postgres';
 import { edgeSlotsSqlite } from './0002-edge-slots.sqlite';
+import { queueingPostgres } from './0003-queueing.postgres';
+import { queueingSqlite } from './0003-queueing.sqlite';
 
 /** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
 interface PairedMigration {
@@ -19,6 +21,7 @@ interface PairedMigration {
 const migrations: readonly PairedMigration[] = [
   { revision: 1, name: 'Core', minBinaryRevision: 1, postgres: corePostgres, sqlite: coreSqlite },
   { revision: 2, name: 'EdgeSlots', minBinaryRevision: 1, postgres: edgeSlotsPostgres, sqlite: edgeSlotsSqlite },
+  { revision: 3, name: 'Queueing', minBinaryRevision: 1, postgres: queueingPostgres, sqlite: queueingSqlite },
 ];
 
 /** The newest schema revision this binary knows. */

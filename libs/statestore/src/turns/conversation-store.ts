@@ -1,5 +1,7 @@
 import type { ConversationRef, Reader, Tx } from '../state-store';
 import { deleteConversation, findConversation, listConversations, listMessages } from './sql/read-conversations';
+import { listTranscript } from './sql/deliver-inputs';
+import { setQueue } from './sql/set-queue';
 import type { ConversationRow, MessageRow } from './turn-rows';
 
 /** A conversation as it is shown. */
@@ -18,6 +20,17 @@ export interface ConversationFilter {
   /** The last row of the page before. */
   readonly after?: { readonly updatedAt: number; readonly conversationKey: string };
   readonly limit: number;
+}
+
+/** A message as a turn sees it; `delivered_step`: it came while the turn ran, and belongs before that step. */
+export type TranscriptRow = MessageRow & { readonly delivered_step: number | null };
+
+/** What a conversation does with inputs that come while a turn runs. */
+export interface QueueSettings {
+  readonly mode: ConversationRow['queue_mode'];
+  /** Turns that may wait; absent: the limit for all conversations. */
+  readonly cap?: number;
+  readonly overflow?: 'reject' | 'drop_oldest';
 }
 
 /** Reads conversations and their messages. New ones come through `TurnStore.enqueue`. */
@@ -43,6 +56,17 @@ export class ConversationStore {
   async messages(db: Reader, { tenantId, conversationKey }: ConversationRef, limit: number): Promise<MessageRow[]> {
     const rows = await db.query<MessageRow>(listMessages, [tenantId, conversationKey, limit]);
     return rows.reverse();
+  }
+
+  /** The newest `limit` messages that a turn may see, oldest first; see `TranscriptRow`. */
+  async transcript(db: Reader, ref: ConversationRef, turnId: string, limit: number): Promise<TranscriptRow[]> {
+    const params = [ref.tenantId, ref.conversationKey, turnId, limit];
+    return (await db.query<TranscriptRow>(listTranscript, params)).reverse();
+  }
+
+  /** Sets what happens with inputs that come while a turn runs; the caller holds the lock. */
+  async setQueue(tx: Tx, { tenantId, conversationKey }: ConversationRef, queue: QueueSettings): Promise<void> {
+    await tx.query(setQueue, [tenantId, conversationKey, queue.mode, queue.cap ?? null, queue.overflow ?? 'reject']);
   }
 
   /** Removes the conversation and its messages; the caller holds the lock and has seen that no turn is open. */

@@ -1,4 +1,11 @@
 export * from './turn-rows';
 export * from './turn-writes';
 export { TurnStore } from './turn-store';
-export { ConversationStore, type ConversationFilter, type ConversationView } from './conversation-store';
+export {
+  ConversationStore,
+  type ConversationFilter,
+  type ConversationView,
+  type QueueSettings,
+  type TranscriptRow,
+} from './conversation-store';
+export { ClaimRing } from './claim-ring';

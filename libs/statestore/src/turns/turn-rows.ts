@@ -8,6 +8,22 @@ export type TurnKind = 'workflow' | 'chat';
 export type WaitKind = 'timer' | 'manual' | 'approval' | 'node' | 'turn' | 'signal';
 export type BlockedReason = 'approval' | 'takeover' | 'budget' | 'manual' | 'policy';
 
+/** What arrives from outside of the turn; the other kinds are over by themselves or by an operator. */
+export type ArrivalKind = Exclude<WaitKind, 'timer' | 'manual'>;
+
+/** What a turn waits for, or what has arrived before any turn waited for it, or both. */
+export interface WaitRow {
+  readonly tenant_id: string;
+  readonly kind: ArrivalKind;
+  readonly wait_id: string;
+  readonly turn_id: string | null;
+  readonly conversation_key: string | null;
+  readonly arrived_at: number | null;
+  /** JSON. */
+  readonly outcome: string | null;
+  readonly created_at: number;
+}
+
 export interface TurnRow {
   readonly tenant_id: string;
   readonly turn_id: string;
@@ -30,7 +46,28 @@ export interface TurnRow {
   readonly created_at: number;
   readonly started_at: number | null;
   readonly finished_at: number | null;
+  /** The dead turn whose work this one goes on with; the first of a chain. */
+  readonly origin_turn_id: string | null;
+  /** The turn that took this one's input, and before which of its steps (null: before the first). */
+  readonly delivered_to: string | null;
+  readonly delivered_step: number | null;
+  /** The turn that may wait for this one, and its conversation. */
+  readonly parent_turn_id: string | null;
+  readonly parent_conversation_key: string | null;
 }
+
+/** A turn that was given up. `cause` is JSON: {last_error, takeovers: [{owner, taken_from, token, at}]}. */
+export interface DeadLetterRow {
+  readonly tenant_id: string;
+  readonly turn_id: string;
+  readonly conversation_key: string;
+  readonly attempts: number;
+  readonly cause: string;
+  readonly died_at: number;
+  readonly redriven_as: string | null;
+}
+
+export type DeadTurnRow = TurnRow & Pick<DeadLetterRow, 'cause' | 'died_at'>;
 
 export interface StepRow {
   readonly tenant_id: string;
@@ -90,4 +127,13 @@ export interface QueueRow {
   readonly last_event_seq: number;
   readonly lease_owner: string | null;
   readonly lease_token: number;
+  readonly agent_key: string;
+  /** −10 to 10; see the lane index. */
+  readonly priority: number;
+  /** Claims that took the conversation from a worker that had not got its turn anywhere. */
+  readonly takeovers: number;
+  readonly queue_mode: ConversationRow['queue_mode'];
+  /** Inputs that may wait behind the running turn, or null for the default. */
+  readonly queue_cap: number | null;
+  readonly queue_overflow: 'reject' | 'drop_oldest';
 }

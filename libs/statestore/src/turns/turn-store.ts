@@ -1,7 +1,10 @@
-import type { ConversationRef, Reader, StateStore, Tx } from '../state-store';
+import type { ConversationRef, Param, Reader, Tx } from '../state-store';
 import { advanceConversations } from './sql/advance-conversations';
-import { claimConversations, nextDue } from './sql/claim-conversations';
+import { ClaimRing, type RingPlace } from './claim-ring';
+import { claimConversations, nextDue, takeConversations } from './sql/claim-conversations';
+import { insertDeadLetters } from './sql/dead-letters';
 import { enqueueTurns } from './sql/enqueue-turns';
+import { deliverInputs } from './sql/deliver-inputs';
 import { holdConversations } from './sql/hold-conversations';
 import { insertConversations } from './sql/insert-conversations';
 import { insertMessages } from './sql/insert-messages';
@@ -10,29 +13,30 @@ import { loadOpenTurns, loadSteps } from './sql/load-open-turns';
 import { findOpenChatTurn, findTurn, listTurns } from './sql/read-turns';
 import { findCancelRequests, renewConversationLeases } from './sql/renew-conversation-leases';
 import { requestCancel } from './sql/request-cancel';
+import { parkWaits } from './sql/waits';
 import { updateTurns } from './sql/update-turns';
 import { upsertSteps } from './sql/upsert-steps';
-import type { QueueRow, StepRow, TurnRow } from './turn-rows';
+import { TurnRecords } from './turn-records';
+import type { ConversationRow, QueueRow, StepRow, TurnRow } from './turn-rows';
 import type {
   ClaimedConversation,
   ConversationWrite,
   Enqueue,
   Enqueued,
+  NextState,
   OpenTurn,
   StepWrite,
   TurnPatch,
   Written,
 } from './turn-writes';
 
-const REFUSED: Written = { applied: false, started: false, ready: false, firstEventSeq: 0 };
+const REFUSED: Written = { applied: false, started: false, settled: [], ready: false, firstEventSeq: 0 };
 
 /**
  * The conversations' work in the database: every statement is set-based, so that its cost per turn falls as batches grow.
  * Callers append the events in the same transaction, under the sequence numbers given here.
  */
-export class TurnStore {
-  constructor(private readonly store: StateStore) {}
-
+export class TurnStore extends TurnRecords {
   /** Adds turns and messages, one `Enqueue` a conversation; the caller has locked the conversations. */
   async enqueue(tx: Tx, batch: readonly Enqueue[]): Promise<Enqueued[]> {
     const created = await tx.query<RefColumns>(insertConversations, [JSON.stringify(batch.map((e) => e.conversation))]);
@@ -43,8 +47,9 @@ export class TurnStore {
       turns: e.turns.length,
       messages: e.messages.length,
       events: e.events + (createdKeys.has(rowKey(e.conversation)) ? 1 : 0),
+      priority: e.priority ?? 0,
     }));
-    const rows = byKey(await tx.query<Counters>(enqueueTurns, [JSON.stringify(counts)]));
+    const rows = byKey(await tx.query<EnqueueRow>(enqueueTurns, [JSON.stringify(counts)]));
     const turns: object[] = [];
     const messages: object[] = [];
     const enqueued = batch.map((e, i) => {
@@ -56,6 +61,11 @@ export class TurnStore {
       return {
         created: createdKeys.has(rowKey(e.conversation)),
         firstEventSeq: after.last_event_seq - (counts[i]?.events ?? 0) + 1,
+        state: after.state,
+        pending: after.pending,
+        queueMode: after.queue_mode,
+        queueCap: after.queue_cap,
+        queueOverflow: after.queue_overflow,
       };
     });
     if (turns.length > 0) await tx.query(insertTurns, [JSON.stringify(turns)]);
@@ -63,29 +73,72 @@ export class TurnStore {
     return enqueued;
   }
 
-  /** Takes up to `limit` due conversations for `owner`. */
-  async claim(owner: string, leaseTtlMs: number, limit: number): Promise<ClaimedConversation[]> {
+  /** Takes up to `limit` due conversations for `owner`, from its place in the ring of tenants on; moves the ring. */
+  async claim(
+    owner: string,
+    leaseTtlMs: number,
+    limit: number,
+    ring = new ClaimRing(),
+  ): Promise<ClaimedConversation[]> {
+    const params = [owner, leaseTtlMs, limit, ...ring.params];
     const rows =
       this.store.dialect === 'postgres'
-        ? await this.store.execute<ClaimRow>(claimConversations, [owner, leaseTtlMs, limit])
-        : await this.store.transaction(async (tx) => {
-            const [clock] = await tx.query<{ now_ms: number }>(nextDue);
-            return tx.query<ClaimRow>(claimConversations, [owner, leaseTtlMs, limit, clock?.now_ms ?? 0]);
-          });
-    return rows.map((row) => ({ ...ref(row), token: row.lease_token, takenFrom: row.taken_from }));
+        ? await this.store.execute<ClaimRow>(claimConversations, params)
+        : await this.store.transaction((tx) => this.pickAndTake(tx, params));
+    ring.advance(rows, limit);
+    return rows.map((row) => ({
+      ...ref(row),
+      token: row.lease_token,
+      takenFrom: row.taken_from,
+      takeovers: row.takeovers,
+      queueMode: row.queue_mode,
+    }));
   }
 
-  /** Milliseconds until the next conversation is due (0 = now), or undefined when none will be by itself. */
-  async msUntilDue(): Promise<number | undefined> {
-    const [row] = await this.store.read((db) => db.query<{ now_ms: number; due_at: number | null }>(nextDue));
-    return row?.due_at == null ? undefined : Math.max(0, row.due_at - row.now_ms);
+  private async pickAndTake(tx: Tx, [owner, leaseTtlMs, ...rest]: readonly Param[]): Promise<ClaimRow[]> {
+    const picked = await tx.query<ClaimRow & { now_ms: number }>(claimConversations, [
+      owner as string,
+      leaseTtlMs as number,
+      ...rest,
+    ]);
+    if (picked.length === 0) return [];
+    const taken = byKey(
+      await tx.query<ClaimRow>(takeConversations, [
+        owner as string,
+        leaseTtlMs as number,
+        picked[0]?.now_ms ?? 0,
+        JSON.stringify(picked.map(({ tenant_id, conversation_key }) => ({ tenant_id, conversation_key }))),
+      ]),
+    );
+    return picked.map((row) => ({ ...row, ...required(taken, rowKey(row)) }));
+  }
+
+  /**
+   * Milliseconds until the next conversation is due (0 = now) and until the next one that is not due yet; undefined when
+   * none will be by itself.
+   */
+  async msUntilDue(): Promise<{ any: number | undefined; later: number | undefined }> {
+    const [row] = await this.store.read((db) =>
+      db.query<{ now_ms: number; due_at: number | null; later_at: number | null }>(nextDue),
+    );
+    const until = (at: number | null | undefined) => (at == null ? undefined : Math.max(0, at - (row?.now_ms ?? 0)));
+    return { any: until(row?.due_at), later: until(row?.later_at) };
+  }
+
+  /** Reserves `count` places in a conversation's order of events, outside of any turn, and returns the first. */
+  async takeEventSeqs(tx: Tx, ref: ConversationRef, count: number): Promise<number> {
+    const move = { ...refColumns(ref), started: 0, messages: 0, events: count, next: 'keep', due_ms: null };
+    const [row] = await tx.query<Counters>(advanceConversations, [JSON.stringify([move])]);
+    if (!row) throw new Error('a conversation under our lock stays');
+    return row.last_event_seq - count + 1;
   }
 
   /** The first unfinished turns of each conversation, in order, with their steps. */
   async loadWork(refs: readonly ConversationRef[], turnsEach: number): Promise<OpenTurn[][]> {
     return this.store.read(async (db) => {
       const turns = await db.query<TurnRow>(loadOpenTurns, [JSON.stringify(refs.map(refColumns)), turnsEach]);
-      const begun = turns.filter((turn) => turn.status !== 'queued');
+      // A redriven turn is queued with the steps that its origin had.
+      const begun = turns.filter((turn) => turn.status !== 'queued' || turn.origin_turn_id !== null);
       const steps =
         begun.length === 0
           ? []
@@ -171,25 +224,67 @@ export class TurnStore {
     const patchedIds = new Set(patched.map((row) => row.turn_id));
     const started = (w: ConversationWrite): boolean => !!w.start && patchedIds.has(w.start.turn.turnId);
 
+    const settled = await this.deliver(
+      tx,
+      applied.filter((w) => !w.start || started(w)),
+    );
+    const arrived = await this.park(tx, applied);
     const moves = applied.map((w) => ({
       ...refColumns(w),
-      started: (started(w) ? 1 : 0) + (w.dequeued ?? 0),
+      started: (started(w) ? 1 : 0) + (w.dequeued ?? 0) + settled(w).length,
       messages: w.messages.length,
-      events: w.events + (started(w) ? (w.start?.events ?? 0) : 0),
-      next: w.next.kind,
-      due_ms: w.next.kind === 'retry' ? w.next.dueMs : null,
+      events: w.events + (started(w) ? (w.start?.events ?? 0) : 0) + settled(w).length,
+      ...(arrived.has(rowKey(refColumns(w))) ? { next: 'retry', due_ms: 0 } : nextColumns(w.next)),
     }));
     const counters = byKey(await tx.query<Counters>(advanceConversations, [JSON.stringify(moves)]));
     await this.insertWritten(tx, applied, counters, started);
+    const dead = applied.flatMap((w) => (w.dead ? [{ ...refColumns(w), ...w.dead }] : []));
+    if (dead.length > 0) await tx.query(insertDeadLetters, [JSON.stringify(dead)]);
 
     const outcomes = new Map<string, Written>();
     for (const [i, w] of applied.entries()) {
       const row = required(counters, rowKey(refColumns(w)));
       const firstEventSeq = row.last_event_seq - (moves[i]?.events ?? 0) + 1;
-      outcomes.set(rowKey(row), { applied: true, started: started(w), ready: row.state === 'ready', firstEventSeq });
+      outcomes.set(rowKey(row), {
+        applied: true,
+        started: started(w),
+        settled: settled(w),
+        ready: row.state === 'ready',
+        firstEventSeq,
+      });
     }
     const written = writes.map((w) => outcomes.get(rowKey(refColumns(w))) ?? REFUSED);
     return { written, transactionId };
+  }
+
+  /** Notes who waits for what; returns the conversations whose turn has nothing to wait for any more. */
+  private async park(tx: Tx, writes: readonly ConversationWrite[]): Promise<Set<string>> {
+    const waits = writes.flatMap((w) =>
+      w.wait ? [{ ...refColumns(w), kind: w.wait.kind, wait_id: w.wait.id, turn_id: w.wait.turnId }] : [],
+    );
+    if (waits.length === 0) return new Set();
+    const rows = await tx.query<RefColumns & { arrived_at: number | null }>(parkWaits, [JSON.stringify(waits)]);
+    return new Set(rows.filter((row) => row.arrived_at !== null).map(rowKey));
+  }
+
+  /** Gives inputs away where writes ask for it; returns which of a write's are settled by that. */
+  private async deliver(
+    tx: Tx,
+    writes: readonly ConversationWrite[],
+  ): Promise<(w: ConversationWrite) => readonly string[]> {
+    const given = writes.flatMap(({ tenantId, inputs }) =>
+      (inputs?.turnIds ?? []).map((turn_id) => ({
+        tenant_id: tenantId,
+        turn_id,
+        delivered_to: inputs?.to,
+        step: inputs?.step ?? null,
+        settle: inputs?.settle,
+      })),
+    );
+    if (given.length === 0) return () => [];
+    const rows = await tx.query<{ turn_id: string }>(deliverInputs, [JSON.stringify(given)]);
+    const taken = new Set(rows.map((row) => row.turn_id));
+    return ({ inputs }) => (inputs?.settle ? inputs.turnIds.filter((id) => taken.has(id)) : []);
   }
 
   private async insertWritten(
@@ -223,7 +318,10 @@ interface Counters extends RefColumns {
   readonly last_message_seq: number;
   readonly last_event_seq: number;
 }
-interface ClaimRow extends RefColumns {
+type EnqueueRow = Counters & Pick<QueueRow, 'pending' | 'queue_mode' | 'queue_cap' | 'queue_overflow'>;
+interface ClaimRow extends RefColumns, RingPlace {
+  readonly takeovers: number;
+  readonly queue_mode: ConversationRow['queue_mode'];
   readonly lease_token: number;
   readonly taken_from: string | null;
 }
@@ -262,6 +360,10 @@ function required<Row>(rows: Map<string, Row>, key: string): Row {
   const row = rows.get(key);
   if (!row) throw new Error(`no counters came back for conversation ${key}`);
   return row;
+}
+
+function nextColumns(next: NextState): { next: NextState['kind']; due_ms: number | null } {
+  return { next: next.kind, due_ms: next.kind === 'retry' ? next.dueMs : null };
 }
 
 function patchColumns(owner: ConversationRef, patch: TurnPatch, fromQueued: boolean): object {

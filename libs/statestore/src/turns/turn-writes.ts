@@ -1,5 +1,5 @@
 import type { ConversationRef } from '../state-store';
-import type { ConversationRow, MessageRow, StepRow, TurnRow } from './turn-rows';
+import type { ArrivalKind, ConversationRow, MessageRow, QueueRow, StepRow, TurnRow } from './turn-rows';
 
 /** A conversation as it is first written. */
 export type NewConversation = Omit<ConversationRow, 'queue_mode' | 'created_at' | 'updated_at' | 'archived_at'>;
@@ -20,9 +20,17 @@ export interface Enqueue {
   readonly messages: readonly NewMessage[];
   /** How many events the caller appends for this conversation, besides the one a new conversation gets. */
   readonly events: number;
+  /** −10 to 10; each step is worth 30 s of waiting. */
+  readonly priority?: number;
 }
 
 export interface Enqueued {
+  readonly state: QueueRow['state'];
+  /** Queued turns, the new ones included. */
+  readonly pending: number;
+  readonly queueMode: ConversationRow['queue_mode'];
+  readonly queueCap: number | null;
+  readonly queueOverflow: QueueRow['queue_overflow'];
   /** The conversation was not there before; one more event was counted for its creation, and it comes first. */
   readonly created: boolean;
   /** The sequence of the first event the caller may append. */
@@ -34,6 +42,35 @@ export interface ClaimedConversation extends ConversationRef {
   readonly token: number;
   /** Whose lease had run out, or null when the conversation was simply ready. */
   readonly takenFrom: string | null;
+  /** Workers in a row that lost it before its turn ended or let go; this claim included. */
+  readonly takeovers: number;
+  readonly queueMode: ConversationRow['queue_mode'];
+}
+
+/** What is waited for. */
+export interface WaitId {
+  readonly tenantId: string;
+  readonly kind: ArrivalKind;
+  readonly id: string;
+}
+
+/** What a tenant or one of its agents gets of the workers. */
+export interface ClaimShare {
+  readonly tenantId: string;
+  /** Absent: the tenant as a whole. */
+  readonly agentKey?: string;
+  /** Conversations a round, 1 to 100; of the tenant only. */
+  readonly weight?: number;
+  /** Most conversations running at once. */
+  readonly maxRunning?: number;
+}
+
+/** A dead turn, the queued one that goes on with its work, and what becomes of the step it had open. */
+export interface Redrive {
+  readonly tenantId: string;
+  readonly dead: string;
+  readonly next: string;
+  readonly openStep: { readonly status: StepRow['status']; readonly result: string | null };
 }
 
 /** One unfinished turn with the steps it has so far. */
@@ -75,6 +112,18 @@ export interface ConversationWrite extends ConversationRef {
   readonly start?: { readonly turn: TurnPatch; readonly steps: readonly StepWrite[]; readonly events: number };
   /** Queued turns that this settles without starting them. */
   readonly dequeued?: number;
+  /** Queued turns whose input the current (or the started) turn takes, before its step `step` or before it starts. */
+  readonly inputs?: {
+    readonly turnIds: readonly string[];
+    readonly to: string;
+    readonly step: number | null;
+    /** They have thereby succeeded; else they stay queued. */
+    readonly settle: boolean;
+  };
+  /** What the current turn waits for from here on. If it has arrived already, the conversation is ready at once. */
+  readonly wait?: { readonly kind: ArrivalKind; readonly id: string; readonly turnId: string };
+  /** The current turn ends here for good: keep it, with its last error (JSON), for an operator. */
+  readonly dead?: { readonly turn_id: string; readonly attempts: number; readonly last_error: string | null };
   readonly next: NextState;
 }
 
@@ -87,6 +136,8 @@ export interface Written {
   readonly applied: boolean;
   /** Whether `start` took place. */
   readonly started: boolean;
+  /** Queued turns that ended because their input was taken. One event is counted for each, behind all others. */
+  readonly settled: readonly string[];
   /** The conversation may be taken by a worker, now or later. */
   readonly ready: boolean;
   readonly firstEventSeq: number;

@@ -5,7 +5,7 @@ import type { Statement } from '../../state-store';
  * Moves hot rows on: takes counters forward and, where asked, lets the lease go. Takes a JSON list of {tenant_id,
  * conversation_key, started, messages, events, next, due_ms}; `started` turns stop being pending; `next` is
  * `keep` the lease, `release` (ready when something is pending, else idle), `retry` (ready in `due_ms`), or `park`.
- * Returns the counters after it. Touches: conversation_queue.
+ * All but keeping the lease for the same turn forgets the takeovers so far. Returns the counters after it. Touches: conversation_queue.
  */
 const next = (now: string, column: (name: string) => string, own: string) => `
   pending = ${own}pending - ${column('started')},
@@ -15,6 +15,7 @@ const next = (now: string, column: (name: string) => string, own: string) => `
     else case when ${own}pending - ${column('started')} > 0 then 'ready' else 'idle' end end,
   due_at = case ${column('next')} when 'keep' then ${own}due_at when 'retry' then ${now} + ${column('due_ms')}
     when 'release' then case when ${own}pending - ${column('started')} > 0 then ${now} end end,
+  takeovers = case when ${column('next')} = 'keep' and ${column('started')} = 0 then ${own}takeovers else 0 end,
   lease_owner = case ${column('next')} when 'keep' then ${own}lease_owner end`;
 
 export const advanceConversations: Statement = {

@@ -1,48 +1,222 @@
 import { NOW_MS } from '../../clock-sql';
 import type { Statement } from '../../state-store';
 
+/** Tenants, and agents of one tenant, that one claim looks at; the next one begins where this one ended. */
+export const CLAIM_TENANTS = 64;
+export const CLAIM_AGENTS = 64;
 /**
- * Takes up to a number of due conversations under a new lease: those that became ready, and those whose holder let its
- * lease run out. SKIP LOCKED lets workers claim side by side without waiting. A takeover is written into the history.
- * Parameters: owner, lease TTL in ms, how many. Touches: conversation_queue, lease_history.
+ * Conversations of one claim at the most. A literal in the statement: the planner cannot know how few rows come out of the
+ * ring, and with its guess it would read the whole table to join them.
  */
+export const CLAIM_MOST = 100;
+
+/**
+ * Takes up to a number of due conversations under a new lease: first those whose holder let its lease run out, then those
+ * that are ready, in turns of tenants. The tenants with ready work form a ring, walked from the caller's cursor with one
+ * index probe a tenant; each has its `weight` conversations a round, the highest rank of all its agents first. So the
+ * cost depends on how many lanes (tenant, agent) one claim looks at, never on how much waits in them, and a tenant with
+ * work is served after at most one round of the others.
+ *
+ * SKIP LOCKED lets workers claim side by side without waiting. A share with a cap is locked first and the running are
+ * counted after that, so that two claims cannot fill the same place; a share somebody else holds is passed over.
+ *
+ * Parameters: owner, lease TTL in ms, how many, the ring's cursor (tenant), how much of its weight that tenant has had
+ * this round, and a JSON object {tenant: agent to go on after} for tenants with more agents than one claim looks at.
+ * Touches: conversation_queue, claim_share, lease_history.
+ */
+const ready = `conversation_queue where state = 'ready'`;
+
 export const claimConversations: Statement = {
   name: 'claim-conversations',
   postgres: `
-    with due as (
+    with recursive
+    expired as materialized (
       select tenant_id, conversation_key, lease_owner from conversation_queue
-      where due_at <= ${NOW_MS.postgres}
+      where state = 'leased' and due_at <= ${NOW_MS.postgres}
       order by due_at limit $3 for update skip locked),
+    onward(place, tenant_id) as (
+      (select 1, tenant_id from ${ready} and tenant_id >= $4::uuid order by tenant_id limit 1)
+      union all
+      select o.place + 1, n.tenant_id from onward o cross join lateral (
+        select tenant_id from ${ready} and tenant_id > o.tenant_id order by tenant_id limit 1) n
+      where o.place < ${CLAIM_TENANTS}),
+    wrapped(place, tenant_id) as (
+      (select ${CLAIM_TENANTS} + 1, tenant_id from ${ready} and tenant_id < $4::uuid order by tenant_id limit 1)
+      union all
+      select w.place + 1, n.tenant_id from wrapped w cross join lateral (
+        select tenant_id from ${ready} and tenant_id > w.tenant_id and tenant_id < $4::uuid
+        order by tenant_id limit 1) n
+      where w.place < 2 * ${CLAIM_TENANTS}),
+    ring as materialized (
+      select r.place, r.tenant_id, coalesce(s.weight, 1) as weight, s.max_running
+      from (select * from onward union all select * from wrapped order by place limit ${CLAIM_TENANTS}) r
+      left join claim_share s on s.tenant_id = r.tenant_id and s.agent_key = ''),
+    lanes(tenant_id, agent_key, nth) as (
+      select r.tenant_id, a.agent_key, 1 from ring r cross join lateral (
+        (select agent_key from ${ready} and tenant_id = r.tenant_id and agent_key > ($6::json ->> r.tenant_id::text)
+        order by agent_key limit 1)
+        union all
+        (select agent_key from ${ready} and tenant_id = r.tenant_id order by agent_key limit 1)
+        limit 1) a
+      union all
+      select l.tenant_id, a.agent_key, l.nth + 1 from lanes l cross join lateral (
+        select agent_key from ${ready} and tenant_id = l.tenant_id and agent_key > l.agent_key
+        order by agent_key limit 1) a
+      where l.nth < ${CLAIM_AGENTS}),
+    seen as materialized (
+      select l.*, r.place, r.weight, r.max_running,
+        greatest(r.weight, ceil($3::numeric * r.weight / sum(r.weight) over ()))::int as quota,
+        max(l.nth) over (partition by l.tenant_id) as agents,
+        last_value(l.agent_key) over (partition by l.tenant_id order by l.nth
+          rows between unbounded preceding and unbounded following) as last_agent
+      from lanes l join ring r using (tenant_id)),
+    room as materialized (
+      select s.tenant_id, s.agent_key, s.max_running - running_conversations(s.tenant_id, s.agent_key) as places
+      from (select * from claim_share
+        where max_running is not null and (
+          (agent_key = '' and tenant_id in (select tenant_id from ring))
+          or (tenant_id, agent_key) in (select tenant_id, agent_key from seen))
+        for update skip locked) s),
+    candidate as materialized (
+      select l.*, c.conversation_key, c.rank_at,
+        row_number() over (partition by l.tenant_id, l.agent_key order by c.rank_at, c.conversation_key) as nth_of_agent
+      from seen l cross join lateral (
+        select conversation_key, rank_at from ${ready} and tenant_id = l.tenant_id and agent_key = l.agent_key
+          and due_at <= ${NOW_MS.postgres}
+        order by rank_at limit l.quota for update skip locked) c),
+    allowed as (
+      select c.*, row_number() over (partition by c.tenant_id order by c.rank_at, c.conversation_key) as nth_of_tenant
+      from candidate c
+      left join claim_share s on s.tenant_id = c.tenant_id and s.agent_key = c.agent_key
+      left join room on room.tenant_id = c.tenant_id and room.agent_key = c.agent_key
+      where s.max_running is null or c.nth_of_agent <= coalesce(room.places, 0)),
+    passes as (
+      select a.*,
+        (a.nth_of_tenant - 1 + case when a.tenant_id = $4::uuid then $5::int else 0 end) / a.weight as pass
+      from allowed a left join room on room.tenant_id = a.tenant_id and room.agent_key = ''
+      where a.max_running is null or a.nth_of_tenant <= coalesce(room.places, 0)),
+    due as materialized (select * from (
+      select tenant_id, conversation_key, lease_owner, null::int as place, null::bigint as pass, null::int as agents,
+        null as last_agent, false as more from expired
+      union all
+      (select tenant_id, conversation_key, null, place, pass, agents, last_agent,
+        bool_or(nth_of_agent >= quota) over () or max(place) over () > ${CLAIM_TENANTS} - 1
+      from passes order by pass, place, nth_of_tenant
+      limit greatest(0, $3 - (select count(*) from expired)))) taken limit ${CLAIM_MOST}),
     claimed as (
       update conversation_queue q set state = 'leased', lease_owner = $1, lease_token = q.lease_token + 1,
-        due_at = ${NOW_MS.postgres} + $2
+        due_at = ${NOW_MS.postgres} + $2, takeovers = q.takeovers + case when due.lease_owner is null then 0 else 1 end
       from due where q.tenant_id = due.tenant_id and q.conversation_key = due.conversation_key
-      returning q.tenant_id, q.conversation_key, q.lease_token, due.lease_owner as taken_from),
+      returning q.tenant_id, q.conversation_key, q.lease_token, q.takeovers, q.queue_mode,
+        due.lease_owner as taken_from, due.place, due.pass, due.agents, due.last_agent, due.more),
     noted as (
       insert into lease_history (kind, name, token, owner, taken_from, reason, at)
       select 'conversation', tenant_id || '/' || conversation_key, lease_token, $1, taken_from, 'taken_over', ${NOW_MS.postgres}
       from claimed where taken_from is not null)
-    select * from claimed`,
-  // One writer at a time, so the rows the first statement notes are those that the second one takes: both stop at the
-  // same instant, which the caller's transaction fixes by reading the clock once (?4).
+    select * from claimed order by pass nulls first, place`,
+  // One writer at a time, so what is picked here is still so when `takeConversations` takes it in the same transaction.
+  // SQLite has no lateral join: a lane's first rows are found through their rowids.
+  sqlite: `
+    with recursive
+    clock(ms) as materialized (select ${NOW_MS.sqlite}),
+    expired as materialized (
+      select tenant_id, conversation_key, lease_owner from conversation_queue
+      where state = 'leased' and due_at <= (select ms from clock) order by due_at limit ?3),
+    onward(place, tenant_id) as (
+      select 1, (select min(tenant_id) from ${ready} and tenant_id >= ?4)
+      union all
+      select place + 1, (select min(tenant_id) from ${ready} and tenant_id > o.tenant_id) from onward o
+      where o.tenant_id is not null and place < ${CLAIM_TENANTS}),
+    wrapped(place, tenant_id) as (
+      select ${CLAIM_TENANTS} + 1, (select min(tenant_id) from ${ready} and tenant_id < ?4)
+      union all
+      select place + 1, (select min(tenant_id) from ${ready} and tenant_id > w.tenant_id and tenant_id < ?4) from wrapped w
+      where w.tenant_id is not null and place < 2 * ${CLAIM_TENANTS}),
+    ring as materialized (
+      select r.place, r.tenant_id, coalesce(s.weight, 1) as weight, s.max_running
+      from (select * from (select * from onward union all select * from wrapped) where tenant_id is not null
+        order by place limit ${CLAIM_TENANTS}) r
+      left join claim_share s on s.tenant_id = r.tenant_id and s.agent_key = ''),
+    lanes(tenant_id, agent_key, nth) as (
+      select tenant_id, coalesce(
+        (select min(agent_key) from ${ready} and tenant_id = r.tenant_id
+          and agent_key > (select value from json_each(?6) where key = r.tenant_id)),
+        (select min(agent_key) from ${ready} and tenant_id = r.tenant_id)), 1 from ring r
+      union all
+      select tenant_id, (select min(agent_key) from ${ready} and tenant_id = l.tenant_id and agent_key > l.agent_key),
+        nth + 1 from lanes l
+      where l.agent_key is not null and nth < ${CLAIM_AGENTS}),
+    seen as materialized (
+      select l.tenant_id, l.agent_key, r.place, r.weight, r.max_running,
+        max(l.nth) over (partition by l.tenant_id) as agents,
+        last_value(l.agent_key) over (partition by l.tenant_id order by l.nth
+          rows between unbounded preceding and unbounded following) as last_agent
+      from lanes l join ring r on r.tenant_id = l.tenant_id where l.agent_key is not null),
+    candidate as materialized (
+      select l.*, q.conversation_key, q.rank_at,
+        row_number() over (partition by l.tenant_id, l.agent_key order by q.rank_at, q.conversation_key) as nth_of_agent
+      from seen l join conversation_queue q on q.rowid in (
+        select waiting.rowid from conversation_queue waiting where waiting.state = 'ready' and waiting.tenant_id = l.tenant_id
+          and waiting.agent_key = l.agent_key and waiting.due_at <= (select ms from clock)
+        order by waiting.rank_at limit ?3)),
+    allowed as (
+      select c.*, row_number() over (partition by c.tenant_id order by c.rank_at, c.conversation_key) as nth_of_tenant
+      from candidate c left join claim_share s on s.tenant_id = c.tenant_id and s.agent_key = c.agent_key
+      where s.max_running is null or c.nth_of_agent <= s.max_running - (
+        select count(*) from conversation_queue where state = 'leased' and tenant_id = c.tenant_id
+          and agent_key = c.agent_key)),
+    passes as (
+      select a.*, (a.nth_of_tenant - 1 + case when a.tenant_id = ?4 then ?5 else 0 end) / a.weight as pass
+      from allowed a
+      where a.max_running is null or a.nth_of_tenant <= a.max_running - (
+        select count(*) from conversation_queue where state = 'leased' and tenant_id = a.tenant_id))
+    select tenant_id, conversation_key, lease_owner as taken_from, null as place, null as pass, null as agents,
+      null as last_agent, false as more, (select ms from clock) as now_ms from expired
+    union all
+    select * from (
+      select tenant_id, conversation_key, null, place, pass, agents, last_agent,
+        max(nth_of_agent) over () >= ?3 or max(place) over () > ${CLAIM_TENANTS} - 1, (select ms from clock)
+      from passes order by pass, place, nth_of_tenant
+      limit max(0, ?3 - (select count(*) from expired)))`,
+};
+
+/**
+ * SQLite's second half of a claim: takes what was picked. Parameters: owner, lease TTL in ms, now in ms, a JSON list of
+ * {tenant_id, conversation_key, taken_from}. Touches: conversation_queue, lease_history.
+ */
+export const takeConversations: Statement = {
+  name: 'take-conversations',
+  postgres: '',
   sqlite: [
     `insert into lease_history (kind, name, token, owner, taken_from, reason, at)
-      select 'conversation', tenant_id || '/' || conversation_key, lease_token + 1, ?1, lease_owner, 'taken_over', ?4
-      from (select * from conversation_queue where due_at <= ?4 order by due_at, tenant_id, conversation_key limit ?3)
-      where lease_owner is not null and ?2 > 0`,
-    `update conversation_queue set state = 'leased', lease_owner = ?1, lease_token = lease_token + 1, due_at = ?4 + ?2
-      where (tenant_id, conversation_key) in (
-        select tenant_id, conversation_key from conversation_queue where due_at <= ?4
-        order by due_at, tenant_id, conversation_key limit ?3)
-      returning tenant_id, conversation_key, lease_token,
-        (select taken_from from lease_history h where h.kind = 'conversation' and h.token = lease_token
-          and h.name = tenant_id || '/' || conversation_key) as taken_from`,
+      select 'conversation', q.tenant_id || '/' || q.conversation_key, q.lease_token + 1, ?1, q.lease_owner, 'taken_over', ?3
+      from json_each(?4) x join conversation_queue q on q.tenant_id = x.value ->> 'tenant_id'
+        and q.conversation_key = x.value ->> 'conversation_key'
+      where q.lease_owner is not null and ?2 > 0`,
+    `update conversation_queue as q set state = 'leased', lease_owner = ?1, lease_token = q.lease_token + 1,
+        due_at = ?3 + ?2, takeovers = q.takeovers + (q.lease_owner is not null)
+      from json_each(?4) x
+      where q.tenant_id = x.value ->> 'tenant_id' and q.conversation_key = x.value ->> 'conversation_key'
+      returning tenant_id, conversation_key, lease_token, takeovers, queue_mode`,
   ],
 };
 
-/** The database's clock, and when the next conversation falls due. Touches: conversation_queue. */
+/**
+ * The database's clock, when the next conversation falls due or is overdue, and the next that is not due yet. Touches:
+ * conversation_queue.
+ */
+const first = (state: string, after: string) =>
+  `(select min(due_at) from conversation_queue where state = '${state}'${after})`;
+const least = (smaller: string, now: string) => {
+  const of = (after: string) =>
+    smaller === 'least'
+      ? `least(${first('ready', after)}, ${first('leased', after)})`
+      : `min(coalesce(${first('ready', after)}, ${first('leased', after)}), coalesce(${first('leased', after)}, ${first('ready', after)}))`;
+  return `select ${now} as now_ms, ${of('')} as due_at, ${of(` and due_at > ${now}`)} as later_at`;
+};
+
 export const nextDue: Statement = {
   name: 'next-due',
-  postgres: `select ${NOW_MS.postgres} as now_ms, (select min(due_at) from conversation_queue where due_at is not null) as due_at`,
-  sqlite: `select ${NOW_MS.sqlite} as now_ms, (select min(due_at) from conversation_queue where due_at is not null) as due_at`,
+  postgres: least('least', NOW_MS.postgres),
+  sqlite: least('min', NOW_MS.sqlite),
 };

@@ -4,33 +4,37 @@ import type { Statement } from '../../state-store';
 /**
  * Counts new turns, messages and events into their conversations' hot rows, creating the rows where there are none, and
  * returns the counters after it. An idle conversation becomes ready; a leased or parked one stays what it is.
- * Takes a JSON list of {tenant_id, conversation_key, turns, messages, events}. Touches: conversation_queue.
+ * Until it is idle again it has the highest priority that anything in it came with.
+ * Takes a JSON list of {tenant_id, conversation_key, turns, messages, events, priority}. Touches: conversation_queue.
  */
 const columns = (now: string) => `
-  insert into conversation_queue as q (tenant_id, conversation_key, state, due_at, pending,
+  insert into conversation_queue as q (tenant_id, conversation_key, state, due_at, pending, priority,
     last_turn_seq, last_message_seq, last_event_seq)
   select tenant_id, conversation_key,
     case when turns > 0 then 'ready' else 'idle' end, case when turns > 0 then ${now} end,
-    turns, turns, messages, events`;
+    turns, priority, turns, messages, events`;
 
 const update = (now: string) => `
   on conflict (tenant_id, conversation_key) do update set
     state = case when q.state = 'idle' and excluded.pending > 0 then 'ready' else q.state end,
     due_at = case when q.state = 'idle' and excluded.pending > 0 then ${now} else q.due_at end,
+    priority = case when q.state = 'idle' or excluded.priority > q.priority then excluded.priority else q.priority end,
     pending = q.pending + excluded.pending,
     last_turn_seq = q.last_turn_seq + excluded.last_turn_seq,
     last_message_seq = q.last_message_seq + excluded.last_message_seq,
     last_event_seq = q.last_event_seq + excluded.last_event_seq
-  returning tenant_id, conversation_key, state, last_turn_seq, last_message_seq, last_event_seq`;
+  returning tenant_id, conversation_key, state, pending, queue_mode, queue_cap, queue_overflow, last_turn_seq, last_message_seq, last_event_seq`;
 
 export const enqueueTurns: Statement = {
   name: 'enqueue-turns',
   postgres: `${columns(NOW_MS.postgres)}
-    from json_to_recordset($1::json) as input(tenant_id uuid, conversation_key text, turns int, messages int, events int)
+    from json_to_recordset($1::json) as input(tenant_id uuid, conversation_key text, turns int, messages int, events int,
+      priority int)
     ${update(NOW_MS.postgres)}`,
   // `where true`: without it SQLite reads ON CONFLICT as a join constraint.
   sqlite: `${columns(NOW_MS.sqlite)}
     from (select value ->> 'tenant_id' as tenant_id, value ->> 'conversation_key' as conversation_key,
-      value ->> 'turns' as turns, value ->> 'messages' as messages, value ->> 'events' as events from json_each(?1))
+      value ->> 'turns' as turns, value ->> 'messages' as messages, value ->> 'events' as events,
+      value ->> 'priority' as priority from json_each(?1))
     where true ${update(NOW_MS.sqlite)}`.trim(),
 };

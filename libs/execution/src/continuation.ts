@@ -1,0 +1,105 @@
+import type { JsonValue } from '@tyrum/protocol';
+import type { ArrivalKind, OpenTurn, StepRow, TurnRow } from '@tyrum/statestore/turns';
+import { nextMove } from './turn-driver';
+import * as progress from './turn-progress';
+import type { TurnChange } from './turn-progress';
+import type { TurnWrite } from './turn-writer';
+
+/** Inputs that waited, and what becomes of them. */
+export interface Inputs {
+  readonly turns: readonly TurnRow[];
+  readonly to: string;
+  readonly step: number | null;
+  readonly settle: boolean;
+}
+
+/** What the run does after its next commit. */
+export interface Continuation {
+  readonly change: TurnChange;
+  /** The step to execute once its intent is committed. */
+  readonly step?: StepRow;
+  /** The rows that differ from what is committed. */
+  readonly rows: readonly StepRow[];
+  readonly events: readonly TurnWrite['events'][number][];
+  /** Where the turn goes if it does not go on: it ended, or it waits. */
+  readonly rest?: 'ended' | 'parked' | { readonly waitMs: number };
+  readonly wait?: progress.Wait;
+  readonly post?: TurnWrite['post'];
+  readonly dead?: TurnWrite['write']['dead'];
+  /** Queued turns whose input it takes. */
+  readonly inputs?: Inputs;
+}
+
+export const NO_CHANGE: TurnChange = { events: [], messages: [] };
+
+export function ended(change: TurnChange): Continuation {
+  return { change, rows: [], events: [], rest: 'ended' };
+}
+
+export function waiting(turn: TurnRow, waitMs: number): Continuation {
+  return { change: progress.delayTurn(turn, waitMs), rows: [], events: [], rest: { waitMs } };
+}
+
+/** The resumption's own state and event, unless the continuation already takes the turn somewhere else. */
+export function withTurn(resumed: TurnChange, next: Continuation): Continuation {
+  const change = {
+    patch: next.change.patch ?? resumed.patch,
+    events: next.change.events,
+    messages: next.change.messages,
+  };
+  const attempt = resumed.patch?.attempt;
+  const patch = change.patch && attempt !== undefined ? { ...change.patch, attempt } : change.patch;
+  return { ...next, change: { ...change, ...(patch ? { patch } : {}) }, events: [...resumed.events, ...next.events] };
+}
+
+export function nextState(next: Continuation, following: boolean): TurnWrite['write']['next'] {
+  if (next.rest === undefined || following) return { kind: 'keep' };
+  if (next.rest === 'ended') return { kind: 'release' };
+  return next.rest === 'parked' ? { kind: 'park' } : { kind: 'retry', dueMs: next.rest.waitMs };
+}
+
+/** A queued turn as the next worker in a row to try it starts it. */
+export function counted({ turn, steps }: OpenTurn, takeovers: number): OpenTurn {
+  return { turn: { ...turn, attempt: Math.max(turn.attempt, 1 + takeovers) }, steps };
+}
+
+/** A redriven turn has steps from the start, and perhaps one that is to be tried again. */
+export function firstStep({ turn, steps }: OpenTurn): StepRow {
+  const last = steps.at(-1);
+  if (last && !progress.isSettled(last)) return progress.nextAttempt(last);
+  const move = nextMove(turn, steps);
+  if (move.kind !== 'step') throw new Error('a queued turn has a step to run');
+  return progress.intentOf(turn, move);
+}
+
+export function isArrivalKind(kind: TurnRow['wait_kind']): kind is ArrivalKind {
+  return kind !== null && kind !== 'timer' && kind !== 'manual';
+}
+
+export function merged(steps: readonly StepRow[], rows: readonly StepRow[]): StepRow[] {
+  const byIndex = new Map([...steps, ...rows].map((step) => [step.step_index, step]));
+  return [...byIndex.values()].sort((a, b) => a.step_index - b.step_index);
+}
+
+export function overBudget(turn: TurnRow, rows: readonly StepRow[], detail: string): Continuation {
+  return { change: progress.blockOnBudget(turn, detail), rows, events: [], rest: 'parked' };
+}
+
+export function waitingFor(turn: TurnRow, wait: progress.Wait): Continuation {
+  const rest = wait.timeoutMs === undefined ? 'parked' : { waitMs: wait.timeoutMs };
+  return { change: progress.waitTurn(turn, wait), rows: [], events: [], rest, wait };
+}
+
+/** To the dead letters: it fails with what is known of the cause, and the conversation goes on with its next turn. */
+export function givenUp(open: OpenTurn, attempt: number): Continuation {
+  const attempts = attempt - 1;
+  const lastError = open.steps.findLast((step) => step.error !== null)?.error ?? null;
+  const message = `given up after ${attempts} workers did not finish it`;
+  const error = {
+    code: 'attempts_exhausted',
+    message,
+    ...(lastError ? { details: JSON.parse(lastError) as JsonValue } : {}),
+  };
+  const change = progress.finishTurn(open.turn, { kind: 'finish', status: 'failed', error });
+  return { ...ended(change), dead: { turn_id: open.turn.turn_id, attempts, last_error: lastError } };
+}

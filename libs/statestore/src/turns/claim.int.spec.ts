@@ -1,0 +1,224 @@
+import { randomUUID } from 'node:crypto';
+import type { Param, StateStore, Statement } from '../state-store';
+import { describeOnBothDialects, type TestStores } from '../testing';
+import { ClaimRing } from './claim-ring';
+import { claimConversations } from './sql/claim-conversations';
+import { TurnStore } from './turn-store';
+import type { ClaimedConversation } from './turn-writes';
+
+const BACKLOG = 100_000;
+const BIG = '00000000-0000-4000-8000-00000000000a';
+const TTL_MS = 60_000;
+
+/** Conversations that are ready, `each` for every tenant and agent given, the first ones due longest. */
+const fill: Statement = {
+  name: 'fill',
+  postgres: `insert into conversation_queue (tenant_id, conversation_key, state, due_at, pending, priority)
+    select $1::uuid, 'agent:' || $2 || ':x:dm:' || i, 'ready', 1000 + i, 1, $4::int from generate_series(1, $3::int) i`,
+  sqlite: `with recursive n(i) as (select 1 union all select i + 1 from n where i < ?3)
+    insert into conversation_queue (tenant_id, conversation_key, state, due_at, pending, priority)
+    select ?1, 'agent:' || ?2 || ':x:dm:' || i, 'ready', 1000 + i, 1, ?4 from n`,
+};
+
+const age: Statement = {
+  name: 'age',
+  postgres: `update conversation_queue set due_at = $1 where tenant_id = $2`,
+  sqlite: `update conversation_queue set due_at = ?1 where tenant_id = ?2`,
+};
+
+describeOnBothDialects('claiming', (stores: () => TestStores) => {
+  let store: StateStore;
+  let turns: TurnStore;
+
+  beforeEach(async () => {
+    store = await stores().open();
+    turns = new TurnStore(store);
+  });
+
+  const ready = (tenant: string, agent: string, count: number, priority = 0) =>
+    store.execute(fill, [tenant, agent, count, priority]);
+  const keysOf = (claimed: readonly ClaimedConversation[]) => claimed.map((c) => c.conversationKey);
+
+  describe('with 100,000 conversations of one tenant waiting for longer than one each of 20 others', () => {
+    let others: string[];
+    beforeEach(async () => {
+      others = Array.from({ length: 20 }, () => randomUUID());
+      await ready(BIG, 'a', BACKLOG);
+      for (const tenant of others) await ready(tenant, 'a', 1);
+      await store.execute(age, [1, BIG]);
+    });
+
+    it.each([
+      { limit: 1, claims: 21 },
+      { limit: 10, claims: 3 },
+      { limit: 50, claims: 1 },
+    ])('serves the 20 within $claims claims of $limit', async ({ limit, claims }) => {
+      const ring = new ClaimRing();
+      const served = new Set<string>();
+      for (let i = 0; i < claims; i += 1) {
+        for (const { tenantId } of await turns.claim('w', TTL_MS, limit, ring)) served.add(tenantId);
+      }
+      expect(others.filter((tenant) => !served.has(tenant))).toEqual([]);
+    });
+
+    it('fills what the 20 leave free, and goes on at once', async () => {
+      const ring = new ClaimRing(BIG);
+      const first = await turns.claim('w', TTL_MS, 50, ring);
+      expect(ring.more).toBe(true);
+      const second = await turns.claim('w', TTL_MS, 50, ring);
+      expect(second).toHaveLength(50);
+      expect(first.filter(({ tenantId }) => tenantId === BIG).length).toBeGreaterThan(0);
+    });
+  });
+
+  it('reads no more of the database for a backlog a thousand times as long', async () => {
+    const cost = () => blocksRead(store, ['w', TTL_MS, 50, BIG, 0, '{}']);
+    await ready(BIG, 'a', 100);
+    const small = await cost();
+    await ready(BIG, 'b', BACKLOG);
+    const large = await cost();
+    // Two lanes instead of one, two levels of the index more; a walk over the backlog would be a thousand blocks.
+    expect(large).toBeLessThan(small * 2 + 200);
+  });
+
+  it('gives a tenant its weight in every round, however small the claims', async () => {
+    const [heavy, light] = [randomUUID(), randomUUID()];
+    await ready(heavy, 'a', 100);
+    await ready(light, 'a', 100);
+    await turns.setShare({ tenantId: heavy, weight: 3 });
+    const ring = new ClaimRing();
+    const order: string[] = [];
+    for (let i = 0; i < 40; i += 1) {
+      for (const { tenantId } of await turns.claim('w', TTL_MS, 1, ring)) order.push(tenantId);
+    }
+    expect(order.filter((tenant) => tenant === heavy)).toHaveLength(30);
+    const others = order.map((tenant, i) => (tenant === light ? i : -1)).filter((i) => i >= 0);
+    expect(others.slice(1).every((at, i) => at - (others[i] ?? 0) === 4)).toBe(true);
+  });
+
+  it('never runs more of a tenant than its cap, with claims side by side, and the rest of the workers are for others', async () => {
+    const [capped, free] = [randomUUID(), randomUUID()];
+    await ready(capped, 'a', 200);
+    await ready(free, 'a', 30);
+    await turns.setShare({ tenantId: capped, maxRunning: 7 });
+    const other = new TurnStore(await stores().open());
+    const claimed: ClaimedConversation[] = [];
+    for (let round = 0; round < 10; round += 1) {
+      const batches = await Promise.all(
+        Array.from({ length: 8 }, (_, i) => (i % 2 ? turns : other).claim(`w${i}`, TTL_MS, 5, new ClaimRing())),
+      );
+      claimed.push(...batches.flat());
+    }
+    expect(claimed.filter(({ tenantId }) => tenantId === capped)).toHaveLength(7);
+    expect(claimed.filter(({ tenantId }) => tenantId === free)).toHaveLength(30);
+  });
+
+  it('keeps a place under a cap that another claim is just filling', async () => {
+    await ready(BIG, 'a', 200);
+    await turns.setShare({ tenantId: BIG, maxRunning: 7 });
+    const other = new TurnStore(await stores().open());
+    const [first, second] = await store.transaction(async () => {
+      const mine = await turns.claim('one', TTL_MS, 5);
+      const theirs = other.claim('two', TTL_MS, 5);
+      // SQLite lets the other in only after this commit; on Postgres it comes by while this is open.
+      if (store.dialect === 'postgres') await theirs;
+      return [mine, theirs] as const;
+    });
+    const rest = [
+      ...(await second),
+      ...(await other.claim('two', TTL_MS, 5)),
+      ...(await other.claim('two', TTL_MS, 5)),
+    ];
+    expect([first.length, rest.length]).toEqual([5, 2]);
+  });
+
+  it('holds an agent to its cap without holding up the other agents of its tenant', async () => {
+    await ready(BIG, 'busy', 1_000);
+    await store.execute(age, [1, BIG]);
+    await ready(BIG, 'other', 3);
+    await turns.setShare({ tenantId: BIG, agentKey: 'busy', maxRunning: 2 });
+    const ring = new ClaimRing();
+    const claimed = [...(await turns.claim('w', TTL_MS, 20, ring)), ...(await turns.claim('w', TTL_MS, 20, ring))];
+    const agents = claimed.map(({ conversationKey }) => conversationKey.split(':')[1]);
+    expect(agents.filter((agent) => agent === 'busy')).toHaveLength(2);
+    expect(agents.filter((agent) => agent === 'other')).toHaveLength(3);
+  });
+
+  it('sees every agent of a tenant with more of them than one claim looks at', async () => {
+    for (let i = 0; i < 150; i += 1) await ready(BIG, `a${String(i).padStart(3, '0')}`, 5);
+    const ring = new ClaimRing();
+    const seen = new Set<string>();
+    for (let i = 0; i < 10; i += 1) {
+      for (const key of keysOf(await turns.claim('w', TTL_MS, 64, ring))) seen.add(key.split(':')[1] ?? '');
+    }
+    expect(seen.size).toBe(150);
+  });
+
+  it('prefers what is urgent until the rest has waited for longer than its head start', async () => {
+    await ready(BIG, 'patient', 2);
+    await store.execute(age, [Date.now() - 61_000, BIG]);
+    await ready(BIG, 'urgent', 2, 2);
+    const [now] = [Date.now() - 1_000];
+    await store.execute(
+      {
+        name: 'now',
+        postgres: `update conversation_queue set due_at = $1 where priority = 2`,
+        sqlite: `update conversation_queue set due_at = ?1 where priority = 2`,
+      },
+      [now],
+    );
+    const ring = new ClaimRing(BIG);
+    const order: string[] = [];
+    for (let i = 0; i < 4; i += 1) order.push(...keysOf(await turns.claim('w', TTL_MS, 1, ring)));
+    // Two steps of priority are worth 60 s: the patient ones have 61 s on them.
+    expect(order.map((key) => key.split(':')[1])).toEqual(['patient', 'patient', 'urgent', 'urgent']);
+    await store.execute(
+      {
+        name: 'again',
+        postgres: `update conversation_queue set state = 'ready', lease_owner = null,
+          due_at = case priority when 2 then $1 else $1::bigint - 50000 end`,
+        sqlite: `update conversation_queue set state = 'ready', lease_owner = null,
+          due_at = case priority when 2 then ?1 else ?1 - 50000 end`,
+      },
+      [now],
+    );
+    const [first] = keysOf(await turns.claim('w', TTL_MS, 1, ring));
+    expect(first?.split(':')[1]).toBe('urgent');
+  });
+
+  it('counts every takeover in the claim itself', async () => {
+    await ready(BIG, 'a', 1);
+    const takeovers: number[] = [];
+    for (let i = 0; i < 4; i += 1) {
+      for (const claimed of await turns.claim(`w${i}`, TTL_MS, 1)) takeovers.push(claimed.takeovers);
+      await store.execute(age, [1, BIG]);
+    }
+    expect(takeovers).toEqual([0, 1, 2, 3]);
+  });
+});
+
+/** Database pages a claim looks at: from the plan on Postgres, and on SQLite the steps of its program in their stead. */
+async function blocksRead(store: StateStore, params: readonly Param[]): Promise<number> {
+  if (store.dialect === 'postgres') {
+    await store.execute({ name: 'analyze', postgres: 'analyze conversation_queue', sqlite: '' });
+    const explained: Statement = {
+      name: 'explain-claim',
+      postgres: `explain (analyze, buffers, timing off, format json) ${claimConversations.postgres}`,
+      sqlite: '',
+    };
+    const [row] = await store.execute<{ 'QUERY PLAN': string | { Plan: Record<string, number> }[] }>(explained, params);
+    const plan = row?.['QUERY PLAN'] ?? '[]';
+    const [top] = typeof plan === 'string' ? (JSON.parse(plan) as { Plan: Record<string, number> }[]) : plan;
+    return (top?.Plan['Shared Hit Blocks'] ?? 0) + (top?.Plan['Shared Read Blocks'] ?? 0);
+  }
+  const explained: Statement = {
+    name: 'explain-claim',
+    postgres: '',
+    sqlite: `explain query plan ${claimConversations.sqlite as string}`,
+  };
+  const plan = await store.execute<{ detail: string }>(explained, params);
+  // Every look at the queue itself is a search by an index; a scan would grow with the backlog.
+  const scans = plan.filter(({ detail }) => /^SCAN (conversation_queue|q|waiting)\b/.test(detail));
+  expect(scans).toEqual([]);
+  return plan.length;
+}
