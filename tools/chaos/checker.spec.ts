@@ -5,7 +5,8 @@ import { HandMadeRun } from './testing-run';
 function goodRun(): HandMadeRun {
   const run = new HandMadeRun();
   run.done('a').done('b');
-  run.request('a', { replayed: true }).request('b', { status: 0, turn: undefined as never, text: 'ECONNRESET' });
+  run.request('a', { replayed: true }).request('l', { status: 0 }).request('l', { replayed: true });
+  run.turn('l').effect('begin', 'l').effect('end', 'l');
   run.final = { takeovers: [takeover({ at: 1_400 })] };
   run.fact({ kind: 'log', instance: 'worker-1.1', message: 'write fenced' });
   run.fact({ kind: 'rest', problems: [] });
@@ -41,23 +42,23 @@ describe('a verdict', () => {
   it.each([
     ['takeovers', (run: HandMadeRun) => (run.final = { takeovers: [] })],
     ['fencedWrites', (run: HandMadeRun) => remove(run, (fact) => fact.kind === 'log')],
-    ['replays', (run: HandMadeRun) => remove(run, (fact) => fact.kind === 'answer' && fact.replayed === true)],
-    ['unknownCommits', (run: HandMadeRun) => remove(run, (fact) => fact.kind === 'answer' && fact.status === 0)],
+    ['unknownCommits', (run: HandMadeRun) => run.request('l')],
   ])('is inconclusive without %s', (name, take) => {
     const run = goodRun();
     take(run);
     expect(verdictOf(run)).toMatchObject({ outcome: 'inconclusive', missing: [name] });
   });
 
-  it('counts cut commits on Postgres, and not lost answers', () => {
-    const run = quiet(new HandMadeRun('postgres'));
-    run.done('a').request('a', { status: 0, text: 'ECONNRESET' }).fact({ kind: 'commit_cut', slot: 'worker-1' });
-    expect(verdictOf(run).counters.unknownCommits).toBe(1);
+  it('is inconclusive without replays, and then without lost answers', () => {
+    const run = goodRun();
+    remove(run, (fact) => fact.kind === 'answer' && fact.replayed === true);
+    expect(verdictOf(run)).toMatchObject({ outcome: 'inconclusive', missing: ['replays', 'unknownCommits'] });
   });
 
-  it('takes a refused connection for no doubt', () => {
-    const run = quiet().done('a').request('a', { status: 0, text: 'ECONNREFUSED' });
-    expect(verdictOf(run).counters.unknownCommits).toBe(0);
+  it('counts cut commits on Postgres, and not lost answers', () => {
+    const run = quiet(new HandMadeRun('postgres'));
+    run.done('a').request('b', { replayed: true }).fact({ kind: 'commit_cut', slot: 'worker-1' });
+    expect(verdictOf(run).counters.unknownCommits).toBe(1);
   });
 });
 
@@ -78,6 +79,10 @@ describe('G1', () => {
   });
   it('a turn that ended twice', () => {
     expect(broken(quiet().done('a').event('turn.completed', 'turn-a').delivered('s'))).toEqual(['G1']);
+  });
+  it('a turn that started twice', () => {
+    const run = quiet().done('a').event('turn.started', 'turn-a').event('turn.started', 'turn-a');
+    expect(broken(run.delivered('s'))).toEqual(['G1']);
   });
   it('a success without its effect, unless an operator took it for done', () => {
     const run = quiet().request('a').turn('a').delivered('s');
@@ -289,6 +294,11 @@ describe('G12', () => {
   it('a turn that waited longer than a poll without Redis', () => {
     expect(broken(outage(13_001))).toEqual(['G12']);
     expect(broken(outage(13_000))).toEqual([]);
+  });
+  it('not a turn that waited for the one before it', () => {
+    const run = outage(14_000);
+    run.turn('b', { createdAt: 9_500, finishedAt: 13_500, steps: [] }).request('b').delivered('s');
+    expect(broken(run)).toEqual([]);
   });
   it('says nothing where there is no Redis', () => {
     expect(broken(outage(14_000, 'postgres'))).toEqual([]);

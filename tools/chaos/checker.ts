@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { checkEffectsOnce, checkOverlaps, checkStaleHolders } from './checks/effects';
 import { checkDelivery, checkEventOrder } from './checks/events';
 import { checkFirings, checkRedisOutages, checkTakeovers } from './checks/leases';
-import { factsOf, runOf, type Finding, type RunFiles, type Violation } from './checks/run-files';
+import { factsOf, opsOf, runOf, type Finding, type RunFiles, type Violation } from './checks/run-files';
 import { checkAcceptedTurns, checkRequestKeys, checkRest, checkSqlite } from './checks/turns';
 import { parseLines, type Fact, type FinalState } from './history';
 import type { EffectLine } from './ledger';
@@ -80,9 +80,8 @@ function count(files: RunFiles): Counters {
   };
 }
 
+/** Every acceptance the client got to see was a replay: the answer to the first one was lost on its way. */
 function lostAnswersOfAccepted(files: RunFiles): number {
-  const accepted = new Set(files.final.turns.map(({ op }) => op));
-  return factsOf(files, 'answer').filter(
-    ({ status, op, text }) => status === 0 && text !== 'ECONNREFUSED' && accepted.has(op),
-  ).length;
+  const acceptances = [...opsOf(files).values()].map(({ answers }) => answers.filter(({ status }) => status === 202));
+  return acceptances.filter((all) => all.length > 0 && all.every(({ replayed }) => replayed)).length;
 }

@@ -11,12 +11,13 @@ interface TurnRow {
   error: string | null;
   created_at: number;
   started_at: number | null;
+  finished_at: number | null;
 }
 
 /** Reads out everything the checker wants to know of the database. */
 export async function readFinalState(view: DatabaseView, store: 'sqlite' | 'postgres'): Promise<FinalState> {
   const turns = await view.query<TurnRow>(
-    `select turn_id, conversation_key, trigger_kind, status, input, error, created_at, started_at from turn`,
+    `select turn_id, conversation_key, trigger_kind, status, input, error, created_at, started_at, finished_at from turn`,
   );
   const steps = await view.query<{ turn_id: string; step_index: number; effect: string; status: string }>(
     `select turn_id, step_index, effect, status from step order by turn_id, step_index`,
@@ -74,6 +75,7 @@ function toTurn(row: TurnRow, steps: FinalTurn['steps']): FinalTurn {
     ...(error ? { error } : {}),
     createdAt: Number(row.created_at),
     startedAt: row.started_at === null ? null : Number(row.started_at),
+    finishedAt: row.finished_at === null ? null : Number(row.finished_at),
     steps,
   };
 }

@@ -102,6 +102,7 @@ export interface FinalTurn {
   readonly error?: string;
   readonly createdAt: number;
   readonly startedAt: number | null;
+  readonly finishedAt: number | null;
   readonly steps: readonly { readonly step: number; readonly effect: string; readonly status: string }[];
 }
 

@@ -2,13 +2,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { check, readRun, type Verdict } from './checker';
+import { NEMESES } from './nemeses';
 import { PROFILES } from './profiles';
 import { runChaos } from './run';
 import { renderTimeline } from './timeline';
 
 const EXIT = { clean: 0, violated: 1, inconclusive: 2, failed: 3, usage: 64 } as const;
 
-const USAGE = `npm run chaos -- [--profile ${Object.keys(PROFILES).join('|')}] [--store sqlite|postgres] [--seed N] [--out FOLDER]
+const USAGE = `npm run chaos -- [--profile ${Object.keys(PROFILES).join('|')}] [--store sqlite|postgres] [--seed N] [--faults kill,pause,…] [--out FOLDER]
 npm run chaos -- --check FOLDER     judges the files of an earlier run again
 
 Exits 0 only when the run was conclusive and clean, 1 with violations, 2 when it proves nothing, 3 when it could not be made.`;
@@ -19,6 +20,7 @@ async function main(): Promise<number> {
       profile: { type: 'string', default: 'pr' },
       store: { type: 'string', default: 'sqlite' },
       seed: { type: 'string' },
+      faults: { type: 'string' },
       out: { type: 'string' },
       check: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -36,7 +38,14 @@ async function main(): Promise<number> {
     console.error(USAGE);
     return EXIT.usage;
   }
-  const replay = `npm run chaos -- --profile ${profileName} --store ${store} --seed ${seed}`;
+  const faults = values.faults?.split(',');
+  const unknown = (faults ?? []).filter((fault) => !NEMESES.some(({ name }) => name === fault));
+  if (unknown.length > 0) {
+    console.error(`no such fault: ${unknown.join(', ')}; there are ${NEMESES.map(({ name }) => name).join(', ')}`);
+    return EXIT.usage;
+  }
+  const only = faults ? ` --faults ${faults.join(',')}` : '';
+  const replay = `npm run chaos -- --profile ${profileName} --store ${store} --seed ${seed}${only}`;
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
   const folder = resolve(values.out ?? join('tmp', 'chaos', `${store}-${seed}-${stamp}`));
   mkdirSync(folder, { recursive: true });
@@ -46,7 +55,15 @@ async function main(): Promise<number> {
     console.error(`\nthe run did not end within ${profile.deadlineMs} ms\nreplay: ${replay}`);
     process.exit(EXIT.failed);
   }, profile.deadlineMs);
-  await runChaos({ seed, profileName, profile, store, folder, onProgress: showProgress });
+  await runChaos({
+    seed,
+    profileName,
+    profile,
+    store,
+    folder,
+    onProgress: showProgress,
+    ...(faults ? { faults } : {}),
+  });
   clearTimeout(watchdog);
   if (process.stdout.isTTY) process.stdout.write('\n');
   const code = judge(folder);

@@ -163,6 +163,7 @@ export const NEMESES: readonly Nemesis[] = [
     target: named('edge-1'),
     strike: async (cluster) => {
       for (let i = 0; i < 2; i += 1) {
+        // The first time the edge lives on, the second time it dies with the answer on its way.
         cluster.onNextAnswer = i === 0 ? () => {} : () => void cluster.slot('edge-1').signal('SIGKILL');
         await pause(1_000);
       }

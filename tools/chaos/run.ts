@@ -6,7 +6,7 @@ import { Cluster } from './cluster';
 import { EdgeClient } from './edge-client';
 import { readFinalState } from './final-state';
 import { HistoryWriter } from './history';
-import { NEMESES, type Nemesis } from './nemeses';
+import { NEMESES } from './nemeses';
 import type { Profile } from './profiles';
 import { Random } from './random';
 import { waitForRest } from './rest';
@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly store: 'sqlite' | 'postgres';
   /** Where the files go; exists and is empty. */
   readonly folder: string;
+  /** Only these; all when absent. */
+  readonly faults?: readonly string[];
   readonly onProgress: (line: string) => void;
 }
 
@@ -105,17 +107,19 @@ class Run {
 
   /** One fault after the other, each kind once before any comes again. */
   private async strike(until: number): Promise<void> {
-    const { profile } = this.options;
-    const usable = NEMESES.filter((one) => one.applies(this.cluster));
-    const essential = usable.filter((one) => one.essential);
-    const bag: Nemesis[] = [];
+    const { profile, faults } = this.options;
+    const usable = NEMESES.filter(({ name, applies }) => applies(this.cluster) && (faults?.includes(name) ?? true));
+    const first = usable.filter(({ essential }) => essential);
+    const rest = usable.filter(({ essential }) => !essential);
+    const all = profile.essentialOnly && !faults ? first : usable;
     // The first round begins with those that a run must have seen.
-    bag.push(...this.random.shuffled(essential));
-    if (!profile.essentialOnly) bag.push(...this.random.shuffled(usable.filter((one) => !one.essential)));
+    const bag = [...this.random.shuffled(first), ...(all === first ? [] : this.random.shuffled(rest))];
+    // Afterwards they come more often than the others: what they provoke needs some luck.
+    const round = [...all, ...all.filter(({ essential }) => essential)];
     while (performance.now() < until) {
       const nemesis = bag.shift();
       if (!nemesis) {
-        bag.push(...this.random.shuffled(profile.essentialOnly ? essential : usable));
+        bag.push(...this.random.shuffled(round));
         continue;
       }
       this.current = 'calm';

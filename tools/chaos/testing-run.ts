@@ -45,6 +45,7 @@ export class HandMadeRun {
       status: 'succeeded',
       createdAt: 0,
       startedAt: 0,
+      finishedAt: 0,
       steps: [{ step: 0, effect: 'once', status: 'succeeded' }],
       ...options,
     };

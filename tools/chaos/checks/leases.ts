@@ -96,12 +96,10 @@ export function checkRedisOutages(files: RunFiles): Finding {
     for (const turn of files.final.turns) {
       if (turn.createdAt < beginAt || turn.createdAt > endAt || turn.startedAt === null) continue;
       // A turn behind others waits for them and not for a wake-up.
-      const isFirst = (byConversation.get(turn.conversation) ?? []).every(
-        (other) =>
-          other.turn === turn.turn ||
-          other.createdAt > turn.createdAt ||
-          hasEndedBefore(files, other.turn, turn.createdAt),
+      const earlier = (byConversation.get(turn.conversation) ?? []).filter(
+        ({ createdAt }) => createdAt < turn.createdAt,
       );
+      const isFirst = earlier.every(({ finishedAt }) => finishedAt !== null && finishedAt <= turn.createdAt);
       if (!isFirst) continue;
       const waitedMs = turn.startedAt - turn.createdAt;
       found.expect(
@@ -112,9 +110,4 @@ export function checkRedisOutages(files: RunFiles): Finding {
     }
   }
   return found.done({ outages: outages.length });
-}
-
-function hasEndedBefore(files: RunFiles, turn: string, at: number): boolean {
-  const lines = files.effects.filter((line) => line.turn === turn);
-  return lines.every((line) => line.at < at) && lines.at(-1)?.mark === 'end';
 }

@@ -18,6 +18,10 @@ export function checkAcceptedTurns(files: RunFiles): Finding {
       found.expect(turns.has(turn ?? ''), () => `${op.name}: answered ${status} with turn ${turn}, which is lost`, at);
     }
   }
+  const starts = groupBy(
+    files.final.outbox.filter(({ type }) => type === 'turn.started'),
+    ({ turn }) => turn ?? '',
+  );
   const happened = new Set(
     files.effects.filter(({ mark }) => mark === 'end').map(({ turn, step }) => `${turn}/${step}`),
   );
@@ -31,6 +35,8 @@ export function checkAcceptedTurns(files: RunFiles): Finding {
     found.expect(ENDED.has(turn.status), () => `${name} is ${turn.status} for ever`);
     const count = ends.get(turn.turn)?.length ?? 0;
     found.expect(count === 1, () => `${name} ended ${count} times by its events`);
+    const started = starts.get(turn.turn)?.length ?? 0;
+    found.expect(started <= 1, () => `${name} started ${started} times by its events`);
     if (turn.error) found.expect(!OUR_OWN_FAULT.has(turn.error), () => `${name} failed with ${turn.error}`);
     if (turn.status !== 'succeeded' || settledByHand.has(turn.turn)) continue;
     for (const { step } of turn.steps) {
