@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { check, readRun, type Verdict } from './checker';
 import { NEMESES } from './nemeses';
+import { plantedBugs, runPlanted } from './planted';
 import { PROFILES } from './profiles';
 import { runChaos } from './run';
 import { renderTimeline } from './timeline';
@@ -11,6 +12,8 @@ const EXIT = { clean: 0, violated: 1, inconclusive: 2, failed: 3, usage: 64 } as
 
 const USAGE = `npm run chaos -- [--profile ${Object.keys(PROFILES).join('|')}] [--store sqlite|postgres] [--seed N] [--faults kill,pause,…] [--out FOLDER]
 npm run chaos -- --check FOLDER     judges the files of an earlier run again
+
+npm run chaos -- --planted all|NAME,…   [--seed N]   builds the apps with a known bug each and says whether it is caught
 
 Exits 0 only when the run was conclusive and clean, 1 with violations, 2 when it proves nothing, 3 when it could not be made.`;
 
@@ -23,6 +26,7 @@ async function main(): Promise<number> {
       faults: { type: 'string' },
       out: { type: 'string' },
       check: { type: 'string' },
+      planted: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -31,6 +35,7 @@ async function main(): Promise<number> {
     return EXIT.clean;
   }
   if (values.check !== undefined) return judge(resolve(values.check));
+  if (values.planted !== undefined) return plant(values.planted, Number(values.seed ?? 1));
   const { profile: profileName, store } = values;
   const profile = PROFILES[profileName];
   const seed = Number(values.seed ?? Math.floor(Math.random() * 1e9));
@@ -79,6 +84,30 @@ function judge(folder: string): number {
   print(verdict);
   console.log(`timeline: ${join(folder, 'timeline.html')}`);
   return EXIT[verdict.outcome];
+}
+
+/** 0 when each bug was caught. */
+async function plant(names: string, seed: number): Promise<number> {
+  const bugs = plantedBugs().filter(({ name }) => names === 'all' || names.split(',').includes(name));
+  if (bugs.length === 0) {
+    console.error(
+      `no such bug; there are ${plantedBugs()
+        .map(({ name }) => name)
+        .join(', ')}`,
+    );
+    return EXIT.usage;
+  }
+  let caught = 0;
+  for (const bug of bugs) {
+    const result = await runPlanted(bug, seed, resolve('tmp', 'chaos', `planted-${bug.name}`));
+    caught += result.caught ? 1 : 0;
+    const how = result.caught
+      ? `caught by ${result.violated.join(' ')}`
+      : `MISSED (${result.violated.join(' ') || 'clean'})`;
+    console.log(`${bug.name}: ${how}, seed ${seed}, ${result.seconds} s`);
+  }
+  console.log(`${caught} of ${bugs.length} caught`);
+  return caught === bugs.length ? EXIT.clean : EXIT.violated;
 }
 
 const SHOWN = 20;

@@ -88,12 +88,17 @@ const lateWrite: Nemesis = {
       cluster.slot(slot).options.postgres?.set({ kind: 'pass' });
       return;
     }
-    const unlock = await view.holdLock();
-    await pause(700);
-    cluster.slot(slot).signal('SIGSTOP');
-    await unlock();
-    await pause(ttls(cluster, 2));
-    cluster.slot(slot).signal('SIGCONT');
+    // It takes one that has something to write just then: both get their chance.
+    const others = cluster.slotsOf('worker').map(({ name }) => name);
+    for (const worker of [slot, ...others.filter((name) => name !== slot)]) {
+      const unlock = await view.holdLock();
+      await pause(700);
+      cluster.slot(worker).signal('SIGSTOP');
+      await unlock();
+      await pause(ttls(cluster, 1.7));
+      cluster.slot(worker).signal('SIGCONT');
+      await pause(500);
+    }
   },
 };
 
@@ -207,7 +212,8 @@ export const NEMESES: readonly Nemesis[] = [
     target: named('redis'),
     strike: async (cluster) => {
       await cluster.redis?.kill('SIGKILL');
-      await pause(5_000);
+      // Twice as long as the poll pauses: who only waits for wake-ups is found out.
+      await pause(7_000);
       await cluster.redis?.start();
     },
   },
