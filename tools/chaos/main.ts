@@ -137,6 +137,9 @@ function showProgress(line: string): void {
   console.log(line);
 }
 
+// An orderly exit, at which the processes that were started are killed: a signal alone would leave them behind.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.failed));
+
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {
