@@ -267,15 +267,27 @@ describe('G10', () => {
     run.final = { takeovers: [takeover({ at: 1_001 })] };
     expect(said(run)).toEqual([]);
   });
+  const survivor = { kind: 'process', slot: 'worker-2', instance: 'worker-2.1', pid: 2, state: 'started' } as const;
   it('a takeover that took too long', () => {
-    const run = quiet().fact(died, 100);
+    const run = quiet().fact(survivor, 50).fact(died, 100);
     run.final = { takeovers: [takeover({ at: 1_700 })] };
     expect(broken(run)).toEqual(['G10']);
     run.final = { takeovers: [takeover({ at: 1_600 })] };
     expect(broken(run)).toEqual([]);
   });
+  it.each([
+    ['not there yet', 'started', 200],
+    ['gone as well', 'exited', 200],
+  ] as const)('not when the other worker was %s', (_, state, at) => {
+    const run = quiet()
+      .fact(died, 100)
+      .fact({ ...survivor, state }, at);
+    if (state === 'exited') run.fact(survivor, 50);
+    run.final = { takeovers: [takeover({ at: 2_700 })] };
+    expect(broken(run)).toEqual([]);
+  });
   it('not while the database was away as well', () => {
-    const run = quiet().fact(died, 100);
+    const run = quiet().fact(survivor, 50).fact(died, 100);
     run.fact({ kind: 'fault', id: 1, name: 'postgres_restart', target: 'postgres', state: 'begin' }, 200);
     run.fact({ kind: 'fault', id: 1, name: 'postgres_restart', target: 'postgres', state: 'end' }, 1_500);
     run.final = { takeovers: [takeover({ at: 2_700 })] };

@@ -100,8 +100,10 @@ export class Slot {
 
   private async fill(): Promise<void> {
     const { app, env, faketime, history } = this.options;
-    this.incarnation += 1;
+    // The one before has told all it had to when it ended; what is read from now on is this one's.
+    this.current = undefined;
     this.logsRead = 0;
+    this.incarnation += 1;
     this.setClock('+0');
     const started = await spawnApp(app, {
       ...env,

@@ -43,12 +43,19 @@ function deathsOf(files: RunFiles): { instance: string; at: number }[] {
   return factsOf(files, 'process').filter(({ state, signal }) => state === 'exited' && signal === 'SIGKILL');
 }
 
+/** Whether somebody was there all the time who could take over, and nothing else was wrong. */
 function isUndisturbed(files: RunFiles, from: number, to: number): boolean {
-  const others = factsOf(files, 'process').filter(
-    ({ slot, state, at }) => slot.startsWith('worker') && state === 'exited' && at > from && at < to,
+  const workers = groupBy(
+    factsOf(files, 'process').filter(({ slot }) => slot.startsWith('worker')),
+    ({ instance }) => instance,
+  );
+  const hasSurvivor = [...workers.values()].some(
+    (facts) =>
+      facts.some(({ state, at }) => state === 'started' && at <= from) &&
+      !facts.some(({ state, at }) => state === 'exited' && at <= to),
   );
   return (
-    others.length === 0 &&
+    hasSurvivor &&
     faultsOf(files).every(({ name, beginAt, endAt }) => HARMLESS.has(name) || endAt < from || beginAt > to)
   );
 }
