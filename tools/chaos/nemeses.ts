@@ -108,11 +108,13 @@ const cutCommits: Nemesis = {
   applies: onPostgres,
   target: anyOf('worker', 'edge', 'worker', 'scheduler'),
   strike: async (cluster, slot, random) => {
+    // A scheduler may have nothing to commit for a while; the edge always has.
+    const slots = [slot, 'edge-1'];
     for (let i = 0; i < 4; i += 1) {
-      cluster.cutNextCommit.set(slot, random.pick(['before', 'after', 'after']));
+      for (const each of slots) cluster.cutNextCommit.set(each, random.pick(['before', 'after', 'after']));
       await pause(500);
     }
-    cluster.cutNextCommit.delete(slot);
+    for (const each of slots) cluster.cutNextCommit.delete(each);
   },
 };
 
