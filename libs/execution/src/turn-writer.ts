@@ -1,7 +1,13 @@
 import type { Backplane } from '@tyrum/backplane';
 import { appendEvents, type OutboxEvent } from '@tyrum/outbox';
 import { LIMITS } from '@tyrum/protocol';
-import { UnknownCommitError, type ConversationRef, type StateStore, type Tx } from '@tyrum/statestore';
+import {
+  StoreUnavailableError,
+  UnknownCommitError,
+  type ConversationRef,
+  type StateStore,
+  type Tx,
+} from '@tyrum/statestore';
 import type {
   ConversationWrite,
   NewMessage,
@@ -91,10 +97,25 @@ export class TurnWriter {
       } catch (error) {
         if (!(error instanceof UnknownCommitError) || !done) throw error;
         // Writing again could do it twice: ask what became of the first time.
-        if (!(await this.store.wasCommitted(done.transactionId))) continue;
+        if (!(await this.tookPlace(done.transactionId))) continue;
       }
       this.wake(done?.written ?? []);
       return done?.written ?? [];
+    }
+  }
+
+  /**
+   * Asks until it is told: what cut the commit off may well keep the database away for a while, and an error from here would
+   * pass for "nothing was written" and have the same write made again.
+   */
+  private async tookPlace(transactionId: string): Promise<boolean> {
+    for (;;) {
+      try {
+        return await this.store.wasCommitted(transactionId);
+      } catch (error) {
+        if (!(error instanceof StoreUnavailableError)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
+      }
     }
   }
 

@@ -127,6 +127,26 @@ describe('PostgresStateStore', () => {
     }
   });
 
+  it('does not wait for ever for an answer: the outcome is unknown then, and another connection goes on', async () => {
+    const cutter = await startCommitCutter(database.url);
+    try {
+      const through = await open({ url: cutter.url, answerTimeoutMs: 300 });
+      let id = '';
+      const silent = through.transaction(async (tx) => {
+        await tx.query(put, ['perhaps']);
+        id = (await tx.query<{ xid: string }>(currentId))[0]?.xid ?? '';
+        cutter.fate = 'silence';
+      });
+      await expect(silent).rejects.toThrow(UnknownCommitError);
+      expect(await through.wasCommitted(id)).toBe(true);
+      await expect(through.execute(sql('select pg_sleep(10)'))).rejects.toThrow(StoreUnavailableError);
+      expect(await names(through)).toEqual(['perhaps']);
+    } finally {
+      await Promise.all(opened.splice(0).map((each) => each.close()));
+      await cutter.close();
+    }
+  });
+
   it('notices that the server made a rollback of a COMMIT', async () => {
     const work = async (tx: Tx): Promise<void> => {
       await tx.query(put, ['lost']);

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
 import { DataSource, type QueryRunner } from 'typeorm';
 import { types } from 'pg';
+import { clientWithDeadline, type Deadline } from './client-with-deadline';
 import { classifyError, StoreUnavailableError, UnknownCommitError } from './errors';
 import { migratePostgres } from './migrate';
 import { migrationsFor } from './migrations';
@@ -16,6 +17,8 @@ export interface PostgresStateStoreOptions {
   readonly applicationName?: string;
   /** How long a transaction is run again after deadlocks and serialization failures, in attempts. */
   readonly maxAttempts?: number;
+  /** How long an answer of the server is waited for, in ms. It must be longer than any wait for a lock may be. */
+  readonly answerTimeoutMs?: number;
   /** Told about errors on idle connections; they are replaced and nothing else follows. */
   readonly onPoolError?: (error: Error) => void;
 }
@@ -23,6 +26,8 @@ export interface PostgresStateStoreOptions {
 const DEFAULT_POOL_SIZE = 10;
 const DEFAULT_MAX_ATTEMPTS = 5;
 const CONNECT_TIMEOUT_MS = 5_000;
+/** Above `lock_timeout`: a statement that waits for its turn is told so by the server. */
+const DEFAULT_ANSWER_TIMEOUT_MS = 30_000;
 const RETRY_AFTER_MS = 500;
 const DEAD_CONNECTION_PAUSE_MS = 20;
 
@@ -51,6 +56,8 @@ export class PostgresStateStore implements StateStore {
 
   /** Connects and migrates. @throws {StoreUnavailableError} nobody answers @throws {SchemaTooNewError} */
   static async open(options: PostgresStateStoreOptions): Promise<PostgresStateStore> {
+    // Migrations take the time they take.
+    const deadline: Deadline = { ms: undefined };
     const source = new DataSource({
       type: 'postgres',
       url: options.url,
@@ -63,6 +70,7 @@ export class PostgresStateStore implements StateStore {
       migrations: migrationsFor('postgres'),
       extra: {
         types: typeParsers,
+        Client: clientWithDeadline(deadline),
         keepAlive: true,
         // A client stopped inside a transaction would keep its locks for ever, and so block every takeover. Set when the
         // session starts: a stopped process cannot set it later.
@@ -72,6 +80,7 @@ export class PostgresStateStore implements StateStore {
     try {
       await source.initialize();
       await migratePostgres(source);
+      deadline.ms = options.answerTimeoutMs ?? DEFAULT_ANSWER_TIMEOUT_MS;
     } catch (error) {
       if (source.isInitialized) await source.destroy();
       throw toOperatingError(error);

@@ -8,7 +8,9 @@ export type Fate =
   /** The connection goes before the server has seen it. */
   | 'cut-before'
   /** The server has carried it out and the connection goes before its answer has arrived. */
-  | 'cut-after';
+  | 'cut-after'
+  /** It passes, and nothing comes back on this connection any more: the server or the way to it has gone without a word. */
+  | 'silence';
 
 /** A TCP proxy in front of Postgres that knows a COMMIT when it sees one. */
 export interface CommitCutter {
@@ -29,6 +31,7 @@ export async function startCommitCutter(url: string): Promise<CommitCutter> {
   const server = createServer((client) => {
     const upstream = connect(Number(target.port || 5432), target.hostname);
     let swallow = false;
+    let silent = false;
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on('error', () => undefined);
@@ -43,11 +46,12 @@ export async function startCommitCutter(url: string): Promise<CommitCutter> {
       if (data.includes(COMMIT)) cutter.fate = 'pass';
       if (fate === 'cut-before') return void client.destroy();
       swallow = fate === 'cut-after';
+      silent ||= fate === 'silence';
       upstream.write(data);
     });
     upstream.on('data', (data) => {
       if (swallow) client.destroy();
-      else client.write(data);
+      else if (!silent) client.write(data);
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
