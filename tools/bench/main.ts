@@ -1,0 +1,65 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { bundleContender, installPeers } from './bundle';
+import { renderChart } from './chart';
+import { describeMachine, machineLine } from './machine';
+import { parseOptions, USAGE, UsageError, type BenchOptions } from './options';
+import { select } from './plan';
+import type { BenchResults } from './results';
+import { runPlan } from './run-plan';
+import { renderTables } from './table';
+import { findServers } from './servers';
+
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
+
+async function bench(options: BenchOptions): Promise<void> {
+  const startedAt = new Date();
+  const cases = select(options);
+  const servers = await findServers();
+  try {
+    const machine = await describeMachine(servers.postgres);
+    log(machineLine(machine));
+    bundleContender();
+    if (cases.some(({ peers }) => peers.length > 0)) installPeers();
+    const measured = await runPlan(cases, { rounds: options.rounds, servers, onProgress: log });
+    const results: BenchResults = {
+      startedAt: startedAt.toISOString(),
+      seconds: Math.round((Date.now() - startedAt.getTime()) / 1_000),
+      quick: options.quick,
+      machine,
+      cases: measured,
+    };
+    const tables = renderTables(results);
+    mkdirSync(options.out, { recursive: true });
+    writeFileSync(join(options.out, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
+    writeFileSync(join(options.out, 'results.md'), tables);
+    writeFileSync(join(options.out, 'chart.svg'), renderChart(results));
+    process.stdout.write(`\n${tables}\n${machineLine(machine)}\n${results.seconds} s; written to ${options.out}\n`);
+  } finally {
+    await servers.stop();
+  }
+}
+
+async function main(): Promise<number> {
+  const argv = process.argv.slice(2);
+  if (argv.includes('--help')) {
+    process.stdout.write(`${USAGE}\n`);
+    return 0;
+  }
+  try {
+    await bench(parseOptions(argv));
+    return 0;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    log(`${error.message}\n\n${USAGE}`);
+    return 2;
+  }
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    log(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    process.exit(1);
+  },
+);

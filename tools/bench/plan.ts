@@ -1,0 +1,193 @@
+import type { ContenderDatabase } from './contender';
+import type { Assignment } from './drivers/driver';
+
+export type Params = Assignment['params'];
+
+/** One number of a case that is reported. */
+export interface Metric {
+  /** As the driver names it. */
+  readonly name: string;
+  readonly label: string;
+  readonly unit: string;
+  readonly better: 'higher' | 'lower';
+  /** What Tyrum promises. */
+  readonly target?: number;
+}
+
+/** One measurement, made with each of its contenders. */
+export interface Case {
+  readonly workload: string;
+  readonly title: string;
+  /**
+   * `bare`: the statements alone, in batches made beforehand; `full`: through the public calls, one a turn. A bare number is
+   * never put beside a peer's full one.
+   */
+  readonly kind: 'full' | 'bare';
+  readonly driver: string;
+  readonly database: ContenderDatabase['kind'];
+  readonly params: Params;
+  /** Over `params` with `--quick`. */
+  readonly quick: Params;
+  readonly metrics: readonly Metric[];
+  readonly peers: readonly string[];
+  /** Rounds, where the default is too many for a run so long. */
+  readonly rounds?: number;
+}
+
+const rate = (target?: number, unit = 'turns/s'): Metric => ({
+  name: 'rate',
+  label: 'rate',
+  unit,
+  better: 'higher',
+  ...(target === undefined ? {} : { target }),
+});
+const ms = (name: string, label: string, target?: number): Metric => ({
+  name,
+  label,
+  unit: 'ms',
+  better: 'lower',
+  ...(target === undefined ? {} : { target }),
+});
+const none = (name: string, label: string): Metric => ({ name, label, unit: '', better: 'lower', target: 0 });
+
+const ACCEPT = { conversations: 1_000, warmupMs: 1_000, durationMs: 5_000 };
+const ACCEPT_QUICK = { warmupMs: 300, durationMs: 1_000 };
+const ONCE_EACH = none('ran_twice', 'ran twice');
+const QUEUES = ['pg-boss', 'graphile-worker', 'bullmq', 'dbos'];
+
+function acceptCase(inFlight: number, target: number): Case {
+  return {
+    workload: 'W1',
+    title: `accept, ${inFlight} in flight`,
+    kind: 'full',
+    driver: 'accept',
+    database: 'postgres',
+    params: { ...ACCEPT, inFlight },
+    quick: ACCEPT_QUICK,
+    metrics: [rate(target, 'accepts/s'), ms('p50', 'p50'), ms('p99', 'p99')],
+    peers: QUEUES,
+  };
+}
+
+function keyedCase(keys: number, spread: 'uniform' | 'zipf'): Case {
+  return {
+    workload: 'W5',
+    title: `keyed FIFO, ${keys} keys, ${spread}`,
+    kind: 'full',
+    driver: 'keyed',
+    database: 'postgres',
+    params: { jobs: 20_000, keys, spread, concurrency: 200 },
+    quick: { jobs: 3_000 },
+    metrics: [
+      rate(15_000),
+      { name: 'hot_wait_share', label: 'busiest key waits, of a fair share', unit: '×', better: 'lower', target: 1 },
+      none('out_of_order', 'out of order'),
+      ONCE_EACH,
+    ],
+    peers: keys === 100 && spread === 'uniform' ? ['pg-boss', 'graphile-worker', 'dbos'] : [],
+  };
+}
+
+/** Everything that is measured, in the order of the report. W8 and W9 need sockets and are measured elsewhere. */
+export const CASES: readonly Case[] = [
+  acceptCase(16, 8_000),
+  acceptCase(64, 14_000),
+  {
+    workload: 'W3',
+    title: 'drain of no-op turns',
+    kind: 'full',
+    driver: 'drain',
+    database: 'postgres',
+    params: { jobs: 20_000, keys: 2_000, spread: 'uniform', concurrency: 200 },
+    quick: { jobs: 4_000, keys: 400 },
+    metrics: [rate(20_000), ONCE_EACH],
+    peers: [],
+  },
+  {
+    workload: 'W3',
+    title: 'drain of no-op turns, each a conversation of its own',
+    kind: 'full',
+    driver: 'drain',
+    database: 'postgres',
+    params: { jobs: 20_000, keys: 1, spread: 'none', concurrency: 200 },
+    quick: { jobs: 3_000 },
+    metrics: [rate(20_000), ONCE_EACH],
+    peers: QUEUES,
+  },
+  {
+    workload: 'W4',
+    title: 'idle: accept → handler in another process',
+    kind: 'full',
+    driver: 'idle',
+    database: 'postgres',
+    params: { samples: 200, warmup: 20 },
+    quick: { samples: 40, warmup: 5 },
+    metrics: [ms('p50', 'p50', 3), ms('p99', 'p99', 10)],
+    peers: QUEUES,
+  },
+  {
+    workload: 'W4',
+    title: 'idle: accept → handler in the same process',
+    kind: 'full',
+    driver: 'idleInProcess',
+    database: 'postgres',
+    params: { samples: 200, warmup: 20 },
+    quick: { samples: 40, warmup: 5 },
+    metrics: [ms('p50', 'p50', 3), ms('p99', 'p99', 10)],
+    peers: [],
+  },
+  keyedCase(100, 'uniform'),
+  keyedCase(1_000, 'uniform'),
+  keyedCase(1_000, 'zipf'),
+  {
+    workload: 'W6',
+    title: 'turn with 3 checkpointed steps',
+    kind: 'full',
+    driver: 'steps',
+    database: 'postgres',
+    params: { jobs: 9_000, keys: 900, spread: 'uniform', steps: 3, concurrency: 100 },
+    quick: { jobs: 1_500, keys: 150 },
+    metrics: [rate(3_000), ms('turn_p50', 'turn p50'), ms('turn_p99', 'turn p99', 50), ONCE_EACH],
+    peers: ['dbos', 'openworkflow'],
+  },
+  {
+    workload: 'W13',
+    title: 'SQLite: accept, 64 in flight',
+    kind: 'full',
+    driver: 'accept',
+    database: 'sqlite',
+    params: { ...ACCEPT, inFlight: 64 },
+    quick: ACCEPT_QUICK,
+    metrics: [rate(5_000, 'accepts/s'), ms('p99', 'p99')],
+    peers: ['openworkflow'],
+  },
+  {
+    workload: 'W13',
+    title: 'SQLite: full turns, 64 callers that wait for their end',
+    kind: 'full',
+    driver: 'fullTurn',
+    database: 'sqlite',
+    params: { ...ACCEPT, inFlight: 64, concurrency: 50 },
+    quick: ACCEPT_QUICK,
+    metrics: [rate(3_000), ms('p99', 'p99'), ms('loop_delay_p99', 'event loop delay p99', 20)],
+    peers: [],
+  },
+];
+
+export interface Selection {
+  readonly quick: boolean;
+  readonly only: readonly string[] | undefined;
+  readonly ours: boolean;
+}
+
+/** The cases of one run, with the parameters of this run in place. */
+export function select({ quick, only, ours }: Selection): Case[] {
+  return CASES.filter(({ workload }) => !only || only.includes(workload)).map((each) => ({
+    ...each,
+    params: quick ? { ...each.params, ...each.quick } : each.params,
+    peers: ours ? [] : each.peers,
+  }));
+}
+
+/** The workloads there are. */
+export const WORKLOADS: readonly string[] = [...new Set(CASES.map(({ workload }) => workload))];
