@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 const ROOT = join(__dirname, '..', '..');
@@ -8,6 +8,11 @@ const INSTALL_TIMEOUT_MS = 300_000;
 /** Bundles the contender's process as the apps are built. @throws with the compiler's output */
 export function bundleContender(): void {
   run('npx', ['webpack-cli', '--config', join(__dirname, 'webpack.config.js')], ROOT);
+}
+
+/** Builds apps that are measured as they are shipped. @throws with the compiler's output */
+export function buildApps(apps: readonly string[]): void {
+  run('npx', ['nx', 'run-many', '-t', 'build', '-p', apps.join(',')], ROOT);
 }
 
 /** Installs the peers as the bench's lockfile names them, unless they are there already. @throws with npm's output */
@@ -20,17 +25,10 @@ export function installPeers(): void {
   run('npm', ['ci', '--no-audit', '--no-fund', '--engine-strict=false'], __dirname);
 }
 
-/** The peers' versions, by name. */
-export function peerVersions(): Record<string, string> {
-  const { dependencies } = JSON.parse(readFileSync(join(__dirname, 'package.json'), 'utf8')) as {
-    dependencies: Record<string, string>;
-  };
-  return dependencies;
-}
-
 function run(command: string, args: readonly string[], cwd: string): void {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     cwd,
+    env: { ...process.env, NX_DAEMON: 'false' },
     encoding: 'utf8',
     timeout: INSTALL_TIMEOUT_MS,
   });

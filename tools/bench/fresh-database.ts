@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,5 +26,6 @@ export async function freshDatabase(kind: ContenderDatabase['kind'], servers: Se
     return { kind, address: join(folder, 'bench.db'), drop };
   }
   if (!servers.redis) throw new Error('no Redis answers');
-  return { kind, address: servers.redis, drop: () => Promise.resolve() };
+  // A prefix of its own, which the contender empties when it closes.
+  return { kind, address: `${servers.redis}#tyrum-bench-${randomUUID()}`, drop: () => Promise.resolve() };
 }

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundleContender, installPeers } from './bundle';
+import { buildApps, bundleContender, installPeers } from './bundle';
 import { renderChart } from './chart';
 import { describeMachine, machineLine } from './machine';
 import { parseOptions, USAGE, UsageError, type BenchOptions } from './options';
@@ -20,6 +20,8 @@ async function bench(options: BenchOptions): Promise<void> {
     const machine = await describeMachine(servers.postgres);
     log(machineLine(machine));
     bundleContender();
+    const apps = cases.flatMap(({ params }) => (typeof params['app'] === 'string' ? [params['app']] : []));
+    if (apps.length > 0) buildApps(apps);
     if (cases.some(({ peers }) => peers.length > 0)) installPeers();
     const measured = await runPlan(cases, { rounds: options.rounds, servers, onProgress: log });
     const results: BenchResults = {

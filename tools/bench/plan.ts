@@ -17,6 +17,7 @@ export interface Metric {
 /** One measurement, made with each of its contenders. */
 export interface Case {
   readonly workload: string;
+  /** `{name}` stands for a parameter of the run. */
   readonly title: string;
   /**
    * `bare`: the statements alone, in batches made beforehand; `full`: through the public calls, one a turn. A bare number is
@@ -151,6 +152,72 @@ export const CASES: readonly Case[] = [
     peers: ['dbos', 'openworkflow'],
   },
   {
+    workload: 'W7',
+    title: 'worker killed, or stopped for {pauseMs} ms (TTL 3 s)',
+    kind: 'full',
+    driver: 'takeover',
+    database: 'postgres',
+    params: { kills: 4, pauseMs: 60_000, ttlMs: 3_000 },
+    quick: { kills: 1, pauseMs: 5_000 },
+    metrics: [
+      ms('takeover_p99', 'takeover p99', 4_500),
+      none('early', 'taken over early'),
+      none('lost', 'lost'),
+      none('duplicated', 'ended twice'),
+      none('stale_writes', 'stale writes applied'),
+      { name: 'refused', label: 'leases lost and writes refused', unit: '', better: 'higher', target: 1 },
+      { name: 'taken_over', label: 'turns taken over', unit: '', better: 'higher', target: 1 },
+    ],
+    peers: [],
+    rounds: 1,
+  },
+  {
+    workload: 'W10',
+    title: 'shell step through the ToolRunner',
+    kind: 'full',
+    driver: 'shell',
+    database: 'postgres',
+    params: { jobs: 500, samples: 100, concurrency: 50 },
+    quick: { jobs: 150, samples: 30 },
+    metrics: [
+      rate(100, 'steps/s'),
+      ms('overhead', 'over spawning the command', 10),
+      ms('spawn_ms', 'spawning it alone'),
+    ],
+    peers: [],
+  },
+  {
+    workload: 'W11',
+    title: 'growth: {stored} stored turns against 1,000',
+    kind: 'full',
+    driver: 'growth',
+    database: 'postgres',
+    params: { stored: 1_000_000, jobs: 5_000 },
+    quick: { stored: 50_000, jobs: 1_000 },
+    metrics: [
+      { name: 'accept_growth', label: 'accept', unit: '×', better: 'lower', target: 1.3 },
+      { name: 'run_growth', label: 'claim and settle', unit: '×', better: 'lower', target: 1.3 },
+      { name: 'outbox_growth', label: 'outbox read', unit: '×', better: 'lower', target: 1.3 },
+    ],
+    peers: [],
+    rounds: 1,
+  },
+  ...(['worker', 'edge'] as const).map((app): Case => ({
+    workload: 'W12',
+    title: `idle ${app}`,
+    kind: 'full',
+    driver: 'idleProcess',
+    database: 'postgres',
+    params: { app, durationMs: 30_000 },
+    quick: { durationMs: 6_000 },
+    metrics: [
+      { name: 'queries', label: 'queries', unit: '/s', better: 'lower', target: 1 },
+      { name: 'rss', label: 'memory', unit: 'MiB', better: 'lower', ...(app === 'worker' ? { target: 90 } : {}) },
+    ],
+    peers: [],
+    rounds: 1,
+  })),
+  {
     workload: 'W13',
     title: 'SQLite: accept, 64 in flight',
     kind: 'full',
@@ -172,6 +239,28 @@ export const CASES: readonly Case[] = [
     metrics: [rate(3_000), ms('p99', 'p99'), ms('loop_delay_p99', 'event loop delay p99', 20)],
     peers: [],
   },
+  {
+    workload: 'W1',
+    title: 'accept statements, 100 a commit',
+    kind: 'bare',
+    driver: 'bareAccept',
+    database: 'postgres',
+    params: { batch: 100, conversations: 1_000, durationMs: 4_000 },
+    quick: { durationMs: 1_000 },
+    metrics: [rate()],
+    peers: [],
+  },
+  {
+    workload: 'W3',
+    title: 'claim, load and settle statements, 50 conversations a commit',
+    kind: 'bare',
+    driver: 'bareDrain',
+    database: 'postgres',
+    params: { jobs: 20_000, keys: 1_000, claim: 50, turnsEach: 20 },
+    quick: { jobs: 4_000, keys: 200 },
+    metrics: [rate()],
+    peers: [],
+  },
 ];
 
 export interface Selection {
@@ -182,11 +271,11 @@ export interface Selection {
 
 /** The cases of one run, with the parameters of this run in place. */
 export function select({ quick, only, ours }: Selection): Case[] {
-  return CASES.filter(({ workload }) => !only || only.includes(workload)).map((each) => ({
-    ...each,
-    params: quick ? { ...each.params, ...each.quick } : each.params,
-    peers: ours ? [] : each.peers,
-  }));
+  return CASES.filter(({ workload }) => !only || only.includes(workload)).map((each) => {
+    const params = quick ? { ...each.params, ...each.quick } : each.params;
+    const title = each.title.replace(/\{(\w+)\}/g, (_, name: string) => params[name]?.toLocaleString('en-US') ?? name);
+    return { ...each, title, params, peers: ours ? [] : each.peers };
+  });
 }
 
 /** The workloads there are. */

@@ -13,12 +13,13 @@ const LAST_OUTPUT = 4_000;
 export function runContender(
   contender: string,
   assignment: Assignment,
-  { script = CONTENDER_SCRIPT, execArgv = [] }: { script?: string; execArgv?: string[] } = {},
+  { script = CONTENDER_SCRIPT, execPath = process.execPath }: { script?: string; execPath?: string } = {},
 ): Promise<Measured> {
   return new Promise((resolve, reject) => {
     const child = fork(script, [contender, JSON.stringify(assignment)], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      execArgv: ['--enable-source-maps', ...execArgv],
+      execPath,
+      execArgv: ['--enable-source-maps'],
     });
     let output = '';
     let measured: Measured | undefined;

@@ -1,4 +1,4 @@
-import { databaseOf, moduleOf } from './contenders';
+import { databaseOf, moduleOf, nodeOf } from './contenders';
 import { freshDatabase, type Servers } from './fresh-database';
 import type { Case } from './plan';
 import type { CaseResult, ContenderResult } from './results';
@@ -46,11 +46,8 @@ async function measure(name: string, each: Case, servers: Servers): Promise<Reco
   const database = await freshDatabase(databaseOf(name, each.database), servers);
   try {
     const { kind, address } = database;
-    return await runContender(moduleOf(name), {
-      driver: each.driver,
-      database: { kind, address },
-      params: each.params,
-    });
+    const assignment = { driver: each.driver, database: { kind, address }, params: each.params };
+    return await runContender(moduleOf(name), assignment, { execPath: nodeOf(name, kind) });
   } finally {
     await database.drop();
   }
