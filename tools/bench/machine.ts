@@ -1,5 +1,7 @@
-import { arch, cpus, release, totalmem, type } from 'node:os';
+import { arch, cpus, loadavg, release, totalmem, type } from 'node:os';
+import Redis from 'ioredis';
 import { Client } from 'pg';
+import type { Servers } from './fresh-database';
 
 /** What the numbers were measured on. */
 export interface Machine {
@@ -9,6 +11,10 @@ export interface Machine {
   readonly system: string;
   readonly node: string;
   readonly postgres: Readonly<Record<string, string>>;
+  /** Whether what Redis answered is on the disk. */
+  readonly redis: Readonly<Record<string, string>>;
+  /** Processes that wanted a core in the minute before: well above zero, and others measured with us. */
+  readonly loadBefore: number;
 }
 
 /** Settings that decide what a commit costs and means. */
@@ -23,8 +29,9 @@ const SETTINGS = [
   'commit_delay',
 ];
 
-export async function describeMachine(postgresUrl: string): Promise<Machine> {
-  const client = new Client({ connectionString: postgresUrl });
+export async function describeMachine({ postgres, redis }: Servers): Promise<Machine> {
+  const loadBefore = Math.round((loadavg()[0] ?? 0) * 10) / 10;
+  const client = new Client({ connectionString: postgres });
   await client.connect();
   try {
     const { rows } = await client.query<{ name: string; value: string }>(
@@ -38,14 +45,38 @@ export async function describeMachine(postgresUrl: string): Promise<Machine> {
       system: `${type()} ${release()} ${arch()}`,
       node: process.version,
       postgres: Object.fromEntries(rows.map(({ name, value }) => [name, value])),
+      redis: redis ? await describeRedis(redis) : {},
+      loadBefore,
     };
   } finally {
     await client.end();
   }
 }
 
-export function machineLine({ cpu, cores, memoryGiB, system, node, postgres }: Machine): string {
+async function describeRedis(url: string): Promise<Record<string, string>> {
+  const redis = new Redis(url, { maxRetriesPerRequest: 1 });
+  try {
+    const version = /redis_version:(\S+)/.exec(await redis.info('server'))?.[1] ?? '?';
+    const settings = (await redis.config('GET', 'append*')) as string[];
+    const valueOf = (name: string) => settings[settings.indexOf(name) + 1] ?? '?';
+    return { version, appendonly: valueOf('appendonly'), appendfsync: valueOf('appendfsync') };
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/** All of it in one line. */
+export function machineLine({ cpu, cores, memoryGiB, system, node, postgres, redis, loadBefore }: Machine): string {
   const { server_version, ...settings } = postgres;
-  const list = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
-  return `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${system}, Node ${node}, Postgres ${server_version ?? '?'} (${list.join(', ')})`;
+  const { version, ...kept } = redis;
+  const list = (values: Readonly<Record<string, string>>) =>
+    Object.entries(values)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(', ');
+  return [
+    `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${system}, Node ${node}`,
+    `Postgres ${server_version ?? '?'} (${list(settings)})`,
+    ...(version ? [`Redis ${version} (${list(kept)})`] : []),
+    `load before ${loadBefore}`,
+  ].join('; ');
 }

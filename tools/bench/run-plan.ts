@@ -1,6 +1,6 @@
 import { databaseOf, moduleOf, nodeOf } from './contenders';
 import { freshDatabase, type Servers } from './fresh-database';
-import type { Case } from './plan';
+import { paramsFor, type Case } from './plan';
 import type { CaseResult, ContenderResult } from './results';
 import { runContender } from './run-contender';
 
@@ -8,6 +8,10 @@ export interface RunOptions {
   readonly rounds: number;
   readonly servers: Servers;
   readonly onProgress: (line: string) => void;
+  /** Told of all results so far after every case: a long run that is ended early is not lost. */
+  readonly onCase?: (results: readonly CaseResult[]) => void;
+  /** What is not begun by then, in ms from the start, is left out and named in the report. */
+  readonly budgetMs: number;
 }
 
 /**
@@ -16,37 +20,52 @@ export interface RunOptions {
  */
 export async function runPlan(cases: readonly Case[], options: RunOptions): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
+  const deadline = performance.now() + options.budgetMs;
   for (const each of cases) {
-    const names = ['tyrum', ...each.peers];
-    const done = new Map<string, { rounds: Record<string, number>[]; failure?: string }>();
-    for (const name of names) done.set(name, { rounds: [] });
-    for (let round = 0; round < Math.min(each.rounds ?? Infinity, options.rounds); round += 1) {
-      for (let i = 0; i < names.length; i += 1) {
-        const name = names[(i + round) % names.length] as string;
-        const state = done.get(name);
-        if (!state || state.failure) continue;
-        try {
-          const measured = await measure(name, each, options.servers);
-          state.rounds.push(measured);
-          options.onProgress(progressLine(each, name, round, measured));
-        } catch (error) {
-          state.failure = (error as Error).message;
-          options.onProgress(`${each.workload} ${each.title} · ${name}: failed: ${state.failure}`);
-        }
-      }
-    }
-    const { workload, title, kind, database, params, metrics } = each;
-    const contenders: ContenderResult[] = [...done].map(([contender, state]) => ({ contender, ...state }));
-    results.push({ case: { workload, title, kind, database, params, metrics }, contenders });
+    results.push(await runCase(each, options, deadline));
+    options.onCase?.(results);
   }
   return results;
+}
+
+interface State {
+  readonly rounds: Record<string, number>[];
+  failure?: string;
+}
+
+async function runCase(each: Case, options: RunOptions, deadline: number): Promise<CaseResult> {
+  const names = ['tyrum', ...each.peers];
+  const states = new Map<string, State>(names.map((name) => [name, { rounds: [] }]));
+  const rounds = Math.min(each.rounds ?? Infinity, options.rounds);
+  for (let round = 0; round < rounds; round += 1) {
+    for (let i = 0; i < names.length; i += 1) {
+      const name = names[(i + round) % names.length] as string;
+      const state = states.get(name) as State;
+      if (state.failure) continue;
+      if (performance.now() > deadline) {
+        if (state.rounds.length === 0) state.failure = 'left out: the time was up';
+        continue;
+      }
+      try {
+        const measured = await measure(name, each, options.servers);
+        state.rounds.push(measured);
+        options.onProgress(progressLine(each, name, round, measured));
+      } catch (error) {
+        state.failure = (error as Error).message;
+        options.onProgress(`${each.workload} ${each.title} · ${name}: failed: ${state.failure}`);
+      }
+    }
+  }
+  const { workload, title, kind, database, params, metrics } = each;
+  const contenders: ContenderResult[] = [...states].map(([contender, state]) => ({ contender, ...state }));
+  return { case: { workload, title, kind, database, params, metrics }, contenders };
 }
 
 async function measure(name: string, each: Case, servers: Servers): Promise<Record<string, number>> {
   const database = await freshDatabase(databaseOf(name, each.database), servers);
   try {
     const { kind, address } = database;
-    const assignment = { driver: each.driver, database: { kind, address }, params: each.params };
+    const assignment = { driver: each.driver, database: { kind, address }, params: paramsFor(each, name) };
     return await runContender(moduleOf(name), assignment, { execPath: nodeOf(name, kind) });
   } finally {
     await database.drop();

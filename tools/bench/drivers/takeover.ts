@@ -112,7 +112,7 @@ function worker({ sibling }: DriverContext) {
   const starts = new Map<string, bigint>();
   const open = new Set<string>();
   let refused = 0;
-  let changed: (() => void)[] = [];
+  const changed: (() => void)[] = [];
   const ready = child.next<{ kind: 'ready' }>();
   void ready
     .then(async () => {

@@ -25,10 +25,13 @@ export async function open({ database, keyed }) {
       if (!(await boss.send(QUEUE, job, options(job)))) throw new Error('the job was not sent');
     },
     async preload(jobs) {
-      await boss.insert(
-        QUEUE,
-        jobs.map((job) => ({ data: job, ...options(job) })),
-      );
+      // Rows of one insert are equally old, and a key's order is by age: its jobs go into inserts of their own.
+      for (const batch of keyed ? layers(jobs) : [jobs]) {
+        await boss.insert(
+          QUEUE,
+          batch.map((job) => ({ data: job, ...options(job) })),
+        );
+      }
     },
     work: async (handler, { concurrency }) =>
       keyed ? fetchInLoops(boss, handler, concurrency) : workBatches(boss, handler),
@@ -71,4 +74,16 @@ function fetchInLoops(boss, handler, concurrency) {
       await loops;
     },
   };
+}
+
+/** The first job of every key, then the second of every key, and so on. */
+function layers(jobs) {
+  const seen = new Map();
+  const batches = [];
+  for (const job of jobs) {
+    const nth = seen.get(job.key) ?? 0;
+    seen.set(job.key, nth + 1);
+    (batches[nth] ??= []).push(job);
+  }
+  return batches;
 }
