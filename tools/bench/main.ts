@@ -1,10 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { dropLeftOvers } from '../test-services/databases';
 import { buildApps, bundleContender, installPeers } from './bundle';
 import { renderChart } from './chart';
 import { describeMachine, machineLine } from './machine';
 import { parseOptions, USAGE, UsageError, type BenchOptions } from './options';
 import { select } from './plan';
+import { publish } from './publish';
 import type { BenchResults, CaseResult } from './results';
 import { runPlan } from './run-plan';
 import { renderTables } from './table';
@@ -13,6 +15,8 @@ import { findServers } from './servers';
 /** A newcomer was promised three minutes; what has begun by then may take a while longer. */
 const QUICK_BUDGET_MS = 150_000;
 
+const PAGE = join(__dirname, '..', '..', 'docs', 'benchmarks.md');
+
 const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function bench(options: BenchOptions): Promise<void> {
@@ -20,6 +24,7 @@ async function bench(options: BenchOptions): Promise<void> {
   const cases = select(options);
   const servers = await findServers();
   try {
+    await dropLeftOvers(servers.postgres); // of runs that were ended early
     const machine = await describeMachine(servers);
     log(machineLine(machine));
     bundleContender();
@@ -41,6 +46,7 @@ async function bench(options: BenchOptions): Promise<void> {
       budgetMs: options.quick ? QUICK_BUDGET_MS : Infinity,
     });
     const results = resultsOf(measured);
+    if (options.publish) publish(PAGE, results);
     process.stdout.write(
       `\n${renderTables(results)}\n${machineLine(machine)}\n${results.seconds} s; written to ${options.out}\n`,
     );
@@ -71,6 +77,9 @@ async function main(): Promise<number> {
     return 2;
   }
 }
+
+// Ending at once would leave the contender's process behind; `exit` takes it along.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
 main().then(
   (code) => process.exit(code),

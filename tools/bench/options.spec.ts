@@ -10,6 +10,7 @@ describe('the command line', () => {
       ours: false,
       rounds: 3,
       out: 'dist/bench/results',
+      publish: false,
     });
     expect(parseOptions(['--quick']).rounds).toBe(1);
     expect(parseOptions(['--only', 'w1, W3', '--ours', '--rounds', '5'])).toMatchObject({

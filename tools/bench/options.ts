@@ -5,6 +5,8 @@ export interface BenchOptions extends Selection {
   readonly rounds: number;
   /** Folder for results.json, results.md and chart.svg. */
   readonly out: string;
+  /** Whether the results go into docs/benchmarks.md. */
+  readonly publish: boolean;
 }
 
 export const USAGE = `npm run bench -- [options]
@@ -12,6 +14,7 @@ export const USAGE = `npm run bench -- [options]
   --only W1,W3      only these of ${WORKLOADS.join(', ')}
   --ours            without the peers
   --rounds N        rounds a case (default 3, with --quick 1)
+  --publish         writes the table into docs/benchmarks.md
   --out FOLDER      where results.json, results.md and chart.svg go (default dist/bench/results)
 TYRUM_BENCH_POSTGRES_URL and TYRUM_BENCH_REDIS_URL name the servers (default: 127.0.0.1, ports 5432 and 6379).`;
 
@@ -33,7 +36,14 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > MAX_ROUNDS) {
     throw new UsageError(`--rounds must be an integer from 1 to ${MAX_ROUNDS}`);
   }
-  return { quick, only, ours: values.ours ?? false, rounds, out: values.out ?? 'dist/bench/results' };
+  return {
+    quick,
+    only,
+    ours: values.ours ?? false,
+    rounds,
+    out: values.out ?? 'dist/bench/results',
+    publish: values.publish ?? false,
+  };
 }
 
 function parse(argv: readonly string[]) {
@@ -46,6 +56,7 @@ function parse(argv: readonly string[]) {
         ours: { type: 'boolean' },
         rounds: { type: 'string' },
         out: { type: 'string' },
+        publish: { type: 'boolean' },
       },
     });
   } catch (error) {
