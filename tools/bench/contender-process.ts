@@ -73,6 +73,9 @@ function startSibling(name: string, assignment: Assignment): Sibling {
   };
 }
 
+// Whoever asked is gone, and with it the use of an answer.
+process.once('disconnect', () => process.exit(1));
+
 main().then(
   () => process.exit(0),
   (error: unknown) => {
