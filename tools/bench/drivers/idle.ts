@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import { percentile } from '../statistics';
+import type { Driver } from './driver';
+
+const SETTLE_MS = 300;
+const HANDLER_TIMEOUT_MS = 20_000;
+
+interface Started {
+  readonly id: string;
+  /** `process.hrtime`, which all processes of a host share, as text: it does not fit a number. */
+  readonly at: string;
+}
+
+/**
+ * How long an idle system takes from the call that adds a job to the start of its handler in another process. One job at
+ * a time, with a pause of random length in between.
+ */
+export const idle: Driver = async ({ contender, database, number, sibling }) => {
+  const opened = await contender.open({ database, role: 'producer' });
+  const worker = sibling('idleWorker');
+  await worker.next();
+  await pause(SETTLE_MS);
+  const latencies: number[] = [];
+  const warmup = number('warmup');
+  for (let i = 0; i < number('samples') + warmup; i += 1) {
+    const id = randomUUID();
+    const started = worker.next<Started>(HANDLER_TIMEOUT_MS);
+    const askedAt = process.hrtime.bigint();
+    await opened.accept({ id, key: `k${i % 10}` });
+    const { id: ran, at } = await started;
+    if (ran !== id) throw new Error(`${ran} started while ${id} was waited for`);
+    if (i >= warmup) latencies.push(Number(BigInt(at) - askedAt) / 1e6);
+    await pause(10 + Math.random() * 30);
+  }
+  worker.send({ kind: 'stop' });
+  await worker.exited;
+  await opened.close();
+  return { p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99), max: Math.max(...latencies) };
+};
+
+/** The other process of `idle`. */
+export const idleWorker: Driver = async ({ contender, database }) => {
+  const opened = await contender.open({ database, role: 'worker' });
+  const stop = new Promise((resolve) => process.once('message', resolve));
+  const worker = await opened.work(
+    ({ id }) => void process.send?.({ id, at: process.hrtime.bigint().toString() } satisfies Started),
+    { concurrency: 10 },
+  );
+  process.send?.({ ready: true });
+  await stop;
+  await worker.stop();
+  await opened.close();
+  return {};
+};
+
+/** The same within one process, as a single host runs it. */
+export const idleInProcess: Driver = async ({ contender, database, number }) => {
+  const opened = await contender.open({ database, role: 'all' });
+  let started: (at: number) => void = () => undefined;
+  const worker = await opened.work(() => started(performance.now()), { concurrency: 10 });
+  await pause(SETTLE_MS);
+  const latencies: number[] = [];
+  const warmup = number('warmup');
+  for (let i = 0; i < number('samples') + warmup; i += 1) {
+    const start = new Promise<number>((resolve) => (started = resolve));
+    const askedAt = performance.now();
+    await opened.accept({ id: randomUUID(), key: `k${i % 10}` });
+    const at = await start;
+    if (i >= warmup) latencies.push(at - askedAt);
+    await pause(10 + Math.random() * 30);
+  }
+  await worker.stop();
+  await opened.close();
+  return { p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99), max: Math.max(...latencies) };
+};
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
