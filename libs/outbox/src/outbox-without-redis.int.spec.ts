@@ -105,7 +105,7 @@ describeOnBothDialects('the outbox while Redis is in trouble', (stores) => {
         expect(worked.size).toBe(committedAt.size);
       });
       expect(Math.max(...lateness)).toBeLessThan(POLL_MS + SLACK_MS);
-      expect(committedAt.size).toBeGreaterThan(100);
+      expect(committedAt.size).toBeGreaterThan(30);
       await eventually(() => expect([writer.healthy, follower.healthy]).toEqual([true, true]));
     } finally {
       if (isBroken) await mend();
