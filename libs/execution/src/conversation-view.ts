@@ -3,6 +3,11 @@ import type { ConversationRef } from '@tyrum/statestore';
 import type { ConversationView, MessageRow, NewConversation } from '@tyrum/statestore/turns';
 import type { EventDraft } from './turn-events';
 
+/** A conversation's name across tenants, for keys of maps. */
+export function conversationOf({ tenantId, conversationKey }: ConversationRef): string {
+  return `${tenantId}/${conversationKey}`;
+}
+
 /** A stored conversation in its wire shape; `messages` only where they were asked for. */
 export function toConversation(view: ConversationView, messages: readonly MessageRow[] = []): Conversation {
   return {

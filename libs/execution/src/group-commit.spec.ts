@@ -1,6 +1,6 @@
 import { GroupCommit, OverloadedError } from './group-commit';
 
-const OPTIONS = { maxBatch: 10, maxWaiting: 100 };
+const OPTIONS = { maxBatch: 10, maxWaiting: 100, lanes: 1, keyOf: String };
 
 function gate(): { open: () => void; passed: Promise<void> } {
   let open = () => {};
@@ -19,7 +19,7 @@ describe('GroupCommit', () => {
     expect(batches).toEqual([[1, 2, 3]]);
   });
 
-  it('gathers the next batch while one is under way, up to its limit, and never runs two at once', async () => {
+  it('gathers the next batch while one is under way, up to its limit, and has no more under way than lanes', async () => {
     const first = gate();
     const batches: number[] = [];
     let active = 0;
@@ -73,6 +73,7 @@ describe('GroupCommit', () => {
   it('refuses what does not fit into the queue', async () => {
     const hold = gate();
     const commits = new GroupCommit<number, number>(async (ops) => (await hold.passed, ops), {
+      ...OPTIONS,
       maxBatch: 1,
       maxWaiting: 2,
     });
@@ -82,5 +83,37 @@ describe('GroupCommit', () => {
     await expect(commits.submit(3)).rejects.toBeInstanceOf(OverloadedError);
     hold.open();
     await Promise.all([first, ...waiting, commits.idle()]);
+  });
+
+  it('parts what waits between its lanes, but never has two operations of one key under way', async () => {
+    const gates = new Map<string, ReturnType<typeof gate>>();
+    const flushed: string[][] = [];
+    const commits = new GroupCommit<string, string>(
+      async (ops) => {
+        flushed.push([...ops]);
+        const held = gate();
+        gates.set(ops[0] as string, held);
+        await held.passed;
+        return ops;
+      },
+      { ...OPTIONS, maxBatch: 100, lanes: 2, keyOf: (op) => op.split(' ')[0] as string },
+    );
+    const turn = () => new Promise((resolve) => setImmediate(resolve));
+    const first = Array.from({ length: 40 }, (_, i) => commits.submit(`${i} first`));
+    await turn();
+    await turn();
+    expect(flushed.map((ops) => ops.length)).toEqual([20, 20]);
+    const second = [commits.submit('0 second'), commits.submit('39 second'), commits.submit('0 third')];
+    gates.get('20 first')?.open();
+    await turn();
+    await turn();
+    expect(flushed.slice(2)).toEqual([['39 second']]);
+    gates.get('0 first')?.open();
+    await Promise.all(first);
+    await turn();
+    expect(flushed.slice(3)).toEqual([['0 second', '0 third']]);
+    gates.get('39 second')?.open();
+    gates.get('0 second')?.open();
+    await Promise.all([...second, commits.idle()]);
   });
 });

@@ -17,7 +17,7 @@ import type {
   WaitRow,
   Written,
 } from '@tyrum/statestore/turns';
-import { conversationCreated, newConversation, textOf } from './conversation-view';
+import { conversationCreated, conversationOf, newConversation, textOf } from './conversation-view';
 import { GroupCommit } from './group-commit';
 import { arriveIn, type Arrival } from './waits';
 import { messageFinal, placeEvents, turnEvent, type EventDraft } from './turn-events';
@@ -49,9 +49,12 @@ export class TurnWriter {
     private readonly backplane: Backplane,
     private readonly stamps: { readonly newId: () => string; readonly nowMs: () => number },
   ) {
-    this.commits = new GroupCommit((batch) => this.commit(batch), {
+    this.commits = new GroupCommit<TurnWrite, Written>((batch) => this.commit(batch), {
       maxBatch: LIMITS.settleBatch,
       maxWaiting: Number.MAX_SAFE_INTEGER, // bounded by the conversations a worker runs at once
+      // SQLite has one writer.
+      lanes: store.dialect === 'postgres' ? LIMITS.settleLanes : 1,
+      keyOf: ({ write }) => conversationOf(write),
     });
   }
 
@@ -91,7 +94,7 @@ export class TurnWriter {
       let done: { written: Written[]; transactionId: string } | undefined;
       try {
         await this.store.transaction(async (tx) => {
-          await tx.lockConversations(batch.flatMap(refsOf));
+          void tx.lockConversations(batch.flatMap(refsOf));
           done = await this.write(tx, batch);
         });
       } catch (error) {
@@ -145,7 +148,7 @@ export class TurnWriter {
     for (const [i, { post }] of batch.entries()) {
       if (post && done.written[i]?.applied) rows.push(...(await this.post(tx, post, stamp)));
     }
-    if (rows.length > 0) await appendEvents(tx, rows);
+    if (rows.length > 0) void appendEvents(tx, rows);
     return madeReady ? { ...done, written: done.written.map((w) => ({ ...w, ready: true })) } : done;
   }
 

@@ -4,11 +4,11 @@ import { appendEventRows } from './sql/append-events';
 
 /**
  * Appends events to the commit of the change they describe. Events of conversations come with their sequence numbers, and
- * the transaction has locked those conversations before its first write.
+ * the transaction has locked those conversations before its first write. Nobody need wait for the answer before COMMIT.
  */
-export async function appendEvents(tx: Tx, events: readonly OutboxEvent[]): Promise<void> {
-  if (events.length === 0) return;
-  await tx.query(appendEventRows, [JSON.stringify(events.map(toRow))]);
+export function appendEvents(tx: Tx, events: readonly OutboxEvent[]): Promise<unknown> {
+  if (events.length === 0) return Promise.resolve();
+  return tx.query(appendEventRows, [JSON.stringify(events.map(toRow))]);
 }
 
 function toRow(event: OutboxEvent): Record<string, unknown> {

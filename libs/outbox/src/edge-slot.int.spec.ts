@@ -32,7 +32,7 @@ describeOnBothDialects('EdgeSlot', (stores) => {
       },
       ...options,
     });
-  const commit = (store: StateStore, events: readonly OutboxEvent[]): Promise<void> =>
+  const commit = (store: StateStore, events: readonly OutboxEvent[]): Promise<unknown> =>
     store.transaction((tx) => appendEvents(tx, events));
 
   it('begins a new slot at the head and goes on with a known one where it was', async () => {

@@ -85,7 +85,9 @@ export const LIMITS = Object.freeze({
   // Engine batches and queues
   acceptBatch: 100,
   acceptQueue: 10_000,
+  acceptLanes: 2,
   settleBatch: 200,
+  settleLanes: 2,
   claimConversations: 50,
   claimTurnsPerConversation: 20,
   turnsQueuedPerConversation: 10_000,

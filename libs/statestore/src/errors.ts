@@ -71,6 +71,11 @@ export function classifyError(error: unknown): ErrorClass {
   return 'other';
 }
 
+/** Whether Postgres refused a statement only because one before it in the transaction had failed. */
+export function isRefusal(error: unknown): boolean {
+  return codeOf(error) === '25P02';
+}
+
 function codeOf(error: unknown): string {
   const own = (error as { code?: unknown } | null)?.code;
   const driver = (error as { driverError?: { code?: unknown } } | null)?.driverError?.code;

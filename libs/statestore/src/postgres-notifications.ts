@@ -1,4 +1,5 @@
-import { Client } from 'pg';
+import type { Client } from 'pg';
+import { clientWithDeadline } from './client-with-deadline';
 
 export interface PostgresNotificationsOptions {
   readonly url: string;
@@ -16,6 +17,8 @@ const QUERY_TIMEOUT_MS = 5_000;
 const DEFAULT_HEARTBEAT_MS = 15_000;
 /** A server that hangs must not make us keep a message for each commit. */
 const MAX_IN_FLIGHT = 1_000;
+
+const NotificationClient = clientWithDeadline({ ms: QUERY_TIMEOUT_MS });
 
 interface Listener {
   readonly channel: string;
@@ -35,8 +38,6 @@ export class PostgresNotifications {
   private closed = false;
   private failures = 0;
   private inFlight = 0;
-  /** The end of the queue for the connection, which takes one query at a time. */
-  private tail: Promise<unknown> = Promise.resolve();
   private retry: NodeJS.Timeout | undefined;
   private readonly heartbeat: NodeJS.Timeout;
 
@@ -64,7 +65,7 @@ export class PostgresNotifications {
     if (!client || !this.ready || this.inFlight >= MAX_IN_FLIGHT) return false;
     this.inFlight += 1;
     try {
-      await this.query(client, 'select pg_notify($1, $2)', [channel, payload]);
+      await client.query('select pg_notify($1, $2)', [channel, payload]);
       return true;
     } catch (error) {
       this.options.onError?.(error);
@@ -85,10 +86,10 @@ export class PostgresNotifications {
   }
 
   private async connect(): Promise<void> {
-    const client = new Client({
+    const client = new NotificationClient({
       connectionString: this.options.url,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      query_timeout: QUERY_TIMEOUT_MS,
+      pipeline: true,
       application_name: 'tyrum-notifications',
       keepAlive: true,
     });
@@ -100,6 +101,8 @@ export class PostgresNotifications {
     });
     try {
       await client.connect();
+      // A NOTIFY is a commit and would wait for the disk; what it says may be lost.
+      await client.query('set synchronous_commit = off');
       await this.attach(client, this.listeners);
     } catch (error) {
       this.lost(client, error);
@@ -110,7 +113,7 @@ export class PostgresNotifications {
   private async attach(client: Client, listeners: readonly Listener[]): Promise<void> {
     try {
       for (const { channel } of listeners) {
-        await this.query(client, `listen ${client.escapeIdentifier(channel)}`);
+        await client.query(`listen ${client.escapeIdentifier(channel)}`);
       }
     } catch (error) {
       this.lost(client, error);
@@ -121,16 +124,10 @@ export class PostgresNotifications {
     for (const { onConnect } of listeners) onConnect();
   }
 
-  private query(client: Client, text: string, values?: string[]): Promise<unknown> {
-    const answer = this.tail.then(() => client.query(text, values));
-    this.tail = answer.catch(() => undefined);
-    return answer;
-  }
-
   private async tryConnection(): Promise<void> {
     const { client } = this;
     if (!client || !this.ready) return;
-    await this.query(client, 'select 1').catch((error: unknown) => this.lost(client, error));
+    await client.query('select 1').catch((error: unknown) => this.lost(client, error));
   }
 
   /** Comes more than once for one connection; the first time counts. */

@@ -8,7 +8,7 @@ import { migratePostgres } from './migrate';
 import { migrationsFor } from './migrations';
 import { RECORDS } from './records';
 import type { ConversationRef, Param, Reader, StateStore, Statement, Tx } from './state-store';
-import { TypeOrmReader, TypeOrmTx } from './typeorm-reader';
+import { TypeOrmReader, TypeOrmTx, type Send } from './typeorm-reader';
 
 export interface PostgresStateStoreOptions {
   readonly url: string;
@@ -31,6 +31,12 @@ const DEFAULT_ANSWER_TIMEOUT_MS = 30_000;
 const RETRY_AFTER_MS = 500;
 const DEAD_CONNECTION_PAUSE_MS = 20;
 
+/** A client stopped inside a transaction would keep its locks for ever, and so block every takeover. */
+const SESSION_LIMITS = ['idle_in_transaction_session_timeout=15000', 'lock_timeout=10000'];
+const BEGIN_POOLED = ['begin', ...SESSION_LIMITS.map((limit) => `set local ${limit}`)].join('; ');
+/** Statements a connection keeps parsed and planned at the most; ours are some eighty. */
+const MAX_PREPARED = 500;
+
 const transactionStatus: Statement = {
   name: 'transaction-status',
   postgres: 'select pg_xact_status($1::xid8) as status',
@@ -52,12 +58,15 @@ export class PostgresStateStore implements StateStore {
   private constructor(
     private readonly source: DataSource,
     private readonly maxAttempts: number,
+    /** Transactions of one session may run on several connections of the server: nothing may be left behind on one. */
+    private readonly pooled: boolean,
   ) {}
 
   /** Connects and migrates. @throws {StoreUnavailableError} nobody answers @throws {SchemaTooNewError} */
   static async open(options: PostgresStateStoreOptions): Promise<PostgresStateStore> {
     // Migrations take the time they take.
     const deadline: Deadline = { ms: undefined };
+    const pooled = isPooled(options.url);
     const source = new DataSource({
       type: 'postgres',
       url: options.url,
@@ -71,10 +80,11 @@ export class PostgresStateStore implements StateStore {
       extra: {
         types: typeParsers,
         Client: clientWithDeadline(deadline),
+        // What a transaction sends without waiting for the answer before it shares a round trip with it.
+        pipeline: true,
         keepAlive: true,
-        // A client stopped inside a transaction would keep its locks for ever, and so block every takeover. Set when the
-        // session starts: a stopped process cannot set it later.
-        options: '-c idle_in_transaction_session_timeout=15000 -c lock_timeout=10000',
+        // Set when the session starts: a stopped process cannot set it later. A pooler takes no such options.
+        ...(pooled ? {} : { options: SESSION_LIMITS.map((limit) => `-c ${limit}`).join(' ') }),
       },
     });
     try {
@@ -85,7 +95,7 @@ export class PostgresStateStore implements StateStore {
       if (source.isInitialized) await source.destroy();
       throw toOperatingError(error);
     }
-    return new PostgresStateStore(source, options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS);
+    return new PostgresStateStore(source, options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS, pooled);
   }
 
   async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
@@ -96,7 +106,11 @@ export class PostgresStateStore implements StateStore {
       try {
         return await this.attempt(work);
       } catch (error) {
-        if (classifyError(error) !== 'retry' || attempt >= this.maxAttempts) throw toOperatingError(error);
+        const stale = error instanceof NeverBegunError;
+        if ((!stale && classifyError(error) !== 'retry') || attempt >= this.maxAttempts) {
+          throw toOperatingError(stale ? error.cause : error);
+        }
+        if (stale) await pause(attempt);
       }
     }
   }
@@ -105,14 +119,16 @@ export class PostgresStateStore implements StateStore {
     const outer = this.current.getStore();
     if (outer && !outer.finished) return work(outer);
     // Reading twice is reading once: a connection that died in the pool costs another try, not an error.
-    return this.patiently(() => this.onConnection((runner) => work(new TypeOrmReader('postgres', runner))));
+    return this.patiently(() => this.onConnection((runner, send) => work(new TypeOrmReader('postgres', runner, send))));
   }
 
   async execute<Row = Record<string, unknown>>(statement: Statement, params?: readonly Param[]): Promise<Row[]> {
     const outer = this.current.getStore();
     if (outer && !outer.finished) return outer.query<Row>(statement, params);
     try {
-      return await this.onConnection((runner) => new TypeOrmReader('postgres', runner).query<Row>(statement, params));
+      return await this.onConnection((runner, send) =>
+        new TypeOrmReader('postgres', runner, send).query<Row>(statement, params),
+      );
     } catch (error) {
       throw toOperatingError(error);
     }
@@ -134,39 +150,59 @@ export class PostgresStateStore implements StateStore {
     if (this.source.isInitialized) await this.source.destroy();
   }
 
+  /**
+   * One try. BEGIN travels with the first statements and COMMIT with the last: the server answers in order, and once a
+   * statement has failed it refuses those behind it and rolls back at COMMIT.
+   */
   private async attempt<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    const runner = await this.patiently(() => this.begin());
-    const tx = new TypeOrmTx('postgres', runner, (keys) => lockConversations(runner, keys));
+    const runner = this.source.createQueryRunner();
+    const connection = await this.connected(runner);
+    const refused = connection.query(this.pooled ? BEGIN_POOLED : 'begin').then(
+      () => undefined,
+      (cause: unknown) => cause,
+    );
+    const send = this.sendOn(connection);
+    const tx = new TypeOrmTx('postgres', runner, (keys) => lockConversations(send, keys), send);
     try {
       const value = await this.current.run(tx, () => work(tx));
-      await tx.finish();
-      tx.assertSound();
-      await commit(runner);
+      await commit(runner, connection, tx);
       return value;
     } catch (error) {
       await tx.finish();
-      if (!(error instanceof UnknownCommitError)) await rollbackQuietly(runner);
-      throw error;
+      // COMMIT is away: only the database knows.
+      if (error instanceof UnknownCommitError) throw error;
+      const cause = await refused;
+      if (classifyError(cause) === 'connection') throw new NeverBegunError(cause);
+      await rollbackQuietly(connection);
+      throw tx.causeOf(error);
     } finally {
       await runner.release();
     }
   }
 
-  private async begin(): Promise<QueryRunner> {
-    const runner = this.source.createQueryRunner();
+  /** Past TypeORM's runner, which waits before it sends: statements must leave in the order of their calls. */
+  private sendOn(connection: Connection): Send {
+    return async (text, params, name) => {
+      const prepared = this.pooled || name === undefined ? undefined : preparedName(name, text);
+      const values = [...params];
+      const { rows } = await connection.query(prepared ? { name: prepared, text, values } : { text, values });
+      return rows;
+    };
+  }
+
+  private async connected(runner: QueryRunner): Promise<Connection> {
     try {
-      await runner.query('begin');
-      return runner;
+      return await this.patiently(() => runner.connect() as Promise<Connection>);
     } catch (error) {
       await runner.release();
       throw error;
     }
   }
 
-  private async onConnection<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+  private async onConnection<T>(work: (runner: QueryRunner, send: Send) => Promise<T>): Promise<T> {
     const runner = this.source.createQueryRunner();
     try {
-      return await work(runner);
+      return await work(runner, this.sendOn((await runner.connect()) as Connection));
     } finally {
       await runner.release();
     }
@@ -179,31 +215,64 @@ export class PostgresStateStore implements StateStore {
         return await action();
       } catch (error) {
         if (classifyError(error) !== 'connection' || attempt >= this.maxAttempts) throw toOperatingError(error);
-        await new Promise((resolve) => setTimeout(resolve, attempt * DEAD_CONNECTION_PAUSE_MS));
+        await pause(attempt);
       }
     }
   }
 }
 
-async function commit(runner: QueryRunner): Promise<void> {
+/** The pool gave a connection that was dead: nothing of the transaction has taken place, so it may be tried on another. */
+class NeverBegunError extends Error {
+  constructor(cause: unknown) {
+    super('BEGIN was never answered', { cause });
+    this.name = 'NeverBegunError';
+  }
+}
+
+interface Connection {
+  query(
+    query: string | { name?: string; text: string; values: Param[] },
+  ): Promise<{ command: string; rows: unknown[] }>;
+}
+
+/** `pgbouncer=true` in the address: between us and Postgres is a pooler that hands out its connections by transaction. */
+function isPooled(url: string): boolean {
+  return new URL(url).searchParams.get('pgbouncer') === 'true';
+}
+
+const preparedNames = new Map<string, string>();
+
+/** Parsing and planning are a third of a small batch's cost, so each statement is prepared once a connection. */
+function preparedName(name: string, text: string): string | undefined {
+  const known = preparedNames.get(text);
+  if (known !== undefined || preparedNames.size >= MAX_PREPARED) return known;
+  const prepared = `${name}-${preparedNames.size}`;
+  preparedNames.set(text, prepared);
+  return prepared;
+}
+
+function pause(attempt: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, attempt * DEAD_CONNECTION_PAUSE_MS));
+}
+
+async function commit(runner: QueryRunner, connection: Connection, tx: TypeOrmTx): Promise<void> {
   // TypeORM releases a runner when its connection breaks: COMMIT has not been sent then, and nothing is unknown.
   if (runner.isReleased) throw new StoreUnavailableError('the connection went before COMMIT', RETRY_AFTER_MS);
-  const connection = (await runner.connect()) as { query(text: string): Promise<{ command: string }> };
-  let command: string;
-  try {
-    ({ command } = await connection.query('commit'));
-  } catch (error) {
-    if (classifyError(error) === 'connection') throw new UnknownCommitError({ cause: error });
-    throw error;
+  tx.assertSound();
+  const [answer] = await Promise.allSettled([connection.query('commit'), tx.finish()]);
+  if (answer.status === 'rejected') {
+    if (classifyError(answer.reason) === 'connection') throw new UnknownCommitError({ cause: answer.reason });
+    throw answer.reason;
   }
   // The server's answer to COMMIT after a statement failed is success, with this tag.
-  if (command === 'ROLLBACK') throw new Error('a statement failed and its error was caught: nothing was committed');
+  if (answer.value.command !== 'ROLLBACK') return;
+  throw tx.failure ?? new Error('a statement failed and its error was caught: nothing was committed');
 }
 
 /** A connection that cannot roll back is broken, and Postgres has rolled back for it. */
-async function rollbackQuietly(runner: QueryRunner): Promise<void> {
+async function rollbackQuietly(connection: Connection): Promise<void> {
   try {
-    await runner.query('rollback');
+    await connection.query('rollback');
   } catch {
     return;
   }
@@ -213,12 +282,13 @@ async function rollbackQuietly(runner: QueryRunner): Promise<void> {
  * Transaction-scoped advisory locks, in one order for everybody so that two batches cannot deadlock. They come before
  * the first write because they, unlike row locks, do not make Postgres assign a transaction id.
  */
-async function lockConversations(runner: QueryRunner, keys: readonly ConversationRef[]): Promise<void> {
+async function lockConversations(send: Send, keys: readonly ConversationRef[]): Promise<void> {
   const numbers = [...new Set(keys.map(advisoryKey))].sort();
   if (numbers.length === 0) return;
-  await runner.query(
-    'select count(pg_advisory_xact_lock(k)) from (select k::bigint from unnest($1::text[]) with ordinality as u(k, n) order by n) as ordered',
-    [numbers],
+  await send(
+    'select count(pg_advisory_xact_lock(k)) from (select k::bigint from json_array_elements_text($1::json) with ordinality as u(k, n) order by n) as ordered',
+    [JSON.stringify(numbers)],
+    'lock-conversations',
   );
 }
 

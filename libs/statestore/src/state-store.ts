@@ -32,6 +32,9 @@ export interface Reader {
 /**
  * An open transaction. Everything done through one `Tx` commits together or not at all. It is dead once the work
  * function has returned. Never await anything but the database while holding one.
+ *
+ * Statements run in the order of their calls. A statement whose rows nobody needs need not be awaited: on Postgres it then
+ * shares a round trip with those behind it, and the transaction fails with its error if it fails.
  */
 export interface Tx extends Reader {
   /**

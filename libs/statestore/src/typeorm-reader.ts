@@ -1,29 +1,32 @@
 import { type EntityManager, type EntitySchema, type QueryRunner, type Repository } from 'typeorm';
+import { isRefusal } from './errors';
 import type { ConversationRef, Dialect, Param, Reader, Statement, Tx } from './state-store';
 
-/** Runs statements on one TypeORM query runner. */
+/** Sends one statement and resolves to its rows. `name`: it will come again, with the same text. */
+export type Send = (text: string, params: readonly Param[], name?: string) => Promise<unknown[]>;
+
+/** Runs statements on one TypeORM query runner, or on its connection where `send` does. */
 export class TypeOrmReader implements Reader {
   constructor(
     readonly dialect: Dialect,
     protected readonly runner: QueryRunner,
+    protected readonly send: Send = async (text, params) => {
+      // The structured result is the only one with the same shape for every kind of statement.
+      const result = await runner.query(text, [...params], true);
+      return (result.records ?? []) as unknown[];
+    },
   ) {}
 
   async query<Row = Record<string, unknown>>(statement: Statement, params: readonly Param[] = []): Promise<Row[]> {
     const texts = statement[this.dialect];
-    if (typeof texts === 'string') return this.run<Row>(texts, params);
-    let rows: Row[] = [];
-    for (const text of texts) rows = await this.run<Row>(text, params);
-    return rows;
+    if (typeof texts === 'string') return (await this.send(texts, params, statement.name)) as Row[];
+    let rows: unknown[] = [];
+    for (const text of texts) rows = await this.send(text, params);
+    return rows as Row[];
   }
 
   records<T extends object>(entity: EntitySchema<T>): Repository<T> {
     return this.runner.manager.getRepository(entity);
-  }
-
-  private async run<Row>(text: string, params: readonly Param[]): Promise<Row[]> {
-    // The structured result is the only one with the same shape for every kind of statement.
-    const result = await this.runner.query(text, [...params], true);
-    return (result.records ?? []) as Row[];
   }
 }
 
@@ -34,16 +37,20 @@ export class TypeOrmTx extends TypeOrmReader implements Tx {
   /** True once the work is done: what comes later is a forgotten await. */
   finished = false;
   /** The first error of a statement that no savepoint has undone. Postgres commits nothing after one. */
-  private failure: unknown;
-  /** The end of the queue: statements of one transaction run one after the other, in the order of their calls. */
+  failure: unknown;
+  /**
+   * The end of the queue: statements of one transaction run one after the other, in the order of their calls. Postgres keeps
+   * that order itself, so they are sent at once and those whose answers nobody waits for share a round trip.
+   */
   private tail: Promise<unknown> = Promise.resolve();
 
   constructor(
     dialect: Dialect,
     runner: QueryRunner,
     private readonly lock: (keys: readonly ConversationRef[]) => Promise<void>,
+    send?: Send,
   ) {
-    super(dialect, runner);
+    super(dialect, runner, send);
   }
 
   get manager(): EntityManager {
@@ -76,6 +83,11 @@ export class TypeOrmTx extends TypeOrmReader implements Tx {
     });
   }
 
+  /** Postgres refuses what comes behind a failed statement: what matters is the failure, not the refusal. */
+  causeOf(error: unknown): unknown {
+    return isRefusal(error) ? (this.failure ?? error) : error;
+  }
+
   /** Runs `work` between SAVEPOINT and RELEASE; its failure undoes what it wrote and nothing else. */
   async savepoint<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     if (this.finished) throw new Error('used a transaction after it ended');
@@ -84,28 +96,34 @@ export class TypeOrmTx extends TypeOrmReader implements Tx {
     await this.command(`savepoint ${name}`);
     try {
       const value = await work(this);
+      await this.tail;
       this.assertSound();
       await this.command(`release savepoint ${name}`);
       return value;
     } catch (error) {
       await this.command(`rollback to savepoint ${name}`);
       await this.command(`release savepoint ${name}`);
+      const cause = this.causeOf(error);
       this.failure = failure;
-      throw error;
+      throw cause;
     } finally {
       this.depth -= 1;
     }
   }
 
   private command(text: string): Promise<unknown> {
-    return this.enqueue(() => this.runner.query(text));
+    return this.enqueue(() => this.send(text, []));
   }
 
   private enqueue<T>(run: () => Promise<T>): Promise<T> {
-    const turn = this.tail.then(run);
-    this.tail = turn.catch((error: unknown) => {
-      this.failure ??= error;
-    });
+    const turn = this.dialect === 'postgres' ? run() : this.tail.then(run);
+    const settled = turn.then(
+      () => undefined,
+      (error: unknown) => {
+        this.failure ??= error;
+      },
+    );
+    this.tail = Promise.all([this.tail, settled]);
     return turn;
   }
 }

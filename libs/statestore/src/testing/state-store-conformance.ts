@@ -74,6 +74,35 @@ export function describeStateStore(stores: () => TestStores): void {
       expect(Object.keys(await rows(store)).filter((key) => !key.startsWith('after'))).toEqual([]);
     });
 
+    it('runs statements whose answers nobody waits for, in their order', async () => {
+      const seen = await store.transaction((tx) => {
+        void tx.lockConversations([{ tenantId: 't', conversationKey: 'c' }]);
+        void tx.query(put, ['a', 1]);
+        void tx.query(put, ['b', 2]);
+        const between = rows(tx);
+        void tx.query(put, ['c', 3]);
+        return between;
+      });
+      expect(seen).toEqual({ a: 1, b: 2 });
+      expect(await rows(store)).toEqual({ a: 1, b: 2, c: 3 });
+    });
+
+    it('keeps nothing when a statement failed that nobody waited for', async () => {
+      const last = (tx: Tx): Promise<string> => {
+        void tx.query(put, ['a', 1]);
+        void tx.query(broken);
+        return Promise.resolve('fine');
+      };
+      await expect(store.transaction(last)).rejects.toThrow();
+      const before = async (tx: Tx): Promise<void> => {
+        void tx.query(broken);
+        await tx.query(put, ['b', 1]);
+      };
+      const error: unknown = await store.transaction(before).catch((thrown: unknown) => thrown);
+      expect([error, (error as Error).cause].map(String).join()).toMatch(/not.null/i);
+      expect(await rows(store)).toEqual({});
+    });
+
     it('is dead once its work has ended', async () => {
       let late: Tx | undefined;
       await store.transaction((tx) => Promise.resolve((late = tx)));
@@ -132,6 +161,19 @@ export function describeStateStore(stores: () => TestStores): void {
         await tx.query(put, ['after', 1]);
       });
       expect(await rows(store)).toEqual({ before: 1, after: 1 });
+    });
+
+    it('is undone for a statement in it that nobody waited for', async () => {
+      await store.transaction(async (tx) => {
+        void tx.query(put, ['outer', 1]);
+        const inner = store.transaction((own) => {
+          void own.query(put, ['inner', 1]);
+          void own.query(broken);
+          return Promise.resolve();
+        });
+        await expect(inner).rejects.toThrow();
+      });
+      expect(await rows(store)).toEqual({ outer: 1 });
     });
 
     it('is undone with the outer one', async () => {

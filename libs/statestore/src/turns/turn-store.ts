@@ -37,30 +37,31 @@ const REFUSED: Written = { applied: false, started: false, settled: [], ready: f
  * Callers append the events in the same transaction, under the sequence numbers given here.
  */
 export class TurnStore extends TurnRecords {
-  /** Adds turns and messages, one `Enqueue` a conversation; the caller has locked the conversations. */
-  async enqueue(tx: Tx, batch: readonly Enqueue[]): Promise<Enqueued[]> {
-    const created = await tx.query<RefColumns>(insertConversations, [JSON.stringify(batch.map((e) => e.conversation))]);
-    const createdKeys = new Set(created.map(rowKey));
+  /**
+   * Adds turns and messages, one `Enqueue` a conversation; the caller has locked the conversations. If `allowed` rejects, they
+   * are counted but not added, and the transaction must not commit.
+   */
+  async enqueue(tx: Tx, batch: readonly Enqueue[], allowed?: Promise<void>): Promise<Enqueued[]> {
     const counts = batch.map((e) => ({
-      tenant_id: e.conversation.tenant_id,
-      conversation_key: e.conversation.conversation_key,
+      ...e.conversation,
       turns: e.turns.length,
       messages: e.messages.length,
-      events: e.events + (createdKeys.has(rowKey(e.conversation)) ? 1 : 0),
+      events: e.events,
       priority: e.priority ?? 0,
     }));
-    const rows = byKey(await tx.query<EnqueueRow>(enqueueTurns, [JSON.stringify(counts)]));
+    const [counted] = await Promise.all([this.count(tx, counts), allowed]);
+    const rows = byKey(counted);
     const turns: object[] = [];
     const messages: object[] = [];
-    const enqueued = batch.map((e, i) => {
+    const enqueued = batch.map((e) => {
       const after = required(rows, rowKey(e.conversation));
       let turnSeq = after.last_turn_seq - e.turns.length;
       let messageSeq = after.last_message_seq - e.messages.length;
       for (const turn of e.turns) turns.push({ ...turn, turn_seq: ++turnSeq });
       for (const message of e.messages) messages.push({ ...message, message_seq: ++messageSeq });
       return {
-        created: createdKeys.has(rowKey(e.conversation)),
-        firstEventSeq: after.last_event_seq - (counts[i]?.events ?? 0) + 1,
+        created: after.created,
+        firstEventSeq: after.last_event_seq - e.events - (after.created ? 1 : 0) + 1,
         state: after.state,
         pending: after.pending,
         queueMode: after.queue_mode,
@@ -68,9 +69,18 @@ export class TurnStore extends TurnRecords {
         queueOverflow: after.queue_overflow,
       };
     });
-    if (turns.length > 0) await tx.query(insertTurns, [JSON.stringify(turns)]);
-    if (messages.length > 0) await tx.query(insertMessages, [JSON.stringify(messages)]);
+    // Their answers say nothing; whether they took place, the commit tells.
+    if (turns.length > 0) void tx.query(insertTurns, [JSON.stringify(turns)]);
+    if (messages.length > 0) void tx.query(insertMessages, [JSON.stringify(messages)]);
     return enqueued;
+  }
+
+  private async count(tx: Tx, counts: readonly (RefColumns & object)[]): Promise<EnqueueRow[]> {
+    if (this.store.dialect === 'postgres') return tx.query<EnqueueRow>(enqueueTurns, [JSON.stringify(counts)]);
+    const made = byKey(await tx.query<RefColumns>(insertConversations, [JSON.stringify(counts)]));
+    const marked = counts.map((count) => ({ ...count, created: made.has(rowKey(count)) ? 1 : 0 }));
+    const rows = await tx.query<EnqueueRow>(enqueueTurns, [JSON.stringify(marked)]);
+    return rows.map((row) => ({ ...row, created: made.has(rowKey(row)) }));
   }
 
   /** Takes up to `limit` due conversations for `owner`, from its place in the ring of tenants on; moves the ring. */
@@ -237,9 +247,9 @@ export class TurnStore extends TurnRecords {
       ...(arrived.has(rowKey(refColumns(w))) ? { next: 'retry', due_ms: 0 } : nextColumns(w.next)),
     }));
     const counters = byKey(await tx.query<Counters>(advanceConversations, [JSON.stringify(moves)]));
-    await this.insertWritten(tx, applied, counters, started);
+    this.insertWritten(tx, applied, counters, started);
     const dead = applied.flatMap((w) => (w.dead ? [{ ...refColumns(w), ...w.dead }] : []));
-    if (dead.length > 0) await tx.query(insertDeadLetters, [JSON.stringify(dead)]);
+    if (dead.length > 0) void tx.query(insertDeadLetters, [JSON.stringify(dead)]);
 
     const outcomes = new Map<string, Written>();
     for (const [i, w] of applied.entries()) {
@@ -287,24 +297,24 @@ export class TurnStore extends TurnRecords {
     return ({ inputs }) => (inputs?.settle ? inputs.turnIds.filter((id) => taken.has(id)) : []);
   }
 
-  private async insertWritten(
+  private insertWritten(
     tx: Tx,
     writes: readonly ConversationWrite[],
     counters: Map<string, Counters>,
     started: (w: ConversationWrite) => boolean,
-  ): Promise<void> {
+  ): void {
     const steps = writes.flatMap((w) =>
       [...w.steps, ...(started(w) ? (w.start?.steps ?? []) : [])].map((step: StepWrite) => ({
         ...step,
         tenant_id: w.tenantId,
       })),
     );
-    if (steps.length > 0) await tx.query(upsertSteps, [JSON.stringify(steps)]);
+    if (steps.length > 0) void tx.query(upsertSteps, [JSON.stringify(steps)]);
     const messages = writes.flatMap((w) => {
       const last = required(counters, rowKey(refColumns(w))).last_message_seq;
       return w.messages.map((message, i) => ({ ...message, message_seq: last - w.messages.length + 1 + i }));
     });
-    if (messages.length > 0) await tx.query(insertMessages, [JSON.stringify(messages)]);
+    if (messages.length > 0) void tx.query(insertMessages, [JSON.stringify(messages)]);
   }
 }
 
@@ -318,7 +328,8 @@ interface Counters extends RefColumns {
   readonly last_message_seq: number;
   readonly last_event_seq: number;
 }
-type EnqueueRow = Counters & Pick<QueueRow, 'pending' | 'queue_mode' | 'queue_cap' | 'queue_overflow'>;
+type EnqueueRow = Counters &
+  Pick<QueueRow, 'pending' | 'queue_mode' | 'queue_cap' | 'queue_overflow'> & { readonly created: boolean };
 interface ClaimRow extends RefColumns, RingPlace {
   readonly takeovers: number;
   readonly queue_mode: ConversationRow['queue_mode'];

@@ -1,18 +1,23 @@
 import { NOW_MS } from '../../clock-sql';
 import type { Statement } from '../../state-store';
+import { insertConversations, RECORDS } from './insert-conversations';
 
 /**
- * Counts new turns, messages and events into their conversations' hot rows, creating the rows where there are none, and
- * returns the counters after it. An idle conversation becomes ready; a leased or parked one stays what it is.
- * Until it is idle again it has the highest priority that anything in it came with.
- * Takes a JSON list of {tenant_id, conversation_key, turns, messages, events, priority}. Touches: conversation_queue.
+ * Makes the conversations that are not there yet, counts new turns, messages and events into their hot rows, and returns the
+ * counters after it with whether the conversation was `created`, which is one event more and the first of them. An idle
+ * conversation becomes ready; a leased or parked one stays what it is. Until it is idle again it has the highest priority
+ * that anything in it came with.
+ *
+ * Takes a JSON list of {tenant_id, conversation_key, agent_key, channel, account_key, container_kind, thread_id, title,
+ * turns, messages, events, priority}; for SQLite, which has no data-modifying CTE, `insertConversations` goes before and
+ * `created` is in the list. Touches: conversation, conversation_queue.
  */
-const columns = (now: string) => `
+const columns = (now: string, created: string) => `
   insert into conversation_queue as q (tenant_id, conversation_key, state, due_at, pending, priority,
     last_turn_seq, last_message_seq, last_event_seq)
   select tenant_id, conversation_key,
     case when turns > 0 then 'ready' else 'idle' end, case when turns > 0 then ${now} end,
-    turns, priority, turns, messages, events`;
+    turns, priority, turns, messages, events + ${created}`;
 
 const update = (now: string) => `
   on conflict (tenant_id, conversation_key) do update set
@@ -27,14 +32,22 @@ const update = (now: string) => `
 
 export const enqueueTurns: Statement = {
   name: 'enqueue-turns',
-  postgres: `${columns(NOW_MS.postgres)}
-    from json_to_recordset($1::json) as input(tenant_id uuid, conversation_key text, turns int, messages int, events int,
-      priority int)
-    ${update(NOW_MS.postgres)}`,
+  postgres: `
+    with input as materialized (
+      select * from json_to_recordset($1::json) as i(tenant_id uuid, conversation_key text, agent_key text, channel text,
+        account_key text, container_kind text, thread_id text, title text, turns int, messages int, events int,
+        priority int)),
+    made as (
+      ${insertConversations.postgres.replace(RECORDS, 'input')}),
+    counted as (${columns(NOW_MS.postgres, 'case when made.tenant_id is null then 0 else 1 end')}
+      from input left join made using (tenant_id, conversation_key)
+      ${update(NOW_MS.postgres)})
+    select counted.*, made.tenant_id is not null as created
+    from counted left join made using (tenant_id, conversation_key)`,
   // `where true`: without it SQLite reads ON CONFLICT as a join constraint.
-  sqlite: `${columns(NOW_MS.sqlite)}
+  sqlite: `${columns(NOW_MS.sqlite, 'created')}
     from (select value ->> 'tenant_id' as tenant_id, value ->> 'conversation_key' as conversation_key,
       value ->> 'turns' as turns, value ->> 'messages' as messages, value ->> 'events' as events,
-      value ->> 'priority' as priority from json_each(?1))
+      value ->> 'priority' as priority, value ->> 'created' as created from json_each(?1))
     where true ${update(NOW_MS.sqlite)}`.trim(),
 };
