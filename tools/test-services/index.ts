@@ -1,6 +1,7 @@
 export { eventually } from './eventually';
 export { freePort } from './free-port';
 export { createPostgresDatabase, createSqlitePath, redisUrl, type TestDatabase } from './databases';
+export { startOwnPgBouncer, type OwnPgBouncer } from './own-pgbouncer';
 export { startOwnPostgres, type OwnPostgres } from './own-postgres';
 export { startOwnRedis, type OwnRedis } from './own-redis';
 export { spawnApp, type AppProcess } from './spawn-app';

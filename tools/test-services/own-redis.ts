@@ -1,7 +1,8 @@
-import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { eventually } from './eventually';
+import { ensureInstalled } from './ensure-installed';
 import { freePort } from './free-port';
 
 /** A Redis server of the test's own, without persistence. */
@@ -22,7 +23,7 @@ process.on('exit', () => {
 
 /** Starts `redis-server` on a free port; installs it first where it is missing and we may. */
 export async function startOwnRedis(): Promise<OwnRedis> {
-  ensureInstalled();
+  ensureInstalled('redis-server', 'the tests need redis-server on PATH, or TYRUM_TEST_REDIS_URL');
   const port = await freePort();
   let server: ChildProcess | undefined;
   const start = async (args: readonly string[] = []) => {
@@ -56,11 +57,4 @@ export function pings(port: number, host = '127.0.0.1'): Promise<void> {
     socket.once('timeout', () => socket.destroy(new Error(`no answer from port ${port}`)));
     socket.once('error', reject);
   });
-}
-
-function ensureInstalled(): void {
-  if (spawnSync('redis-server', ['--version']).status === 0) return;
-  if (process.getuid?.() !== 0) throw new Error('the tests need redis-server on PATH, or TYRUM_TEST_REDIS_URL');
-  execFileSync('apt-get', ['update'], { stdio: 'ignore' });
-  execFileSync('apt-get', ['install', '-y', 'redis-server'], { stdio: 'ignore' });
 }

@@ -87,6 +87,7 @@ describe('paths', () => {
 
 describe('database, backplane and roles', () => {
   const POSTGRES = { TYRUM_DATABASE_URL: 'postgresql://u:pw@db/tyrum' };
+  const POOLED = { TYRUM_DATABASE_URL: 'postgres://u:pw@pooler:6432/tyrum?pgbouncer=true' };
   const REDIS = { TYRUM_REDIS_URL: 'redis://:pw@cache:6379/0' };
 
   it.each([
@@ -96,6 +97,8 @@ describe('database, backplane and roles', () => {
     ['Redis beside Postgres', { ...POSTGRES, ...REDIS }, 'redis', ['edge']],
     ['local on Postgres', { ...POSTGRES, TYRUM_BACKPLANE: 'local' }, 'local', ['edge']],
     ['postgres though Redis is there', { ...POSTGRES, ...REDIS, TYRUM_BACKPLANE: 'postgres' }, 'postgres', ['edge']],
+    ['Postgres behind PgBouncer', POOLED, 'local', ['edge']],
+    ['Redis beside PgBouncer', { ...POOLED, ...REDIS }, 'redis', ['edge']],
     ['roles given', { ...POSTGRES, TYRUM_ROLES: 'scheduler, edge' }, 'postgres', ['edge', 'scheduler']],
   ] as [string, Record<string, string>, string, string[]][])('%s', (_name, env, kind, roles) => {
     const config = load(env);
@@ -109,7 +112,8 @@ describe('database, backplane and roles', () => {
     expect(config.backplane.kind === 'redis' && config.backplane.url.reveal()).toBe(REDIS.TYRUM_REDIS_URL);
   });
 
-  it('refuses postgres on SQLite, and redis without a URL', () => {
+  it('refuses postgres on SQLite and behind PgBouncer, and redis without a URL', () => {
+    expect(problemsOf({ ...POOLED, TYRUM_BACKPLANE: 'postgres' })).toEqual(['TYRUM_BACKPLANE']);
     expect(problemsOf({ TYRUM_BACKPLANE: 'postgres' })).toEqual(['TYRUM_BACKPLANE']);
     expect(problemsOf({ TYRUM_BACKPLANE: 'redis' })).toEqual(['TYRUM_REDIS_URL']);
   });

@@ -157,7 +157,9 @@ function chooseBackplane(values: Values, bad: ReadonlySet<string>, problems: Con
   const { backplane, database, redisUrl } = values;
   const name = VARIABLES.backplane.name;
   const onPostgres = database?.kind === 'postgres';
-  const kind = backplane ?? (redisUrl ? 'redis' : onPostgres ? 'postgres' : 'local');
+  // A session that listens cannot come out of a pool of transactions.
+  const pooled = onPostgres && new URL(database.url.reveal()).searchParams.get('pgbouncer') === 'true';
+  const kind = backplane ?? (redisUrl ? 'redis' : onPostgres && !pooled ? 'postgres' : 'local');
   if (kind === 'redis') {
     if (redisUrl) return { kind, url: redisUrl };
     if (!bad.has(VARIABLES.redisUrl.name)) {
@@ -167,6 +169,10 @@ function chooseBackplane(values: Values, bad: ReadonlySet<string>, problems: Con
   }
   if (kind === 'postgres' && !onPostgres && !bad.has(VARIABLES.database.name)) {
     problems.push({ variable: name, problem: `must be local or redis when ${VARIABLES.database.name} is SQLite` });
+  }
+  if (kind === 'postgres' && pooled) {
+    const problem = `must be local or redis when ${VARIABLES.database.name} says pgbouncer=true: nobody can listen there`;
+    problems.push({ variable: name, problem });
   }
   return { kind };
 }

@@ -61,7 +61,7 @@ export const VARIABLES = {
   database: variable({
     name: 'TYRUM_DATABASE_URL',
     description: 'Where the durable state lives: SQLite for one host, Postgres for a cluster.',
-    expected: 'sqlite:<path>, postgres://… or postgresql://…',
+    expected: 'sqlite:<path>, postgres://… or postgresql://… (with ?pgbouncer=true if it is a pooler)',
     apps: ALL,
     parse: database,
     derivedDefault: 'sqlite:<TYRUM_HOME>/tyrum.db',
@@ -79,7 +79,7 @@ export const VARIABLES = {
     expected: 'local, postgres (needs a Postgres database) or redis (needs TYRUM_REDIS_URL)',
     apps: ALL,
     parse: oneOf(['local', 'postgres', 'redis']),
-    derivedDefault: 'redis if TYRUM_REDIS_URL is set, else postgres on Postgres, else local',
+    derivedDefault: 'redis if TYRUM_REDIS_URL is set, else postgres on Postgres without a pooler, else local (polling)',
   }),
   roles: variable({
     name: 'TYRUM_ROLES',

@@ -5,22 +5,26 @@ import { SCHEMA_REVISION } from './migrations';
 /** 'tyrum' in ASCII: every process that migrates this database takes the same advisory lock. */
 const MIGRATION_LOCK = 0x747972756d;
 
-/** Brings the schema to this binary's revision; processes that start together take turns. @throws {SchemaTooNewError} */
+/**
+ * Brings the schema to this binary's revision; processes that start together take turns. All in one transaction, so that a
+ * pooler in between keeps it on one connection. @throws {SchemaTooNewError}
+ */
 export async function migratePostgres(source: DataSource): Promise<void> {
   const runner = source.createQueryRunner();
   try {
-    await runner.query('set lock_timeout = 0');
-    await runner.query('select pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await runner.query('begin; set local lock_timeout = 0');
     try {
+      await runner.query('select pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
       const known = await runner.query(`select to_regclass('schema_revision') as found`);
       await refuseNewer(known[0]?.found ? await runner.query('select min_binary_revision from schema_revision') : []);
       // On the connection that holds the lock: with a pool of one there is no other.
       const executor = new MigrationExecutor(source, runner);
-      executor.transaction = 'each';
+      executor.transaction = 'none';
       await executor.executePendingMigrations();
-    } finally {
-      await runner.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK]);
-      await runner.query('reset lock_timeout');
+      await runner.query('commit');
+    } catch (error) {
+      await runner.query('rollback');
+      throw error;
     }
   } finally {
     await runner.release();

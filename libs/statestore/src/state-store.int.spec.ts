@@ -1,3 +1,4 @@
-import { describeOnBothDialects, describeStateStore } from './testing';
+import { describeBehindPooler, describeOnBothDialects, describeStateStore } from './testing';
 
 describeOnBothDialects('StateStore', describeStateStore);
+describeBehindPooler('StateStore', describeStateStore);
