@@ -3,7 +3,7 @@ import type { ArrivalKind, OpenTurn, StepRow, TurnRow } from '@tyrum/statestore/
 import { nextMove } from './turn-driver';
 import * as progress from './turn-progress';
 import type { TurnChange } from './turn-progress';
-import type { TurnWrite } from './turn-writer';
+import type { TurnStart, TurnWrite } from './turn-writer';
 
 /** Inputs that waited, and what becomes of them. */
 export interface Inputs {
@@ -70,6 +70,30 @@ export function firstStep({ turn, steps }: OpenTurn): StepRow {
   const move = nextMove(turn, steps);
   if (move.kind !== 'step') throw new Error('a queued turn has a step to run');
   return progress.intentOf(turn, move);
+}
+
+/**
+ * Whether a turn may begin without a word in the database: its first step only reads, so that running it again after a
+ * crash is no harm, and nothing else hangs on its beginning.
+ */
+export function beginsQuietly({ turn, steps }: OpenTurn): boolean {
+  if (turn.status !== 'queued' || turn.kind !== 'workflow' || steps.length > 0 || turn.budgets !== null) return false;
+  if (turn.parent_conversation_key !== null || turn.origin_turn_id !== null) return false;
+  const move = nextMove(turn, steps);
+  return move.kind === 'step' && move.effect === 'read' && move.action.type !== 'Message';
+}
+
+/** The beginning of a queued turn, as it is written: with the intent of its first step, or all that came of it already. */
+export function startOf({ turn }: OpenTurn, step: StepRow, came?: Continuation): TurnStart {
+  const { patch, events } = progress.startTurn(turn);
+  if (!patch) throw new Error('a turn that starts is running');
+  if (!came)
+    return { turn: patch, steps: [progress.stepWrite(step)], events: [...events, progress.stepEvent(turn, step)] };
+  return {
+    turn: came.change.patch ?? patch,
+    steps: came.rows.map(progress.stepWrite),
+    events: [...events, ...came.events, ...came.change.events],
+  };
 }
 
 export function isArrivalKind(kind: TurnRow['wait_kind']): kind is ArrivalKind {

@@ -189,6 +189,6 @@ function outsideWrite(
     },
     events: [...steps.map((step) => progress.stepEvent(turn, step)), ...change.events],
     ...(arrival ? { arrival } : {}),
-    startEvents: [],
+    starts: [],
   };
 }

@@ -9,7 +9,10 @@ import { cliStep, RecordingObserver, ScriptedExecutor, TestEngine } from './test
 const OK: StepOutcome = { kind: 'succeeded', result: { output: 'ok' } };
 /** Runs until it is told to stop. */
 const untilAborted = (_request: StepRequest, { signal }: StepContext): Promise<StepOutcome> =>
-  new Promise((resolve) => signal.addEventListener('abort', () => resolve({ kind: 'interrupted' })));
+  new Promise((resolve) => {
+    if (signal.aborted) resolve({ kind: 'interrupted' });
+    signal.addEventListener('abort', () => resolve({ kind: 'interrupted' }));
+  });
 
 const CONVERSATION = 'agent:default:main';
 
@@ -49,6 +52,95 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
         'tool.lifecycle',
         'tool.lifecycle',
         'turn.completed',
+      ]);
+    });
+  });
+
+  it('writes turns that only read and end at once in one commit, with all that came of them', async () => {
+    const failed: StepOutcome = { kind: 'failed', error: { code: 'no', message: 'no' }, retryable: false };
+    const executor = new ScriptedExecutor(({ action }) =>
+      Promise.resolve((action.args as { cmd: string }).cmd === 'r3' ? failed : OK),
+    );
+    const ids: string[] = [];
+    for (let i = 0; i < 20; i += 1) ids.push(await engine.start(CONVERSATION, [cliStep(`r${i}`, 'read')]));
+    const commits = jest.spyOn(engine.writer, 'submit');
+    engine.process(executor);
+    await eventually(async () => {
+      expect(await Promise.all(ids.map(status))).toEqual(ids.map((_, i) => (i === 3 ? 'failed' : 'succeeded')));
+    });
+    expect(executor.requests.map(({ turnId }) => turnId)).toEqual(ids);
+    // A slow machine may part them, but never into one each.
+    expect(commits.mock.calls.length).toBeLessThan(10);
+    const { turn, steps } = (await engine.reader.get(DEFAULT_TENANT_ID, ids[0] as string)) ?? {};
+    expect(steps).toMatchObject([{ status: 'succeeded', attempts: 1, effect: 'read', result: { output: 'ok' } }]);
+    expect(turn?.started_at).not.toBeNull();
+    await eventually(async () => {
+      const seen = await events();
+      expect(seen.map((event) => event.conversationSeq)).toEqual(seen.map((_, i) => i + 1));
+      const types = (id: string | undefined) => seen.filter(({ turnId }) => turnId === id).map(({ type }) => type);
+      expect(types(ids[0])).toEqual(['turn.queued', 'turn.started', 'tool.lifecycle', 'turn.completed']);
+      expect(types(ids[3])).toEqual(['turn.queued', 'turn.started', 'tool.lifecycle', 'turn.failed']);
+    });
+  });
+
+  it('shows a turn that only reads as running while it lasts, with those before it ended', async () => {
+    let goOn: () => void = () => {};
+    const held = new Promise<void>((resolve) => (goOn = resolve));
+    const executor = new ScriptedExecutor(async ({ action }) => {
+      if ((action.args as { cmd: string }).cmd === 'long') await held;
+      return OK;
+    });
+    const quick = await engine.start(CONVERSATION, [cliStep('quick', 'read')]);
+    const long = await engine.start(CONVERSATION, [cliStep('long', 'read'), cliStep('write')]);
+    const after = await engine.start(CONVERSATION, [cliStep('after', 'read')]);
+    engine.process(executor);
+    try {
+      await until(long, 'running');
+      expect([await status(quick), await status(after)]).toEqual(['succeeded', 'queued']);
+      const [first] = (await engine.reader.get(DEFAULT_TENANT_ID, long))?.steps ?? [];
+      expect(first).toMatchObject({ status: 'running', attempts: 1 });
+    } finally {
+      goOn();
+    }
+    await until(after, 'succeeded');
+    expect(await status(long)).toBe('succeeded');
+    expect(executor.requests.map(({ action }) => (action.args as { cmd: string }).cmd)).toEqual([
+      'quick',
+      'long',
+      'write',
+      'after',
+    ]);
+  });
+
+  it('tries a read again that failed for a while, as any step', async () => {
+    const outcomes: StepOutcome[] = [{ kind: 'failed', error: { code: 'busy', message: 'busy' }, retryable: true }, OK];
+    engine.process(new ScriptedExecutor(() => Promise.resolve(outcomes.shift() ?? OK)));
+    const id = await engine.start(CONVERSATION, [cliStep('r', 'read')]);
+    await until(id, 'succeeded');
+    const { turn, steps } = (await engine.reader.get(DEFAULT_TENANT_ID, id)) ?? {};
+    expect([turn?.attempt, steps?.[0]?.attempts]).toEqual([1, 2]);
+  });
+
+  it('leaves a turn cancelled that was cancelled while it began', async () => {
+    const executor = new ScriptedExecutor(async (request, context) => {
+      await engine.control.cancel(DEFAULT_TENANT_ID, request.turnId, 'not that one');
+      return request.turnId === lasting ? untilAborted(request, context) : OK;
+    });
+    const ended = await engine.start(CONVERSATION, [cliStep('x', 'read')]);
+    const lasting = await engine.start(CONVERSATION, [cliStep('y', 'read')]);
+    engine.process(executor);
+    await eventually(() => expect(executor.requests).toHaveLength(2));
+    await eventually(async () => {
+      const ref = { tenantId: DEFAULT_TENANT_ID, conversationKey: CONVERSATION };
+      const [queue] = await engine.store.transaction((tx) => engine.turns.hold(tx, [ref]));
+      expect([queue?.state, queue?.pending]).toEqual(['idle', 0]);
+    });
+    expect([await status(ended), await status(lasting)]).toEqual(['cancelled', 'cancelled']);
+    await eventually(async () => {
+      const ends = (await events()).filter(({ type }) => type === 'turn.cancelled' || type === 'turn.completed');
+      expect(ends.map(({ type, turnId }) => [type, turnId])).toEqual([
+        ['turn.cancelled', ended],
+        ['turn.cancelled', lasting],
       ]);
     });
   });

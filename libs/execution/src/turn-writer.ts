@@ -8,28 +8,34 @@ import {
   type StateStore,
   type Tx,
 } from '@tyrum/statestore';
-import type {
-  ConversationWrite,
-  NewMessage,
-  TurnRow,
-  TurnStore,
-  WaitId,
-  WaitRow,
-  Written,
+import {
+  NotAsHopedError,
+  settleTurns,
+  type ConversationWrite,
+  type NewMessage,
+  type StartWrite,
+  type TurnRow,
+  type TurnStore,
+  type WaitId,
+  type WaitRow,
+  type Written,
 } from '@tyrum/statestore/turns';
 import { conversationCreated, conversationOf, newConversation, textOf } from './conversation-view';
 import { GroupCommit } from './group-commit';
 import { arriveIn, type Arrival } from './waits';
 import { messageFinal, placeEvents, turnEvent, type EventDraft } from './turn-events';
 
+/** A queued turn that begins, and may have ended already, with the events that tell of it. */
+export interface TurnStart extends Omit<StartWrite, 'events'> {
+  readonly events: readonly EventDraft[];
+}
+
 /** One lease holder's write with the events that go into the same commit. */
 export interface TurnWrite {
-  readonly write: Omit<ConversationWrite, 'events' | 'start'> & {
-    readonly start?: Omit<NonNullable<ConversationWrite['start']>, 'events'>;
-  };
+  readonly write: Omit<ConversationWrite, 'events' | 'starts'>;
   readonly events: readonly EventDraft[];
-  /** Appended after `events`, and only if `start` took place. */
-  readonly startEvents: readonly EventDraft[];
+  /** Their events come after `events`, of those alone that took place. */
+  readonly starts: readonly TurnStart[];
   /** A message for another conversation, written only if this write is. */
   readonly post?: NewMessage;
   /** What the end of the turn is for the one that waits for it; its conversation is locked with this one. */
@@ -84,20 +90,24 @@ export class TurnWriter {
 
   /** Writes inside the caller's transaction, which has locked the conversation. */
   async writeIn(tx: Tx, write: TurnWrite): Promise<Written> {
-    const { written } = await this.write(tx, [write]);
+    const { written } = await this.write(tx, [write], false);
     if (!written[0]) throw new Error('a write has an outcome');
     return written[0];
   }
 
   private async commit(batch: readonly TurnWrite[]): Promise<Written[]> {
-    for (;;) {
+    for (let hopeful = true; ;) {
       let done: { written: Written[]; transactionId: string } | undefined;
       try {
         await this.store.transaction(async (tx) => {
           void tx.lockConversations(batch.flatMap(refsOf));
-          done = await this.write(tx, batch);
+          done = await this.write(tx, batch, hopeful);
         });
       } catch (error) {
+        if (error instanceof NotAsHopedError) {
+          hopeful = false;
+          continue;
+        }
         if (!(error instanceof UnknownCommitError) || !done) throw error;
         // Writing again could do it twice: ask what became of the first time.
         if (!(await this.tookPlace(done.transactionId))) continue;
@@ -122,23 +132,25 @@ export class TurnWriter {
     }
   }
 
-  private async write(tx: Tx, batch: readonly TurnWrite[]): Promise<{ written: Written[]; transactionId: string }> {
-    const done = await this.turns.write(
-      tx,
-      batch.map(({ write: { start, ...write }, events, startEvents }) => ({
-        ...write,
-        events: events.length,
-        ...(start ? { start: { ...start, events: startEvents.length } } : {}),
-      })),
-    );
+  private async write(
+    tx: Tx,
+    batch: readonly TurnWrite[],
+    hopeful: boolean,
+  ): Promise<{ written: Written[]; transactionId: string }> {
+    const writes = batch.map(({ write, events, starts }) => ({
+      ...write,
+      events: events.length,
+      starts: starts.map((start) => ({ ...start, events: start.events.length })),
+    }));
+    const done = await settleTurns(tx, writes, { hopeful });
     const stamp = { newId: this.stamps.newId, nowMs: this.stamps.nowMs() };
     const rows: OutboxEvent[] = [];
-    for (const [i, { write, events, startEvents }] of batch.entries()) {
+    for (const [i, { write, events, starts }] of batch.entries()) {
       const written = done.written[i];
       if (!written?.applied) continue;
+      const begun = starts.filter(({ turn }) => written.started.includes(turn.turnId)).flatMap((start) => start.events);
       const taken = written.settled.map((turnId) => turnEvent('turn.completed', turnId));
-      const drafts = [...events, ...(written.started ? startEvents : []), ...taken];
-      rows.push(...placeEvents(write, written.firstEventSeq, drafts, stamp));
+      rows.push(...placeEvents(write, written.firstEventSeq, [...events, ...begun, ...taken], stamp));
     }
     let madeReady = false;
     for (const [i, { arrival }] of batch.entries()) {

@@ -1,6 +1,6 @@
 import type { Backplane } from '@tyrum/backplane';
 import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
-import type { ArrivalKind, TurnRow, TurnStore } from '@tyrum/statestore/turns';
+import { settleTurns, type ArrivalKind, type TurnRow, type TurnStore } from '@tyrum/statestore/turns';
 import type { StepOutcome } from './step-executor';
 
 /** What a turn waits for, settled: the step that waits ends with `outcome`. */
@@ -78,7 +78,7 @@ export async function arriveIn(
   const turn = await turns.find(tx, arrival.tenantId, noted.turn_id);
   if (!turn || !queue || queue.state === 'leased' || !waitsFor(turn, arrival)) return 'kept';
   const nothing = { steps: [], messages: [], events: 0 } as const;
-  await turns.write(tx, [{ ...ref, ...nothing, token: null, next: { kind: 'retry', dueMs: 0 } }]);
+  await settleTurns(tx, [{ ...ref, ...nothing, token: null, next: { kind: 'retry', dueMs: 0 } }]);
   return 'ready';
 }
 

@@ -71,6 +71,11 @@ export function classifyError(error: unknown): ErrorClass {
   return 'other';
 }
 
+/** Whether a row was refused because its key is taken. (SQLite says so of every kind of constraint.) */
+export function isUniqueViolation(error: unknown): boolean {
+  return ['23505', 'SQLITE_CONSTRAINT'].includes(codeOf(error));
+}
+
 /** Whether Postgres refused a statement only because one before it in the transaction had failed. */
 export function isRefusal(error: unknown): boolean {
   return codeOf(error) === '25P02';

@@ -75,12 +75,9 @@ export class TypeOrmTx extends TypeOrmReader implements Tx {
     await this.tail;
   }
 
-  /** @throws {Error} a statement failed and the work went on as if it had not */
+  /** @throws the error of a statement that failed while the work went on: nothing may be committed */
   assertSound(): void {
-    if (this.failure === undefined) return;
-    throw new Error('a statement failed, its error was caught, and no savepoint undid it: nothing is committed', {
-      cause: this.failure,
-    });
+    if (this.failure !== undefined) throw this.failure;
   }
 
   /** Postgres refuses what comes behind a failed statement: what matters is the failure, not the refusal. */

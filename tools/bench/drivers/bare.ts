@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { appendEvents } from '@tyrum/outbox';
 import type { StateStore } from '@tyrum/statestore';
-import type { ConversationWrite, Enqueue } from '@tyrum/statestore/turns';
+import { settleTurns, type ConversationWrite, type Enqueue } from '@tyrum/statestore/turns';
 import { Engine, toRequest } from '../engine';
 import type { Driver } from './driver';
 
@@ -98,7 +98,7 @@ async function acceptBatch(engine: Engine, keys: readonly string[]): Promise<voi
     events: group.length,
   }));
   await engine.store.transaction(async (tx) => {
-    await tx.lockConversations(requests);
+    void tx.lockConversations(requests);
     await engine.ledger.reserveAll(
       tx,
       requests.map((request) => ({ ...request.idempotency, response: JSON.stringify(request.answer) })),
@@ -109,21 +109,21 @@ async function acceptBatch(engine: Engine, keys: readonly string[]): Promise<voi
         eventOf(each.conversation, turn.turn_id, 'turn.queued', (enqueued[i]?.firstEventSeq ?? 0) + n),
       ),
     );
-    await appendEvents(tx, events);
+    void appendEvents(tx, events);
   });
 }
 
 async function settle(engine: Engine, writes: readonly ConversationWrite[]): Promise<number> {
   return (engine.store as StateStore).transaction(async (tx) => {
-    await tx.lockConversations(writes);
-    const { written } = await engine.turns.write(tx, writes);
+    void tx.lockConversations(writes);
+    const { written } = await settleTurns(tx, writes, { hopeful: true });
     const events = writes.flatMap((write, i) => {
       const { applied = false, firstEventSeq = 0 } = written[i] ?? {};
       const owner = { tenant_id: write.tenantId, conversation_key: write.conversationKey };
       const turnId = write.turn?.turnId ?? '';
       return applied ? EVENT_TYPES_A_TURN.map((type, n) => eventOf(owner, turnId, type, firstEventSeq + n)) : [];
     });
-    await appendEvents(tx, events);
+    void appendEvents(tx, events);
     return written.filter(({ applied }) => applied).length;
   });
 }

@@ -1,3 +1,4 @@
+import { isUniqueViolation } from '@tyrum/statestore';
 import type { Conversations, TurnIntake, TurnReader } from '@tyrum/execution';
 import type { IdempotencyKey } from '@tyrum/idempotency';
 import {
@@ -137,10 +138,4 @@ export class Chats {
       ...(typeof about === 'object' && about !== null ? { metadata: about } : {}),
     };
   }
-}
-
-/** The ids of the turn and of the key are ours or reserved: only a message id given by the client can be taken. */
-function isUniqueViolation(error: unknown): boolean {
-  const code = (error as { driverError?: { code?: unknown } } | null)?.driverError?.code;
-  return code === '23505' || code === 'SQLITE_CONSTRAINT';
 }

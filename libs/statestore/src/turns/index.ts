@@ -1,5 +1,6 @@
 export * from './turn-rows';
 export * from './turn-writes';
+export { NotAsHopedError, settleTurns } from './settle-turns';
 export { TurnStore } from './turn-store';
 export {
   ConversationStore,

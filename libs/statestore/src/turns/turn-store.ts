@@ -2,9 +2,7 @@ import type { ConversationRef, Param, Reader, Tx } from '../state-store';
 import { advanceConversations } from './sql/advance-conversations';
 import { ClaimRing, type RingPlace } from './claim-ring';
 import { claimConversations, nextDue, takeConversations } from './sql/claim-conversations';
-import { insertDeadLetters } from './sql/dead-letters';
 import { enqueueTurns } from './sql/enqueue-turns';
-import { deliverInputs } from './sql/deliver-inputs';
 import { holdConversations } from './sql/hold-conversations';
 import { insertConversations } from './sql/insert-conversations';
 import { insertMessages } from './sql/insert-messages';
@@ -13,24 +11,10 @@ import { loadOpenTurns, loadSteps } from './sql/load-open-turns';
 import { findOpenChatTurn, findTurn, listTurns } from './sql/read-turns';
 import { findCancelRequests, renewConversationLeases } from './sql/renew-conversation-leases';
 import { requestCancel } from './sql/request-cancel';
-import { parkWaits } from './sql/waits';
-import { updateTurns } from './sql/update-turns';
-import { upsertSteps } from './sql/upsert-steps';
+import { byKey, refColumns, required, rowKey, type Counters, type RefColumns } from './ref-columns';
 import { TurnRecords } from './turn-records';
 import type { ConversationRow, QueueRow, StepRow, TurnRow } from './turn-rows';
-import type {
-  ClaimedConversation,
-  ConversationWrite,
-  Enqueue,
-  Enqueued,
-  NextState,
-  OpenTurn,
-  StepWrite,
-  TurnPatch,
-  Written,
-} from './turn-writes';
-
-const REFUSED: Written = { applied: false, started: false, settled: [], ready: false, firstEventSeq: 0 };
+import type { ClaimedConversation, Enqueue, Enqueued, OpenTurn } from './turn-writes';
 
 /**
  * The conversations' work in the database: every statement is set-based, so that its cost per turn falls as batches grow.
@@ -212,122 +196,8 @@ export class TurnStore extends TurnRecords {
   async requestCancel(tx: Tx, turn: TurnRow, reason: string | null): Promise<void> {
     await tx.query(requestCancel, [turn.tenant_id, turn.turn_id, reason]);
   }
-
-  /**
-   * Applies lease holders' writes behind their fences, in the order given; the caller has locked the conversations. With
-   * the answer comes the transaction's id, for `StateStore.wasCommitted` if COMMIT is cut off.
-   */
-  async write(tx: Tx, writes: readonly ConversationWrite[]): Promise<{ written: Written[]; transactionId: string }> {
-    const fences = writes.map((w) => ({ ...refColumns(w), lease_token: w.token }));
-    const rows = await tx.query<QueueRow & { transaction_id: string }>(holdConversations, [JSON.stringify(fences)]);
-    const held = byKey(rows);
-    const transactionId = rows[0]?.transaction_id ?? '';
-    const applied = writes.filter((w) => held.has(rowKey(refColumns(w))));
-    if (applied.length === 0) return { written: writes.map(() => REFUSED), transactionId };
-
-    const patches = applied.flatMap((w) => [
-      ...(w.turn ? [patchColumns(w, w.turn, false)] : []),
-      ...(w.start ? [patchColumns(w, w.start.turn, true)] : []),
-    ]);
-    const patched =
-      patches.length > 0 ? await tx.query<{ turn_id: string }>(updateTurns, [JSON.stringify(patches)]) : [];
-    const patchedIds = new Set(patched.map((row) => row.turn_id));
-    const started = (w: ConversationWrite): boolean => !!w.start && patchedIds.has(w.start.turn.turnId);
-
-    const settled = await this.deliver(
-      tx,
-      applied.filter((w) => !w.start || started(w)),
-    );
-    const arrived = await this.park(tx, applied);
-    const moves = applied.map((w) => ({
-      ...refColumns(w),
-      started: (started(w) ? 1 : 0) + (w.dequeued ?? 0) + settled(w).length,
-      messages: w.messages.length,
-      events: w.events + (started(w) ? (w.start?.events ?? 0) : 0) + settled(w).length,
-      ...(arrived.has(rowKey(refColumns(w))) ? { next: 'retry', due_ms: 0 } : nextColumns(w.next)),
-    }));
-    const counters = byKey(await tx.query<Counters>(advanceConversations, [JSON.stringify(moves)]));
-    this.insertWritten(tx, applied, counters, started);
-    const dead = applied.flatMap((w) => (w.dead ? [{ ...refColumns(w), ...w.dead }] : []));
-    if (dead.length > 0) void tx.query(insertDeadLetters, [JSON.stringify(dead)]);
-
-    const outcomes = new Map<string, Written>();
-    for (const [i, w] of applied.entries()) {
-      const row = required(counters, rowKey(refColumns(w)));
-      const firstEventSeq = row.last_event_seq - (moves[i]?.events ?? 0) + 1;
-      outcomes.set(rowKey(row), {
-        applied: true,
-        started: started(w),
-        settled: settled(w),
-        ready: row.state === 'ready',
-        firstEventSeq,
-      });
-    }
-    const written = writes.map((w) => outcomes.get(rowKey(refColumns(w))) ?? REFUSED);
-    return { written, transactionId };
-  }
-
-  /** Notes who waits for what; returns the conversations whose turn has nothing to wait for any more. */
-  private async park(tx: Tx, writes: readonly ConversationWrite[]): Promise<Set<string>> {
-    const waits = writes.flatMap((w) =>
-      w.wait ? [{ ...refColumns(w), kind: w.wait.kind, wait_id: w.wait.id, turn_id: w.wait.turnId }] : [],
-    );
-    if (waits.length === 0) return new Set();
-    const rows = await tx.query<RefColumns & { arrived_at: number | null }>(parkWaits, [JSON.stringify(waits)]);
-    return new Set(rows.filter((row) => row.arrived_at !== null).map(rowKey));
-  }
-
-  /** Gives inputs away where writes ask for it; returns which of a write's are settled by that. */
-  private async deliver(
-    tx: Tx,
-    writes: readonly ConversationWrite[],
-  ): Promise<(w: ConversationWrite) => readonly string[]> {
-    const given = writes.flatMap(({ tenantId, inputs }) =>
-      (inputs?.turnIds ?? []).map((turn_id) => ({
-        tenant_id: tenantId,
-        turn_id,
-        delivered_to: inputs?.to,
-        step: inputs?.step ?? null,
-        settle: inputs?.settle,
-      })),
-    );
-    if (given.length === 0) return () => [];
-    const rows = await tx.query<{ turn_id: string }>(deliverInputs, [JSON.stringify(given)]);
-    const taken = new Set(rows.map((row) => row.turn_id));
-    return ({ inputs }) => (inputs?.settle ? inputs.turnIds.filter((id) => taken.has(id)) : []);
-  }
-
-  private insertWritten(
-    tx: Tx,
-    writes: readonly ConversationWrite[],
-    counters: Map<string, Counters>,
-    started: (w: ConversationWrite) => boolean,
-  ): void {
-    const steps = writes.flatMap((w) =>
-      [...w.steps, ...(started(w) ? (w.start?.steps ?? []) : [])].map((step: StepWrite) => ({
-        ...step,
-        tenant_id: w.tenantId,
-      })),
-    );
-    if (steps.length > 0) void tx.query(upsertSteps, [JSON.stringify(steps)]);
-    const messages = writes.flatMap((w) => {
-      const last = required(counters, rowKey(refColumns(w))).last_message_seq;
-      return w.messages.map((message, i) => ({ ...message, message_seq: last - w.messages.length + 1 + i }));
-    });
-    if (messages.length > 0) void tx.query(insertMessages, [JSON.stringify(messages)]);
-  }
 }
 
-interface RefColumns {
-  readonly tenant_id: string;
-  readonly conversation_key: string;
-}
-interface Counters extends RefColumns {
-  readonly state: QueueRow['state'];
-  readonly last_turn_seq: number;
-  readonly last_message_seq: number;
-  readonly last_event_seq: number;
-}
 type EnqueueRow = Counters &
   Pick<QueueRow, 'pending' | 'queue_mode' | 'queue_cap' | 'queue_overflow'> & { readonly created: boolean };
 interface ClaimRow extends RefColumns, RingPlace {
@@ -340,20 +210,8 @@ interface LeaseRow extends RefColumns {
   readonly lease_token: number;
 }
 
-function refColumns(ref: ConversationRef): RefColumns {
-  return { tenant_id: ref.tenantId, conversation_key: ref.conversationKey };
-}
-
 function ref(row: RefColumns): ConversationRef {
   return { tenantId: row.tenant_id, conversationKey: row.conversation_key };
-}
-
-function rowKey(row: RefColumns): string {
-  return `${row.tenant_id}/${row.conversation_key}`;
-}
-
-function byKey<Row extends RefColumns>(rows: readonly Row[]): Map<string, Row> {
-  return new Map(rows.map((row) => [rowKey(row), row]));
 }
 
 function groupBy<Row>(rows: readonly Row[], keyOf: (row: Row) => string): Map<string, Row[]> {
@@ -364,32 +222,4 @@ function groupBy<Row>(rows: readonly Row[], keyOf: (row: Row) => string): Map<st
     else groups.set(keyOf(row), [row]);
   }
   return groups;
-}
-
-/** A row the statement must have returned; its absence is our own mistake, not an operating error. */
-function required<Row>(rows: Map<string, Row>, key: string): Row {
-  const row = rows.get(key);
-  if (!row) throw new Error(`no counters came back for conversation ${key}`);
-  return row;
-}
-
-function nextColumns(next: NextState): { next: NextState['kind']; due_ms: number | null } {
-  return { next: next.kind, due_ms: next.kind === 'retry' ? next.dueMs : null };
-}
-
-function patchColumns(owner: ConversationRef, patch: TurnPatch, fromQueued: boolean): object {
-  return {
-    tenant_id: owner.tenantId,
-    turn_id: patch.turnId,
-    from_queued: fromQueued,
-    status: patch.status,
-    attempt: patch.attempt,
-    wait_kind: patch.waitKind ?? null,
-    wait_id: patch.waitId ?? null,
-    wait_ms: patch.waitMs ?? null,
-    blocked_reason: patch.blockedReason ?? null,
-    blocked_detail: patch.blockedDetail ?? null,
-    error: patch.error ?? null,
-    cancel_reason: patch.cancelReason ?? null,
-  };
 }

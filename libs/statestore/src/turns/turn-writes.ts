@@ -96,6 +96,13 @@ export interface TurnPatch {
 
 export type StepWrite = Omit<StepRow, 'tenant_id' | 'started_at' | 'finished_at'>;
 
+/** A queued turn that begins, and may have ended already. */
+export interface StartWrite {
+  readonly turn: TurnPatch;
+  readonly steps: readonly StepWrite[];
+  readonly events: number;
+}
+
 /** What is written about one conversation in one commit. */
 export interface ConversationWrite extends ConversationRef {
   /**
@@ -108,8 +115,8 @@ export interface ConversationWrite extends ConversationRef {
   readonly steps: readonly StepWrite[];
   readonly messages: readonly NewMessage[];
   readonly events: number;
-  /** Begins the next turn, with its first steps, if nobody cancelled it meanwhile. */
-  readonly start?: { readonly turn: TurnPatch; readonly steps: readonly StepWrite[]; readonly events: number };
+  /** Turns that were queued so far, in their order: each is written if nobody cancelled it meanwhile. */
+  readonly starts?: readonly StartWrite[];
   /** Queued turns that this settles without starting them. */
   readonly dequeued?: number;
   /** Queued turns whose input the current (or the started) turn takes, before its step `step` or before it starts. */
@@ -134,8 +141,8 @@ export type NextState =
 export interface Written {
   /** False: the lease is somebody else's, and nothing was written. */
   readonly applied: boolean;
-  /** Whether `start` took place. */
-  readonly started: boolean;
+  /** The ids of the turns of `starts` that nobody had cancelled. */
+  readonly started: readonly string[];
   /** Queued turns that ended because their input was taken. One event is counted for each, behind all others. */
   readonly settled: readonly string[];
   /** The conversation may be taken by a worker, now or later. */

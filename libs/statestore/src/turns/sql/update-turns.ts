@@ -4,14 +4,15 @@ import type { Statement } from '../../state-store';
 /**
  * Writes turns' states from a JSON list of {tenant_id, turn_id, from_queued, status, attempt, wait_kind, wait_id,
  * wait_ms, blocked_reason, blocked_detail, error, cancel_reason} and returns the turns it changed. `from_queued` = only
- * if the turn is still queued, which a cancel in the meantime prevents. Touches: turn.
+ * if the turn is still queued, which a cancel in the meantime prevents; it begins then, and may have ended already. Touches: turn.
  */
 const assignments = (now: string, source: (column: string) => string) => `
   status = ${source('status')}, attempt = ${source('attempt')}, wait_kind = ${source('wait_kind')},
   wait_id = ${source('wait_id')}, wait_until = ${now} + ${source('wait_ms')},
   blocked_reason = ${source('blocked_reason')}, blocked_detail = ${source('blocked_detail')}, error = ${source('error')},
   cancel_reason = coalesce(${source('cancel_reason')}, t.cancel_reason),
-  started_at = case when ${source('status')} = 'running' then coalesce(t.started_at, ${now}) else t.started_at end,
+  started_at = case when ${source('status')} = 'running' or ${source('from_queued')} then coalesce(t.started_at, ${now})
+    else t.started_at end,
   finished_at = case when ${source('status')} in ('succeeded', 'failed', 'cancelled') then ${now} end`;
 
 export const updateTurns: Statement = {

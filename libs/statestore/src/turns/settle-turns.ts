@@ -1,0 +1,215 @@
+import type { ConversationRef, Tx } from '../state-store';
+import { byKey, refColumns, required, rowKey, type Counters, type RefColumns } from './ref-columns';
+import { advanceConversations } from './sql/advance-conversations';
+import { insertDeadLetters } from './sql/dead-letters';
+import { deliverInputs } from './sql/deliver-inputs';
+import { holdConversations } from './sql/hold-conversations';
+import { insertMessages } from './sql/insert-messages';
+import { updateTurns } from './sql/update-turns';
+import { upsertSteps } from './sql/upsert-steps';
+import { parkWaits } from './sql/waits';
+import type { QueueRow } from './turn-rows';
+import type { ConversationWrite, NextState, StartWrite, TurnPatch, Written } from './turn-writes';
+
+/** Thrown out of a transaction that counted on something which turned out otherwise: it is to be done again, with care. */
+export class NotAsHopedError extends Error {
+  constructor() {
+    super('a lease was lost or a turn was cancelled: write with care');
+    this.name = 'NotAsHopedError';
+  }
+}
+
+const REFUSED: Written = { applied: false, started: [], settled: [], ready: false, firstEventSeq: 0 };
+
+/** How a conversation's counters and lease move. */
+interface Move extends RefColumns {
+  readonly started: number;
+  readonly messages: number;
+  readonly events: number;
+  readonly next: string;
+  readonly due_ms: number | null;
+}
+
+/**
+ * Applies lease holders' writes behind their fences, in the order given; the caller has locked the conversations. With
+ * the answer comes the transaction's id, for `StateStore.wasCommitted` if COMMIT is cut off.
+ *
+ * `hopeful`: in one round trip, as if all leases were held and no turn cancelled, which is nearly always so.
+ * @throws {NotAsHopedError} it was not: the transaction must not commit
+ */
+export async function settleTurns(
+  tx: Tx,
+  writes: readonly ConversationWrite[],
+  { hopeful = false }: { hopeful?: boolean } = {},
+): Promise<{ written: Written[]; transactionId: string }> {
+  return hopeful && writes.every((w) => !w.inputs && !w.wait) ? writeHopefully(tx, writes) : writeCarefully(tx, writes);
+}
+
+async function writeHopefully(
+  tx: Tx,
+  writes: readonly ConversationWrite[],
+): Promise<{ written: Written[]; transactionId: string }> {
+  const holding = holdFenced(tx, writes);
+  const patching = patch(tx, writes);
+  const moving = move(
+    tx,
+    writes.map((w) => movesOf(w, w.starts ?? [], 0)),
+  );
+  // It fails on its own where the hope does; what matters then is the hope.
+  moving.catch(() => undefined);
+  const [held, started] = await Promise.all([holding, patching]);
+  const wanted = writes.flatMap((w) => w.starts ?? []);
+  if (held.length < writes.length || wanted.some(({ turn }) => !started.has(turn.turnId))) throw new NotAsHopedError();
+  const moved = await moving;
+  const done = { starts: (w: ConversationWrite) => w.starts ?? [], settled: () => [] };
+  return { written: finishWrite(tx, writes, moved, done), transactionId: held[0]?.transaction_id ?? '' };
+}
+
+async function writeCarefully(
+  tx: Tx,
+  writes: readonly ConversationWrite[],
+): Promise<{ written: Written[]; transactionId: string }> {
+  const rows = await holdFenced(tx, writes);
+  const held = byKey(rows);
+  const transactionId = rows[0]?.transaction_id ?? '';
+  const applied = writes.filter((w) => held.has(rowKey(refColumns(w))));
+  if (applied.length === 0) return { written: writes.map(() => REFUSED), transactionId };
+
+  const started = await patch(tx, applied);
+  const starts = (w: ConversationWrite) => (w.starts ?? []).filter(({ turn }) => started.has(turn.turnId));
+  const refused = new Set(applied.flatMap((w) => (w.starts ?? []).map(({ turn }) => turn.turnId)));
+  for (const id of started) refused.delete(id);
+  const settled = await deliver(
+    tx,
+    applied.filter((w) => !refused.has(w.inputs?.to ?? '')),
+  );
+  const arrived = await park(tx, applied);
+  const moved = await move(
+    tx,
+    applied.map((w) => ({
+      ...movesOf(w, starts(w), settled(w).length),
+      ...(arrived.has(rowKey(refColumns(w))) ? { next: 'retry', due_ms: 0 } : {}),
+    })),
+  );
+  const written = finishWrite(tx, applied, moved, { starts, settled });
+  const outcomes = new Map(applied.map((w, i) => [w, written[i] as Written]));
+  return { written: writes.map((w) => outcomes.get(w) ?? REFUSED), transactionId };
+}
+
+function holdFenced(tx: Tx, writes: readonly ConversationWrite[]): Promise<(QueueRow & { transaction_id: string })[]> {
+  const fences = writes.map((w) => ({ ...refColumns(w), lease_token: w.token }));
+  return tx.query(holdConversations, [JSON.stringify(fences)]);
+}
+
+/** Writes turns' states; returns the ids of those that were there to be written. */
+async function patch(tx: Tx, writes: readonly ConversationWrite[]): Promise<Set<string>> {
+  const patches = writes.flatMap((w) => [
+    ...(w.turn ? [patchColumns(w, w.turn, false)] : []),
+    ...(w.starts ?? []).map(({ turn }) => patchColumns(w, turn, true)),
+  ]);
+  if (patches.length === 0) return new Set();
+  const rows = await tx.query<{ turn_id: string }>(updateTurns, [JSON.stringify(patches)]);
+  return new Set(rows.map((row) => row.turn_id));
+}
+
+async function move(tx: Tx, moves: readonly Move[]): Promise<{ move: Move; row: Counters }[]> {
+  const counters = byKey(await tx.query<Counters>(advanceConversations, [JSON.stringify(moves)]));
+  return moves.map((move) => ({ move, row: required(counters, rowKey(move)) }));
+}
+
+/** What nobody waits for: steps, messages, dead letters. */
+function finishWrite(
+  tx: Tx,
+  writes: readonly ConversationWrite[],
+  moved: readonly { readonly move: Move; readonly row: Counters }[],
+  done: {
+    readonly starts: (w: ConversationWrite) => readonly StartWrite[];
+    readonly settled: (w: ConversationWrite) => readonly string[];
+  },
+): Written[] {
+  const steps = writes.flatMap((w) =>
+    [...w.steps, ...done.starts(w).flatMap((start) => start.steps)].map((step) => ({
+      ...step,
+      tenant_id: w.tenantId,
+    })),
+  );
+  if (steps.length > 0) void tx.query(upsertSteps, [JSON.stringify(steps)]);
+  const messages = writes.flatMap((w, i) => {
+    const first = (moved[i]?.row.last_message_seq ?? 0) - w.messages.length + 1;
+    return w.messages.map((message, n) => ({ ...message, message_seq: first + n }));
+  });
+  if (messages.length > 0) void tx.query(insertMessages, [JSON.stringify(messages)]);
+  const dead = writes.flatMap((w) => (w.dead ? [{ ...refColumns(w), ...w.dead }] : []));
+  if (dead.length > 0) void tx.query(insertDeadLetters, [JSON.stringify(dead)]);
+  return writes.map((w, i) => {
+    const { move, row } = moved[i] as { move: Move; row: Counters };
+    return {
+      applied: true,
+      started: done.starts(w).map(({ turn }) => turn.turnId),
+      settled: done.settled(w),
+      ready: row.state === 'ready',
+      firstEventSeq: row.last_event_seq - move.events + 1,
+    };
+  });
+}
+
+/** Notes who waits for what; returns the conversations whose turn has nothing to wait for any more. */
+async function park(tx: Tx, writes: readonly ConversationWrite[]): Promise<Set<string>> {
+  const waits = writes.flatMap((w) =>
+    w.wait ? [{ ...refColumns(w), kind: w.wait.kind, wait_id: w.wait.id, turn_id: w.wait.turnId }] : [],
+  );
+  if (waits.length === 0) return new Set();
+  const rows = await tx.query<RefColumns & { arrived_at: number | null }>(parkWaits, [JSON.stringify(waits)]);
+  return new Set(rows.filter((row) => row.arrived_at !== null).map(rowKey));
+}
+
+/** Gives inputs away where writes ask for it; returns which of a write's are settled by that. */
+async function deliver(
+  tx: Tx,
+  writes: readonly ConversationWrite[],
+): Promise<(w: ConversationWrite) => readonly string[]> {
+  const given = writes.flatMap(({ tenantId, inputs }) =>
+    (inputs?.turnIds ?? []).map((turn_id) => ({
+      tenant_id: tenantId,
+      turn_id,
+      delivered_to: inputs?.to,
+      step: inputs?.step ?? null,
+      settle: inputs?.settle,
+    })),
+  );
+  if (given.length === 0) return () => [];
+  const rows = await tx.query<{ turn_id: string }>(deliverInputs, [JSON.stringify(given)]);
+  const taken = new Set(rows.map((row) => row.turn_id));
+  return ({ inputs }) => (inputs?.settle ? inputs.turnIds.filter((id) => taken.has(id)) : []);
+}
+
+function movesOf(w: ConversationWrite, starts: readonly StartWrite[], settled: number): Move {
+  return {
+    ...refColumns(w),
+    started: starts.length + (w.dequeued ?? 0) + settled,
+    messages: w.messages.length,
+    events: w.events + starts.reduce((sum, start) => sum + start.events, 0) + settled,
+    ...nextColumns(w.next),
+  };
+}
+
+function nextColumns(next: NextState): { next: NextState['kind']; due_ms: number | null } {
+  return { next: next.kind, due_ms: next.kind === 'retry' ? next.dueMs : null };
+}
+
+function patchColumns(owner: ConversationRef, patch: TurnPatch, fromQueued: boolean): object {
+  return {
+    tenant_id: owner.tenantId,
+    turn_id: patch.turnId,
+    from_queued: fromQueued,
+    status: patch.status,
+    attempt: patch.attempt,
+    wait_kind: patch.waitKind ?? null,
+    wait_id: patch.waitId ?? null,
+    wait_ms: patch.waitMs ?? null,
+    blocked_reason: patch.blockedReason ?? null,
+    blocked_detail: patch.blockedDetail ?? null,
+    error: patch.error ?? null,
+    cancel_reason: patch.cancelReason ?? null,
+  };
+}
