@@ -67,4 +67,61 @@ describe('SqliteStateStore', () => {
     expect(await store.execute(sqlite('pragma journal_mode'))).toEqual([{ journal_mode: 'wal' }]);
     expect(await store.execute(sqlite('pragma synchronous'))).toEqual([{ synchronous: 2 }]);
   });
+
+  it('commits what waits at the same time together, and answers after that', async () => {
+    const [store, elsewhere] = [await open(), await open()];
+    await store.execute(start);
+    let answered = false;
+    const first = store.execute(write, [1]).then(() => {
+      answered = true;
+    });
+    await store.transaction(async (tx) => {
+      expect(await tx.query(read)).toEqual([{ id: 1 }]);
+      expect(await elsewhere.read((reader) => reader.query(read))).toEqual([{ id: 0 }]);
+      expect(answered).toBe(false);
+    });
+    await first;
+    expect(await elsewhere.read((reader) => reader.query(read))).toEqual([{ id: 1 }]);
+  });
+
+  it('undoes one of those that commit together without the others', async () => {
+    const store = await open();
+    await store.execute(start);
+    const increment = sqlite(`update outbox_cursor set id = id + 1 where consumer = 'n'`);
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 10 }, (_, i) =>
+        store.transaction(async (tx) => {
+          await tx.query(increment);
+          if (i % 3 === 1) throw new Error(`refused ${i}`);
+          if (i % 3 === 2) await tx.query(start);
+        }),
+      ),
+    );
+    expect(outcomes.map(({ status }) => status)).toEqual(
+      Array.from({ length: 10 }, (_, i) => (i % 3 === 0 ? 'fulfilled' : 'rejected')),
+    );
+    expect(outcomes[1]).toMatchObject({ reason: { message: 'refused 1' } });
+    expect(await store.execute(read)).toEqual([{ id: 4 }]);
+  });
+
+  it('tells all of those that commit together when SQLite has rolled back for them', async () => {
+    const store = await open();
+    await store.execute(start);
+    const [{ page_count = 0 } = {}] = await store.execute<{ page_count: number }>(sqlite('pragma page_count'));
+    await store.execute(sqlite(`pragma max_page_count = ${page_count + 2}`));
+    const fill = sqlite(
+      `insert into outbox_cursor (consumer, xid, id, updated_at) values (hex(randomblob(20000)), 0, 0, 0)`,
+    );
+    const outcomes = await Promise.allSettled([
+      store.execute(sqlite('select 1')),
+      store.execute(write, [5]),
+      store.execute(fill),
+      store.execute(write, [6]),
+    ]);
+    // The whole transaction is gone, and with it the write before the one that did not fit.
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected', 'rejected']);
+    expect(await store.execute(read)).toEqual([{ id: 0 }]);
+    await store.execute(write, [7]);
+    expect(await store.execute(read)).toEqual([{ id: 7 }]);
+  });
 });

@@ -1,13 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DataSource, type QueryRunner } from 'typeorm';
+import type { Database } from 'sqlite3';
+import { DataSource } from 'typeorm';
 import { classifyError, StoreUnavailableError } from './errors';
 import { migrateSqlite } from './migrate';
 import { migrationsFor } from './migrations';
+import { PreparedSqlite, QUIET_DRIVER } from './prepared-sqlite';
 import { RECORDS } from './records';
 import type { Param, Reader, StateStore, Statement, Tx } from './state-store';
-import { TypeOrmReader, TypeOrmTx } from './typeorm-reader';
+import { SqliteWriter } from './sqlite-writer';
+import { TypeOrmReader, TypeOrmTx, type Send } from './typeorm-reader';
 
 export interface SqliteStateStoreOptions {
   readonly path: string;
@@ -20,6 +23,12 @@ const DEFAULT_BUSY_TIMEOUT_MS = 30_000;
 const SQLITE_BUSY_SLICE_MS = 200;
 const RETRY_AFTER_MS = 500;
 
+/** A connection and its prepared statements. */
+interface Connection {
+  readonly source: DataSource;
+  readonly prepared: PreparedSqlite;
+}
+
 /**
  * The single host's StateStore. SQLite has one writer, so this process has one writing connection and takes turns on it;
  * reads use a second connection, which in WAL mode never waits. Several processes may share the file.
@@ -27,14 +36,23 @@ const RETRY_AFTER_MS = 500;
 export class SqliteStateStore implements StateStore {
   readonly dialect = 'sqlite';
   private readonly current = new AsyncLocalStorage<TypeOrmTx>();
-  /** The end of the queue for the writing connection. */
-  private tail: Promise<unknown> = Promise.resolve();
+  private readonly writer: SqliteWriter;
 
   private constructor(
-    private readonly writer: DataSource,
-    private readonly reader: DataSource,
-    private readonly busyTimeoutMs: number,
-  ) {}
+    private readonly writing: Connection,
+    private readonly reading: Connection,
+    busyTimeoutMs: number,
+  ) {
+    this.writer = new SqliteWriter({
+      // IMMEDIATE takes the write lock up front: a deferred transaction that reads first can fail with SQLITE_BUSY at its
+      // first write, where no waiting helps because its snapshot is already old.
+      begin: () => patiently(() => writing.prepared.all('begin immediate', []), busyTimeoutMs),
+      command: (text) => writing.prepared.all(text, []),
+      // BEGIN IMMEDIATE already made this transaction the only writer.
+      newTx: () =>
+        new TypeOrmTx('sqlite', writing.source.createQueryRunner(), () => Promise.resolve(), sendOn(writing)),
+    });
+  }
 
   /** Creates the file and its folder where there is none, and migrates it. @throws {SchemaTooNewError} */
   static async open(options: SqliteStateStoreOptions): Promise<SqliteStateStore> {
@@ -45,7 +63,7 @@ export class SqliteStateStore implements StateStore {
       await migrateSqlite(writer, (begin) => patiently(begin, busyTimeoutMs));
       const reader = await connect(options.path, busyTimeoutMs);
       await reader.query('pragma query_only = on');
-      return new SqliteStateStore(writer, reader, busyTimeoutMs);
+      return new SqliteStateStore(withPrepared(writer), withPrepared(reader), busyTimeoutMs);
     } catch (error) {
       await writer.destroy();
       throw error;
@@ -56,14 +74,13 @@ export class SqliteStateStore implements StateStore {
     const outer = this.current.getStore();
     // What outlived the transaction it was started in (a timer, a loop) is not inside it any more.
     if (outer && !outer.finished) return outer.savepoint(work);
-    const turn = this.tail.then(() => this.run(work));
-    this.tail = turn.catch(() => undefined);
-    return turn;
+    return this.writer.transaction((tx) => this.current.run(tx, () => work(tx)));
   }
 
   read<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
     const outer = this.current.getStore();
-    return work(outer && !outer.finished ? outer : new TypeOrmReader('sqlite', this.reader.createQueryRunner()));
+    if (outer && !outer.finished) return work(outer);
+    return work(new TypeOrmReader('sqlite', this.reading.source.createQueryRunner(), sendOn(this.reading)));
   }
 
   execute<Row = Record<string, unknown>>(statement: Statement, params?: readonly Param[]): Promise<Row[]> {
@@ -76,38 +93,31 @@ export class SqliteStateStore implements StateStore {
   }
 
   async ping(): Promise<void> {
-    await this.reader.query('select 1');
+    await this.reading.prepared.all('select 1', []);
   }
 
   async close(): Promise<void> {
-    await this.tail;
-    for (const source of [this.reader, this.writer]) if (source.isInitialized) await source.destroy();
-  }
-
-  private async run<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    const runner = this.writer.createQueryRunner();
-    // IMMEDIATE takes the write lock up front: a deferred transaction that reads first can fail with SQLITE_BUSY at its
-    // first write, where no waiting helps because its snapshot is already old.
-    await patiently(() => runner.query('begin immediate'), this.busyTimeoutMs);
-    // BEGIN IMMEDIATE already made this transaction the only writer.
-    const tx = new TypeOrmTx('sqlite', runner, () => Promise.resolve());
-    try {
-      const value = await this.current.run(tx, () => work(tx));
-      await tx.finish();
-      tx.assertSound();
-      await runner.query('commit');
-      return value;
-    } catch (error) {
-      await tx.finish();
-      await rollbackQuietly(runner);
-      throw error;
+    await this.writer.idle();
+    for (const { source, prepared } of [this.reading, this.writing]) {
+      await prepared.finalize();
+      if (source.isInitialized) await source.destroy();
     }
   }
+}
+
+function withPrepared(source: DataSource): Connection {
+  const { databaseConnection } = source.driver as unknown as { databaseConnection: Database };
+  return { source, prepared: new PreparedSqlite(databaseConnection) };
+}
+
+function sendOn({ prepared }: Connection): Send {
+  return (text, params) => prepared.all(text, params);
 }
 
 async function connect(path: string, busyTimeoutMs: number): Promise<DataSource> {
   const source = new DataSource({
     type: 'sqlite',
+    driver: QUIET_DRIVER,
     database: path,
     logging: false,
     entities: RECORDS,
@@ -138,14 +148,5 @@ async function patiently<T>(action: () => Promise<T>, budgetMs: number): Promise
       }
       await new Promise((resolve) => setTimeout(resolve, 5 + Math.random() * 20));
     }
-  }
-}
-
-/** SQLite ends the transaction itself on some errors (a full disk); then there is nothing left to roll back. */
-async function rollbackQuietly(runner: QueryRunner): Promise<void> {
-  try {
-    await runner.query('rollback');
-  } catch {
-    return;
   }
 }
