@@ -1,7 +1,7 @@
 import { openStateStore, PostgresNotifications } from '@tyrum/statestore';
 import { createPostgresDatabase, eventually, startOwnPostgres, type TestDatabase } from '@tyrum/test-services';
 import type { Backplane } from './backplane';
-import { openBackplane } from './open-backplane';
+import { PostgresBackplane } from './postgres-backplane';
 import { describeBackplane } from './testing';
 
 let database: TestDatabase;
@@ -17,10 +17,7 @@ afterEach(async () => {
 });
 
 async function open(url: string, onError?: (error: unknown) => void): Promise<Backplane> {
-  const backplane = await openBackplane({
-    kind: 'postgres',
-    notifications: new PostgresNotifications({ url, onError }),
-  });
+  const backplane = new PostgresBackplane(new PostgresNotifications({ url, onError }));
   opened.push(backplane);
   await eventually(() => expect(backplane.healthy).toBe(true));
   return backplane;

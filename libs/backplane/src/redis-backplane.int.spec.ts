@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { eventually, redisUrl, startOwnRedis, type OwnRedis } from '@tyrum/test-services';
 import { Redis } from 'ioredis';
 import type { Backplane } from './backplane';
-import { openBackplane } from './open-backplane';
+import { openRedisBackplane } from './open-redis-backplane';
 import { EvictionPolicyError, RedisBackplane } from './redis-backplane';
 import { describeBackplane } from './testing';
 
@@ -62,7 +62,7 @@ describe('RedisBackplane', () => {
 
   it('does not hear other installations on the same Redis', async () => {
     const [ours, same] = [await open(redisUrl()), await open(redisUrl())];
-    const theirs = await openBackplane({ kind: 'redis', redisUrl: redisUrl(), namespace: randomUUID() });
+    const theirs = await openRedisBackplane({ url: redisUrl(), namespace: randomUUID() });
     opened.push(theirs);
     const [heardBySame, heardByThem] = [received(same), received(theirs)];
     ours.publish('work', 'ours');

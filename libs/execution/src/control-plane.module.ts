@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Module, type FactoryProvider } from '@nestjs/common';
-import { LocalBackplane, PostgresBackplane, RedisBackplane, type Backplane } from '@tyrum/backplane';
+import { LocalBackplane, openRedisBackplane, PostgresBackplane, type Backplane } from '@tyrum/backplane';
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import { CONFIG, DrainSequence, HealthRegistry, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import { openStateStore, PostgresNotifications, StoreUnavailableError, type StateStore } from '@tyrum/statestore';
@@ -49,7 +49,7 @@ async function openStore(config: Config, logger: Logger): Promise<StateStore> {
 async function openBackplane({ backplane, database }: Config, logger: Logger): Promise<Backplane> {
   if (backplane.kind === 'redis') {
     const onError = (error: unknown) => logger.warn({ err: error }, 'a connection to Redis was lost');
-    return RedisBackplane.open({ url: backplane.url.reveal(), namespace: REDIS_NAMESPACE, onError });
+    return openRedisBackplane({ url: backplane.url.reveal(), namespace: REDIS_NAMESPACE, onError });
   }
   if (backplane.kind === 'local' || database.kind !== 'postgres') return new LocalBackplane();
   const onError = (error: unknown) => logger.warn({ err: error }, 'the notification connection was lost');

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { AdaptivePoll, RedisBackplane } from '@tyrum/backplane';
+import { AdaptivePoll, openRedisBackplane } from '@tyrum/backplane';
 import { describeOnBothDialects } from '@tyrum/statestore/testing';
 import { eventually, startOwnRedis, type OwnRedis } from '@tyrum/test-services';
 import { appendEvents } from './append-events';
@@ -39,7 +39,7 @@ describeOnBothDialects('the outbox while Redis is in trouble', (stores) => {
     const store = await stores().open();
     const reader = new OutboxReader(store);
     const namespace = randomUUID();
-    const open = () => RedisBackplane.open({ url: server.url, namespace, heartbeatMs: 200 });
+    const open = () => openRedisBackplane({ url: server.url, namespace, heartbeatMs: 200 });
     const [writer, follower] = [await open(), await open()];
     const committedAt = new Map<string, number>();
     const lateness: number[] = [];

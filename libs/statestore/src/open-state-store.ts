@@ -1,5 +1,3 @@
-import { PostgresStateStore } from './postgres-state-store';
-import { SqliteStateStore } from './sqlite-state-store';
 import type { StateStore } from './state-store';
 
 /** Where the state lives. */
@@ -13,9 +11,18 @@ export interface OpenStateStoreOptions {
   readonly onPoolError?: (error: Error) => void;
 }
 
-/** Opens and migrates the store at `address`. @throws {StoreUnavailableError} @throws {SchemaTooNewError} */
-export function openStateStore(address: DatabaseAddress, options: OpenStateStoreOptions = {}): Promise<StateStore> {
-  return address.kind === 'postgres'
-    ? PostgresStateStore.open({ url: address.url, ...options })
-    : SqliteStateStore.open({ path: address.path });
+/**
+ * Opens and migrates the store at `address`. Only that database's driver is loaded: the other one's memory is spared.
+ * @throws {StoreUnavailableError} @throws {SchemaTooNewError}
+ */
+export async function openStateStore(
+  address: DatabaseAddress,
+  options: OpenStateStoreOptions = {},
+): Promise<StateStore> {
+  if (address.kind === 'sqlite') {
+    const { SqliteStateStore } = await import(/* webpackMode: "eager" */ './sqlite-state-store');
+    return SqliteStateStore.open({ path: address.path });
+  }
+  const { PostgresStateStore } = await import(/* webpackMode: "eager" */ './postgres-state-store');
+  return PostgresStateStore.open({ url: address.url, ...options });
 }

@@ -6,6 +6,7 @@ import type { StepOutcome, StepRequest, TranscriptMessage } from '@tyrum/executi
 import { validateAction } from '@tyrum/protocol';
 import { freePort } from '@tyrum/test-services';
 import { ModelExecutor } from './model-executor';
+import { NoModel } from './no-model';
 import { codeOf, resultOf, TestWorkspace } from './testing';
 
 interface Asked {
@@ -200,11 +201,7 @@ describe('ModelExecutor', () => {
   });
 
   it('says that no model is configured', async () => {
-    const outcome = await new ModelExecutor(undefined).execute(step(), {
-      signal: new AbortController().signal,
-      stream: () => {},
-    });
-    expect(codeOf(outcome)).toBe('model_not_configured');
+    expect(codeOf(await new NoModel().execute())).toBe('model_not_configured');
   });
 });
 

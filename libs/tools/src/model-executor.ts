@@ -20,24 +20,20 @@ export interface ModelOptions {
 
 type ChatMessage = OpenAI.Chat.ChatCompletionMessageParam;
 
-const NOT_CONFIGURED = 'No model is configured: set TYRUM_MODEL_BASE_URL and TYRUM_MODEL, then send the message again.';
-
 /** Runs `Llm` steps: one streamed model call. The tool calls it asks for become steps of their own. */
 export class ModelExecutor implements StepExecutor {
-  private readonly client: OpenAI | undefined;
+  private readonly client: OpenAI;
 
-  constructor(private readonly options: ModelOptions | undefined) {
-    this.client =
-      options &&
-      new OpenAI({
-        baseURL: options.baseUrl,
-        apiKey: options.apiKey ?? 'none',
-        // Else the package takes them from the environment, which only an app's config may read.
-        organization: null,
-        project: null,
-        // Our retries are durable.
-        maxRetries: 0,
-      });
+  constructor(private readonly options: ModelOptions) {
+    this.client = new OpenAI({
+      baseURL: options.baseUrl,
+      apiKey: options.apiKey ?? 'none',
+      // Else the package takes them from the environment, which only an app's config may read.
+      organization: null,
+      project: null,
+      // Our retries are durable.
+      maxRetries: 0,
+    });
   }
 
   handles(action: Action): boolean {
@@ -45,15 +41,12 @@ export class ModelExecutor implements StepExecutor {
   }
 
   async execute(request: StepRequest, context: StepContext): Promise<StepOutcome> {
-    if (!this.client || !this.options) {
-      return { kind: 'failed', error: { code: 'model_not_configured', message: NOT_CONFIGURED }, retryable: false };
-    }
     const messages = (await request.transcript()).map(toChatMessage);
     const prompt = (request.action.args as { prompt?: string }).prompt;
     if (prompt) messages.push({ role: 'user', content: prompt });
     const reply = new Reply(context.stream, request.stepIndex);
     try {
-      const result = await this.call(this.client, messages, reply, context.signal);
+      const result = await this.call(messages, reply, context.signal);
       // The package ends the stream of an aborted call as if it were complete.
       if (context.signal.aborted) return { kind: 'interrupted' };
       return { kind: 'succeeded', result: result as unknown as StepResult };
@@ -63,13 +56,12 @@ export class ModelExecutor implements StepExecutor {
   }
 
   private async call(
-    client: OpenAI,
     messages: ChatMessage[],
     reply: Reply,
     signal: AbortSignal,
   ): Promise<ModelStepResult & { usage?: unknown }> {
-    const model = this.options?.model ?? '';
-    const chunks = await client.chat.completions.create(
+    const { model } = this.options;
+    const chunks = await this.client.chat.completions.create(
       { model, messages, tools: toolDefinitions(), stream: true, stream_options: { include_usage: true } },
       { signal },
     );
