@@ -60,7 +60,7 @@ export function nextState(next: Continuation, following: boolean): TurnWrite['wr
 
 /** A queued turn as the next worker in a row to try it starts it. */
 export function counted({ turn, steps }: OpenTurn, takeovers: number): OpenTurn {
-  return { turn: { ...turn, attempt: Math.max(turn.attempt, 1 + takeovers) }, steps };
+  return takeovers < turn.attempt ? { turn, steps } : { turn: { ...turn, attempt: 1 + takeovers }, steps };
 }
 
 /** A redriven turn has steps from the start, and perhaps one that is to be tried again. */
@@ -73,14 +73,15 @@ export function firstStep({ turn, steps }: OpenTurn): StepRow {
 }
 
 /**
- * Whether a turn may begin without a word in the database: its first step only reads, so that running it again after a
- * crash is no harm, and nothing else hangs on its beginning.
+ * The first step of a turn that may begin without a word in the database: the step only reads, so that running it again
+ * after a crash is no harm, and nothing else hangs on the turn's beginning. Undefined = it may not.
  */
-export function beginsQuietly({ turn, steps }: OpenTurn): boolean {
-  if (turn.status !== 'queued' || turn.kind !== 'workflow' || steps.length > 0 || turn.budgets !== null) return false;
-  if (turn.parent_conversation_key !== null || turn.origin_turn_id !== null) return false;
+export function quietFirstStep({ turn, steps }: OpenTurn): StepRow | undefined {
+  if (turn.status !== 'queued' || turn.kind !== 'workflow' || steps.length > 0) return undefined;
+  if (turn.budgets !== null || turn.parent_conversation_key !== null || turn.origin_turn_id !== null) return undefined;
   const move = nextMove(turn, steps);
-  return move.kind === 'step' && move.effect === 'read' && move.action.type !== 'Message';
+  const reads = move.kind === 'step' && move.effect === 'read' && move.action.type !== 'Message';
+  return reads ? progress.intentOf(turn, move) : undefined;
 }
 
 /** The beginning of a queued turn, as it is written: with the intent of its first step, or all that came of it already. */

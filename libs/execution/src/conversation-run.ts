@@ -1,12 +1,12 @@
 import { StoreUnavailableError, type ConversationRef } from '@tyrum/statestore';
 import type { ClaimedConversation, OpenTurn, StepRow, TurnRow, Written } from '@tyrum/statestore/turns';
 import {
-  beginsQuietly,
   counted,
   firstStep,
   givenUp,
   merged,
   nextState,
+  quietFirstStep,
   startOf,
   NO_CHANGE,
   type Continuation,
@@ -116,7 +116,7 @@ export class ConversationRun implements CourseOf {
     const timed = remainingMs !== undefined && remainingMs <= MAX_TIMER_MS;
     const timer = timed ? setTimeout(stop, remainingMs) : undefined;
     try {
-      return await this.ports.execution.run(this.openTurn(), step, this.token, stepAbort.signal);
+      return await this.ports.execution.run(this.openTurn(), step, this.token, stepAbort);
     } finally {
       clearTimeout(timer);
     }
@@ -168,8 +168,9 @@ export class ConversationRun implements CourseOf {
   /** Starts or resumes the next turn. Returns its step to execute, or undefined when the run is over. */
   private async begin(): Promise<StepRow | undefined> {
     while (!this.lost) {
-      if (this.mayBeginQuietly()) {
-        const next = await this.beginQuietly();
+      const quiet = this.nextQuietStep();
+      if (quiet) {
+        const next = await this.beginQuietly(quiet);
         if (next === 'another') continue;
         return next;
       }
@@ -203,9 +204,10 @@ export class ConversationRun implements CourseOf {
     return takeovers;
   }
 
-  private mayBeginQuietly(): boolean {
+  /** The next turn's first step, if the turn may begin quietly. */
+  private nextQuietStep(): StepRow | undefined {
     const [open] = this.work;
-    return !this.draining && !!open && this.takeovers < this.ports.maxTurnAttempts && beginsQuietly(open);
+    return this.draining || !open || this.takeovers >= this.ports.maxTurnAttempts ? undefined : quietFirstStep(open);
   }
 
   /**
@@ -213,13 +215,12 @@ export class ConversationRun implements CourseOf {
    * goes on after its first step, is written with them as running. Returns the step it is at, or undefined when the run is
    * over.
    */
-  private async beginQuietly(): Promise<StepRow | undefined | 'another'> {
+  private async beginQuietly(begin: StepRow): Promise<StepRow | undefined | 'another'> {
     const ended: QuietTurn[] = [];
     const late = timer(QUIET_MS);
     try {
-      while (this.mayBeginQuietly()) {
+      for (let first: StepRow | undefined = begin; first; first = this.nextQuietStep()) {
         const open = counted(this.work.shift() as OpenTurn, this.takeTakeovers());
-        const first = firstStep(open);
         this.course.begin(open.turn);
         this.current = progress.patched(open, progress.startTurn(open.turn), [first]);
         const executing = this.execute(first);
@@ -268,7 +269,7 @@ export class ConversationRun implements CourseOf {
     next: 'keep' | 'release',
   ): Promise<Written> {
     const written = await this.submitWrite({
-      write: { ...this.ref, token: this.token, steps: [], messages: [], next: { kind: next } },
+      write: { token: this.token, steps: [], messages: [], next: { kind: next }, ...this.ref },
       events: [],
       starts: [...ended.map(({ start }) => start), ...(begun ? [begun] : [])],
     });
@@ -279,7 +280,7 @@ export class ConversationRun implements CourseOf {
   }
 
   private async release(): Promise<void> {
-    const write = { ...this.ref, token: this.token, steps: [], messages: [], next: { kind: 'release' } as const };
+    const write = { token: this.token, steps: [], messages: [], next: { kind: 'release' } as const, ...this.ref };
     await this.submitWrite({ write, events: [], starts: [] });
   }
 
@@ -297,7 +298,7 @@ export class ConversationRun implements CourseOf {
   /** Commits a continuation; where the turn ended, the next one starts in the same commit, unless it begins quietly. */
   private async commit(next: Continuation): Promise<StepRow | undefined> {
     const open = this.openTurn();
-    const quietly = next.rest === 'ended' && this.mayBeginQuietly();
+    const quietly = next.rest === 'ended' && this.nextQuietStep() !== undefined;
     const following = next.rest === 'ended' && !quietly && !this.draining ? this.work.shift() : undefined;
     const inputs = following ? await this.waiting.collected(following) : await this.waiting.steered(open.turn, next);
     const written = await this.submit({ ...next, ...inputs }, following, quietly);
@@ -343,7 +344,6 @@ export class ConversationRun implements CourseOf {
     const arrival = ending && arrivalOfEnd(ending, next.change.patch?.status ?? ending.status);
     const written = await this.submitWrite({
       write: {
-        ...this.ref,
         token: this.token,
         ...(next.change.patch ? { turn: next.change.patch } : {}),
         steps: next.rows.map(progress.stepWrite),
@@ -352,6 +352,7 @@ export class ConversationRun implements CourseOf {
         ...(wait && this.current ? { wait: { ...wait, turnId: this.current.turn.turn_id } } : {}),
         ...(inputs ? { inputs: { ...inputs, turnIds: inputs.turns.map((turn) => turn.turn_id) } } : {}),
         next: nextState(next, keeps || following !== undefined),
+        ...this.ref,
       },
       events: [...next.events, ...next.change.events],
       starts: following ? [startOf(following, firstStep(following))] : [],

@@ -34,16 +34,18 @@ export class StepExecution {
     private readonly backplane: Backplane,
   ) {}
 
-  /** Runs one attempt. A throw of the executor becomes a failed step: the turn ends and says why. */
-  async run(open: OpenTurn, step: StepRow, token: number, signal: AbortSignal): Promise<StepReport> {
+  /** Runs one attempt, until `stop` is aborted. A throw of the executor becomes a failed step: the turn ends and says why. */
+  async run(open: OpenTurn, step: StepRow, token: number, stop: AbortController): Promise<StepReport> {
     const startedAt = performance.now();
     const action = actionOf(step);
     if (action.type === 'Message') return this.postMessage(open.turn, step, action);
-    const outcome = await this.execute(open, step, token, signal).catch((error: unknown): StepOutcome => ({
-      kind: 'failed',
-      error: { code: 'internal', message: error instanceof Error ? error.message : String(error) },
-      retryable: false,
-    }));
+    const outcome = await this.execute(open.turn, this.request(open, step, action, token), stop).catch(
+      (error: unknown): StepOutcome => ({
+        kind: 'failed',
+        error: { code: 'internal', message: error instanceof Error ? error.message : String(error) },
+        retryable: false,
+      }),
+    );
     return { outcome, durationMs: Math.round(performance.now() - startedAt) };
   }
 
@@ -51,7 +53,7 @@ export class StepExecution {
   async recover(open: OpenTurn, step: StepRow, token: number): Promise<StepReport | undefined> {
     const action = actionOf(step);
     if (action.type === 'Message') return undefined;
-    const outcome = await this.executor.recover?.(this.request(open, step, token));
+    const outcome = await this.executor.recover?.(this.request(open, step, action, token));
     return outcome && { outcome, durationMs: 0 };
   }
 
@@ -64,19 +66,23 @@ export class StepExecution {
     );
   }
 
-  private async execute(open: OpenTurn, step: StepRow, token: number, signal: AbortSignal): Promise<StepOutcome> {
-    const action = actionOf(step);
-    if (!this.executor.handles(action)) {
-      const message = `no executor runs ${action.type} here`;
+  private async execute(turn: TurnRow, request: StepRequest, stop: AbortController): Promise<StepOutcome> {
+    if (!this.executor.handles(request.action)) {
+      const message = `no executor runs ${request.action.type} here`;
       return { kind: 'failed', error: { code: 'not_executable', message }, retryable: false };
     }
-    const context: StepContext = { signal, stream: (chunk) => this.publish(open.turn, { stage: 'chunk', chunk }) };
-    return this.executor.execute(this.request(open, step, token), context);
+    const context: StepContext = {
+      // A signal is made when it is first asked for, and few steps ask.
+      get signal() {
+        return stop.signal;
+      },
+      stream: (chunk) => this.publish(turn, { stage: 'chunk', chunk }),
+    };
+    return this.executor.execute(request, context);
   }
 
-  private request(open: OpenTurn, step: StepRow, token: number): StepRequest {
+  private request(open: OpenTurn, step: StepRow, action: Action, token: number): StepRequest {
     const { turn } = open;
-    const action = actionOf(step);
     return {
       tenantId: turn.tenant_id,
       conversationKey: turn.conversation_key,
@@ -86,7 +92,10 @@ export class StepExecution {
       attempt: step.attempts,
       action,
       effect: step.effect,
-      idempotencyKey: idempotencyKeyOf(turn, step, action),
+      // A hash, and only what has an effect needs it.
+      get idempotencyKey() {
+        return idempotencyKeyOf(turn, step, action);
+      },
       fencingToken: token,
       transcript: () => this.transcript(open),
     };

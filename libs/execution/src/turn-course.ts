@@ -99,7 +99,8 @@ export class TurnCourse {
   }
 
   afterStep(open: OpenTurn, step: StepRow, { outcome, durationMs, post }: StepReport): Continuation {
-    this.ports.observer.stepSettled({ type: progress.actionOf(step).type, outcome: outcome.kind, durationMs });
+    const action = progress.actionOf(step);
+    this.ports.observer.stepSettled({ type: action.type, outcome: outcome.kind, durationMs });
     const settled = progress.settleStep(step, outcome);
     const steps = [...open.steps.filter((s) => s.step_index !== step.step_index), settled];
     const now = { turn: open.turn, steps };
@@ -107,16 +108,13 @@ export class TurnCourse {
     const wait = this.waitAfter(open.turn, settled, outcome);
     if (wait) {
       const row = { ...settled, status: 'paused' } as const;
-      const waits = outcome.kind === 'waiting' ? outcome.kind : undefined;
-      const event = progress.stepEvent(open.turn, row, durationMs, waits);
+      const status = outcome.kind === 'waiting' ? outcome.kind : undefined;
+      const event = progress.stepEvent(open.turn, row, { action, durationMs, status });
       return { ...wait, rows: [row], events: [event, ...wait.events] };
     }
     const next = this.proceed(now, [settled]);
-    return {
-      ...next,
-      events: [progress.stepEvent(open.turn, settled, durationMs), ...next.events],
-      ...(post ? { post } : {}),
-    };
+    const events = [progress.stepEvent(open.turn, settled, { action, durationMs }), ...next.events];
+    return { ...next, events, ...(post ? { post } : {}) };
   }
 
   /** Whether the turn has to wait after this outcome: for time, for an operator, or for another worker. */

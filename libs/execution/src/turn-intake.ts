@@ -168,7 +168,7 @@ export class TurnIntake {
   private reserve(tx: Tx, batch: readonly AcceptRequest[]): Promise<Reservation[]> {
     return this.ledger.reserveAll(
       tx,
-      batch.map((request) => ({ ...request.idempotency, response: JSON.stringify(request.answer) })),
+      batch.map((request) => ({ response: JSON.stringify(request.answer), ...request.idempotency })),
     );
   }
 

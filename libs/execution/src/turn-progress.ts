@@ -72,8 +72,12 @@ export function stepWrite(step: StepRow): StepWrite {
 }
 
 /** `tool.lifecycle` for a step as it stands; a step that waits for its next attempt is `retrying`. */
-export function stepEvent(turn: TurnRow, step: StepRow, durationMs?: number, status?: 'waiting'): EventDraft {
-  const action = actionOf(step);
+export function stepEvent(
+  turn: TurnRow,
+  step: StepRow,
+  known: { readonly action?: Action; readonly durationMs?: number; readonly status?: 'waiting' | undefined } = {},
+): EventDraft {
+  const { action = actionOf(step), durationMs, status } = known;
   const error = step.error ? (JSON.parse(step.error) as StepError) : undefined;
   return toolLifecycle({
     conversationKey: turn.conversation_key,

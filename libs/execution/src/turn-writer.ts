@@ -138,9 +138,9 @@ export class TurnWriter {
     hopeful: boolean,
   ): Promise<{ written: Written[]; transactionId: string }> {
     const writes = batch.map(({ write, events, starts }) => ({
-      ...write,
       events: events.length,
-      starts: starts.map((start) => ({ ...start, events: start.events.length })),
+      starts: starts.map(({ turn, steps, events: told }) => ({ turn, steps, events: told.length })),
+      ...write,
     }));
     const done = await settleTurns(tx, writes, { hopeful });
     const stamp = { newId: this.stamps.newId, nowMs: this.stamps.nowMs() };

@@ -54,7 +54,7 @@ export class IdempotencyLedger {
     const distinct = [...firstOf.values()].map((i) =>
       toRow(requests[i] as IdempotencyKey & { response: string }, this.ttlMs),
     );
-    const taken = await tx.query<RecordRow>(reserveKeys, [JSON.stringify(distinct)]);
+    const taken = await tx.query<RecordRow>(reserveKeys, [distinct]);
     const fresh = new Set(taken.map(nameOfRow));
     const stored = new Map<string, Pick<RecordRow, 'fingerprint' | 'response'>>();
     for (const [name, i] of firstOf)

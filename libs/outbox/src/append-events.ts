@@ -8,7 +8,7 @@ import { appendEventRows } from './sql/append-events';
  */
 export function appendEvents(tx: Tx, events: readonly OutboxEvent[]): Promise<unknown> {
   if (events.length === 0) return Promise.resolve();
-  return tx.query(appendEventRows, [JSON.stringify(events.map(toRow))]);
+  return tx.query(appendEventRows, [events.map(toRow)]);
 }
 
 function toRow(event: OutboxEvent): Record<string, unknown> {
@@ -21,7 +21,7 @@ function toRow(event: OutboxEvent): Record<string, unknown> {
     conversation_key: event.conversationKey ?? null,
     conversation_seq: event.conversationSeq ?? null,
     turn_id: event.turnId ?? null,
-    payload: JSON.stringify(event.payload),
+    payload: event.payload,
     occurred_at: event.occurredAt,
   };
 }

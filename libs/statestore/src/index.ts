@@ -9,4 +9,5 @@ export {
 } from './errors';
 export { openStateStore, type DatabaseAddress } from './open-state-store';
 export { NOW_MS } from './clock-sql';
+export { rowsOf } from './row-lists';
 export { PostgresNotifications } from './postgres-notifications';

@@ -1,5 +1,5 @@
 import * as sqlite3 from 'sqlite3';
-import type { Param } from './state-store';
+import type { BoundParam } from './row-lists';
 
 /** Statements a connection keeps prepared at the most; ours are some hundred. */
 const MAX_PREPARED = 500;
@@ -17,7 +17,7 @@ export class PreparedSqlite {
   constructor(private readonly connection: sqlite3.Database) {}
 
   /** Runs a statement and resolves to its rows. Calls at the same time may run in any order. */
-  async all(text: string, params: readonly Param[]): Promise<unknown[]> {
+  async all(text: string, params: readonly BoundParam[]): Promise<unknown[]> {
     const runnable = (await this.prepare(text)) ?? this.connection;
     return new Promise((resolve, reject) => {
       const answer = (error: Error | null, rows: unknown[]) => (error ? reject(error) : resolve(rows));

@@ -13,12 +13,17 @@ export type Dialect = 'postgres' | 'sqlite';
  */
 export interface Statement {
   readonly name: string;
+  /** The columns of the list of rows that is its last parameter, where it takes one; in Postgres' text they are `rowsOf`. */
+  readonly columns?: readonly string[];
   readonly postgres: string;
   readonly sqlite: string | readonly string[];
 }
 
-/** A value a statement takes. Sets travel as one JSON text and are unpacked by the database. */
-export type Param = string | number | boolean | null;
+/**
+ * A value a statement takes. A set is the last of them: SQLite gets it as one JSON text, Postgres as one array a column
+ * where the statement names its columns; small sets travel as a JSON text on both.
+ */
+export type Param = string | number | boolean | null | readonly object[];
 
 /** Reads without a transaction of their own: each statement sees the newest committed state. */
 export interface Reader {

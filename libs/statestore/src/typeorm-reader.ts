@@ -1,9 +1,10 @@
 import { type EntityManager, type EntitySchema, type QueryRunner, type Repository } from 'typeorm';
 import { isRefusal } from './errors';
+import { bind, type BoundParam } from './row-lists';
 import type { ConversationRef, Dialect, Param, Reader, Statement, Tx } from './state-store';
 
 /** Sends one statement and resolves to its rows. `name`: it will come again, with the same text. */
-export type Send = (text: string, params: readonly Param[], name?: string) => Promise<unknown[]>;
+export type Send = (text: string, params: readonly BoundParam[], name?: string) => Promise<unknown[]>;
 
 /** Runs statements on one TypeORM query runner, or on its connection where `send` does. */
 export class TypeOrmReader implements Reader {
@@ -19,9 +20,10 @@ export class TypeOrmReader implements Reader {
 
   async query<Row = Record<string, unknown>>(statement: Statement, params: readonly Param[] = []): Promise<Row[]> {
     const texts = statement[this.dialect];
-    if (typeof texts === 'string') return (await this.send(texts, params, statement.name)) as Row[];
+    const bound = bind(statement, params, this.dialect);
+    if (typeof texts === 'string') return (await this.send(texts, bound, statement.name)) as Row[];
     let rows: unknown[] = [];
-    for (const text of texts) rows = await this.send(text, params);
+    for (const text of texts) rows = await this.send(text, bound);
     return rows as Row[];
   }
 

@@ -1,8 +1,17 @@
-import { NOW_MS, type Statement } from '@tyrum/statestore';
+import { NOW_MS, rowsOf, type Statement } from '@tyrum/statestore';
+
+const columns = {
+  tenant_id: 'uuid',
+  route: 'text',
+  principal: 'text',
+  key: 'text',
+  fingerprint: 'text',
+  response: 'text',
+  ttl_ms: 'bigint',
+} as const;
 
 /**
- * Inserts completed records for keys that are free, from a JSON list of {tenant_id, route, principal, key, fingerprint,
- * response, ttl_ms}, and returns the keys it took. A key that another open transaction is inserting is waited for; everybody
+ * Inserts completed records for those of a list of keys that are free, and returns the keys it took. A key that another open transaction is inserting is waited for; everybody
  * inserts in key order, so that two batches cannot wait for each other. Touches: idempotency_record.
  */
 const target = `insert into idempotency_record as r (tenant_id, route, principal, key, fingerprint, status, response, created_at, expires_at)`;
@@ -15,10 +24,10 @@ const ending = (
 
 export const reserveKeys: Statement = {
   name: 'reserve-keys',
+  columns: Object.keys(columns),
   postgres: `${target}
     select tenant_id, route, principal, key, fingerprint, 'completed', response, ${NOW_MS.postgres}, ${NOW_MS.postgres} + ttl_ms
-    from json_to_recordset($1::json) as i(tenant_id uuid, route text, principal text, key text, fingerprint text,
-      response text, ttl_ms bigint)
+    from ${rowsOf(columns)} as i
     order by tenant_id, route, principal, key
     ${ending(NOW_MS.postgres)}`,
   sqlite: `${target}

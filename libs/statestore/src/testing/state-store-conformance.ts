@@ -1,5 +1,6 @@
 import { openStateStore, type DatabaseAddress } from '../open-state-store';
 import { SchemaTooNewError } from '../errors';
+import { rowsOf } from '../row-lists';
 import { Tenants } from '../records';
 import type { Reader, StateStore, Statement, Tx } from '../state-store';
 import type { TestStores } from './index';
@@ -257,6 +258,36 @@ export function describeStateStore(stores: () => TestStores): void {
       const text = `'; drop table outbox; -- "ü" \\ \n 🦉 $1 ?1`;
       await store.execute(put, [text, 1]);
       expect(await rows(store)).toEqual({ [text]: 1 });
+    });
+
+    it('go in as a list and come out in its order, whatever is in them', async () => {
+      const columns = { place: 'int', id: 'uuid', note: 'text', big: 'bigint', detail: 'text' } as const;
+      const list: Statement = {
+        name: 'list',
+        columns: Object.keys(columns),
+        postgres: `select $1 || place as place, id, note, big, detail from ${rowsOf(columns, 2)} as given`,
+        sqlite: `select ?1 || (value ->> 'place') as place, value ->> 'id' as id, value ->> 'note' as note,
+          value ->> 'big' as big, value ->> 'detail' as detail from json_each(?2)`,
+      };
+      const id = '00000000-0000-4000-8000-00000000000b';
+      const notes = ['', 'null', 'NULL', `{"a","b"}`, `'; -- "ü" \\ \n 🦉 $1`, null, undefined, 'x'.repeat(100_000)];
+      const given = notes.map((note, place) => ({
+        place,
+        id,
+        note,
+        big: Number.MAX_SAFE_INTEGER,
+        detail: { a: [note] },
+      }));
+      expect(await store.execute(list, ['at ', given])).toEqual(
+        given.map(({ place, note, big, detail }) => ({
+          place: `at ${place}`,
+          id,
+          note: note ?? null,
+          big,
+          detail: JSON.stringify(detail),
+        })),
+      );
+      expect(await store.execute(list, ['at ', []])).toEqual([]);
     });
 
     it('come from the last statement of a list, and from each kind of statement', async () => {

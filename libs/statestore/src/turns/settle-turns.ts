@@ -97,8 +97,8 @@ async function writeCarefully(
 }
 
 function holdFenced(tx: Tx, writes: readonly ConversationWrite[]): Promise<(QueueRow & { transaction_id: string })[]> {
-  const fences = writes.map((w) => ({ ...refColumns(w), lease_token: w.token }));
-  return tx.query(holdConversations, [JSON.stringify(fences)]);
+  const fences = writes.map((w) => ({ lease_token: w.token, ...refColumns(w) }));
+  return tx.query(holdConversations, [fences]);
 }
 
 /** Writes turns' states; returns the ids of those that were there to be written. */
@@ -108,12 +108,12 @@ async function patch(tx: Tx, writes: readonly ConversationWrite[]): Promise<Set<
     ...(w.starts ?? []).map(({ turn }) => patchColumns(w, turn, true)),
   ]);
   if (patches.length === 0) return new Set();
-  const rows = await tx.query<{ turn_id: string }>(updateTurns, [JSON.stringify(patches)]);
+  const rows = await tx.query<{ turn_id: string }>(updateTurns, [patches]);
   return new Set(rows.map((row) => row.turn_id));
 }
 
 async function move(tx: Tx, moves: readonly Move[]): Promise<{ move: Move; row: Counters }[]> {
-  const counters = byKey(await tx.query<Counters>(advanceConversations, [JSON.stringify(moves)]));
+  const counters = byKey(await tx.query<Counters>(advanceConversations, [moves]));
   return moves.map((move) => ({ move, row: required(counters, rowKey(move)) }));
 }
 
@@ -129,14 +129,14 @@ function finishWrite(
 ): Written[] {
   const steps = writes.flatMap((w) =>
     [...w.steps, ...done.starts(w).flatMap((start) => start.steps)].map((step) => ({
-      ...step,
       tenant_id: w.tenantId,
+      ...step,
     })),
   );
-  if (steps.length > 0) void tx.query(upsertSteps, [JSON.stringify(steps)]);
+  if (steps.length > 0) void tx.query(upsertSteps, [steps]);
   const messages = writes.flatMap((w, i) => {
     const first = (moved[i]?.row.last_message_seq ?? 0) - w.messages.length + 1;
-    return w.messages.map((message, n) => ({ ...message, message_seq: first + n }));
+    return w.messages.map((message, n) => ({ message_seq: first + n, ...message }));
   });
   if (messages.length > 0) void tx.query(insertMessages, [JSON.stringify(messages)]);
   const dead = writes.flatMap((w) => (w.dead ? [{ ...refColumns(w), ...w.dead }] : []));
@@ -185,11 +185,11 @@ async function deliver(
 
 function movesOf(w: ConversationWrite, starts: readonly StartWrite[], settled: number): Move {
   return {
-    ...refColumns(w),
     started: starts.length + (w.dequeued ?? 0) + settled,
     messages: w.messages.length,
     events: w.events + starts.reduce((sum, start) => sum + start.events, 0) + settled,
     ...nextColumns(w.next),
+    ...refColumns(w),
   };
 }
 

@@ -27,11 +27,11 @@ export class TurnStore extends TurnRecords {
    */
   async enqueue(tx: Tx, batch: readonly Enqueue[], allowed?: Promise<void>): Promise<Enqueued[]> {
     const counts = batch.map((e) => ({
-      ...e.conversation,
       turns: e.turns.length,
       messages: e.messages.length,
       events: e.events,
       priority: e.priority ?? 0,
+      ...e.conversation,
     }));
     const [counted] = await Promise.all([this.count(tx, counts), allowed]);
     const rows = byKey(counted);
@@ -41,8 +41,8 @@ export class TurnStore extends TurnRecords {
       const after = required(rows, rowKey(e.conversation));
       let turnSeq = after.last_turn_seq - e.turns.length;
       let messageSeq = after.last_message_seq - e.messages.length;
-      for (const turn of e.turns) turns.push({ ...turn, turn_seq: ++turnSeq });
-      for (const message of e.messages) messages.push({ ...message, message_seq: ++messageSeq });
+      for (const turn of e.turns) turns.push({ turn_seq: ++turnSeq, ...turn });
+      for (const message of e.messages) messages.push({ message_seq: ++messageSeq, ...message });
       return {
         created: after.created,
         firstEventSeq: after.last_event_seq - e.events - (after.created ? 1 : 0) + 1,
@@ -54,16 +54,16 @@ export class TurnStore extends TurnRecords {
       };
     });
     // Their answers say nothing; whether they took place, the commit tells.
-    if (turns.length > 0) void tx.query(insertTurns, [JSON.stringify(turns)]);
+    if (turns.length > 0) void tx.query(insertTurns, [turns]);
     if (messages.length > 0) void tx.query(insertMessages, [JSON.stringify(messages)]);
     return enqueued;
   }
 
   private async count(tx: Tx, counts: readonly (RefColumns & object)[]): Promise<EnqueueRow[]> {
-    if (this.store.dialect === 'postgres') return tx.query<EnqueueRow>(enqueueTurns, [JSON.stringify(counts)]);
+    if (this.store.dialect === 'postgres') return tx.query<EnqueueRow>(enqueueTurns, [counts]);
     const made = byKey(await tx.query<RefColumns>(insertConversations, [JSON.stringify(counts)]));
     const marked = counts.map((count) => ({ ...count, created: made.has(rowKey(count)) ? 1 : 0 }));
-    const rows = await tx.query<EnqueueRow>(enqueueTurns, [JSON.stringify(marked)]);
+    const rows = await tx.query<EnqueueRow>(enqueueTurns, [marked]);
     return rows.map((row) => ({ ...row, created: made.has(rowKey(row)) }));
   }
 
@@ -122,7 +122,7 @@ export class TurnStore extends TurnRecords {
   /** Reserves `count` places in a conversation's order of events, outside of any turn, and returns the first. */
   async takeEventSeqs(tx: Tx, ref: ConversationRef, count: number): Promise<number> {
     const move = { ...refColumns(ref), started: 0, messages: 0, events: count, next: 'keep', due_ms: null };
-    const [row] = await tx.query<Counters>(advanceConversations, [JSON.stringify([move])]);
+    const [row] = await tx.query<Counters>(advanceConversations, [[move]]);
     if (!row) throw new Error('a conversation under our lock stays');
     return row.last_event_seq - count + 1;
   }
@@ -152,7 +152,7 @@ export class TurnStore extends TurnRecords {
     leases: readonly { ref: ConversationRef; token: number; turnId?: string }[],
     leaseTtlMs: number,
   ): Promise<{ held: boolean[]; cancelRequested: Set<string> }> {
-    const wanted = leases.map((lease) => ({ ...refColumns(lease.ref), lease_token: lease.token }));
+    const wanted = leases.map((lease) => ({ lease_token: lease.token, ...refColumns(lease.ref) }));
     const running = leases.flatMap(({ ref, turnId }) => (turnId ? [{ tenant_id: ref.tenantId, turn_id: turnId }] : []));
     const rows = await this.store.execute<LeaseRow>(renewConversationLeases, [JSON.stringify(wanted), leaseTtlMs]);
     const kept = new Set(rows.map((row) => `${rowKey(row)}/${row.lease_token}`));
@@ -167,9 +167,7 @@ export class TurnStore extends TurnRecords {
 
   /** Locks these hot rows, whoever holds them, and returns those that exist. */
   hold(tx: Tx, refs: readonly ConversationRef[]): Promise<QueueRow[]> {
-    return tx.query<QueueRow>(holdConversations, [
-      JSON.stringify(refs.map((r) => ({ ...refColumns(r), lease_token: null }))),
-    ]);
+    return tx.query<QueueRow>(holdConversations, [refs.map((r) => ({ lease_token: null, ...refColumns(r) }))]);
   }
 
   async find(db: Reader, tenantId: string, turnId: string): Promise<TurnRow | undefined> {

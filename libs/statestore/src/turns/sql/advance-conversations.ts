@@ -1,9 +1,19 @@
 import { NOW_MS } from '../../clock-sql';
+import { rowsOf } from '../../row-lists';
 import type { Statement } from '../../state-store';
 
+const columns = {
+  tenant_id: 'uuid',
+  conversation_key: 'text',
+  started: 'int',
+  messages: 'int',
+  events: 'int',
+  next: 'text',
+  due_ms: 'bigint',
+} as const;
+
 /**
- * Moves hot rows on: takes counters forward and, where asked, lets the lease go. Takes a JSON list of {tenant_id,
- * conversation_key, started, messages, events, next, due_ms}; `started` turns stop being pending; `next` is
+ * Moves a list of hot rows on: takes counters forward and, where asked, lets the lease go. `started` turns stop being pending; `next` is
  * `keep` the lease, `release` (ready when something is pending, else idle), `retry` (ready in `due_ms`), or `park`.
  * All but keeping the lease for the same turn forgets the takeovers so far. Returns the counters after it. Touches: conversation_queue.
  */
@@ -20,10 +30,10 @@ const next = (now: string, column: (name: string) => string, own: string) => `
 
 export const advanceConversations: Statement = {
   name: 'advance-conversations',
+  columns: Object.keys(columns),
   postgres: `
     update conversation_queue q set ${next(NOW_MS.postgres, (name) => `x.${name}`, 'q.')}
-    from json_to_recordset($1::json) as x(tenant_id uuid, conversation_key text, started int, messages int, events int,
-      next text, due_ms bigint)
+    from ${rowsOf(columns)} as x
     where q.tenant_id = x.tenant_id and q.conversation_key = x.conversation_key
     returning q.tenant_id, q.conversation_key, q.state, q.last_message_seq, q.last_event_seq`,
   sqlite: `

@@ -1,4 +1,5 @@
 import { NOW_MS } from '../../clock-sql';
+import { rowsOf } from '../../row-lists';
 import type { Statement } from '../../state-store';
 import { insertConversations, RECORDS } from './insert-conversations';
 
@@ -8,10 +9,24 @@ import { insertConversations, RECORDS } from './insert-conversations';
  * conversation becomes ready; a leased or parked one stays what it is. Until it is idle again it has the highest priority
  * that anything in it came with.
  *
- * Takes a JSON list of {tenant_id, conversation_key, agent_key, channel, account_key, container_kind, thread_id, title,
- * turns, messages, events, priority}; for SQLite, which has no data-modifying CTE, `insertConversations` goes before and
+ * Takes a list of rows; for SQLite, which has no data-modifying CTE, `insertConversations` goes before and
  * `created` is in the list. Touches: conversation, conversation_queue.
  */
+const inputColumns = {
+  tenant_id: 'uuid',
+  conversation_key: 'text',
+  agent_key: 'text',
+  channel: 'text',
+  account_key: 'text',
+  container_kind: 'text',
+  thread_id: 'text',
+  title: 'text',
+  turns: 'int',
+  messages: 'int',
+  events: 'int',
+  priority: 'int',
+} as const;
+
 const columns = (now: string, created: string) => `
   insert into conversation_queue as q (tenant_id, conversation_key, state, due_at, pending, priority,
     last_turn_seq, last_message_seq, last_event_seq)
@@ -32,11 +47,10 @@ const update = (now: string) => `
 
 export const enqueueTurns: Statement = {
   name: 'enqueue-turns',
+  columns: Object.keys(inputColumns),
   postgres: `
     with input as materialized (
-      select * from json_to_recordset($1::json) as i(tenant_id uuid, conversation_key text, agent_key text, channel text,
-        account_key text, container_kind text, thread_id text, title text, turns int, messages int, events int,
-        priority int)),
+      select * from ${rowsOf(inputColumns)} as i),
     made as (
       ${insertConversations.postgres.replace(RECORDS, 'input')}),
     counted as (${columns(NOW_MS.postgres, 'case when made.tenant_id is null then 0 else 1 end')}

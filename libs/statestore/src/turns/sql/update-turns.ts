@@ -1,10 +1,25 @@
 import { NOW_MS } from '../../clock-sql';
+import { rowsOf } from '../../row-lists';
 import type { Statement } from '../../state-store';
 
+const columns = {
+  tenant_id: 'uuid',
+  turn_id: 'uuid',
+  from_queued: 'boolean',
+  status: 'text',
+  attempt: 'int',
+  wait_kind: 'text',
+  wait_id: 'text',
+  wait_ms: 'bigint',
+  blocked_reason: 'text',
+  blocked_detail: 'text',
+  error: 'text',
+  cancel_reason: 'text',
+} as const;
+
 /**
- * Writes turns' states from a JSON list of {tenant_id, turn_id, from_queued, status, attempt, wait_kind, wait_id,
- * wait_ms, blocked_reason, blocked_detail, error, cancel_reason} and returns the turns it changed. `from_queued` = only
- * if the turn is still queued, which a cancel in the meantime prevents; it begins then, and may have ended already. Touches: turn.
+ * Writes turns' states from a list of rows and returns the turns it changed. `from_queued` = only if the turn is still queued,
+ * which a cancel in the meantime prevents; it begins then, and may have ended already. Touches: turn.
  */
 const assignments = (now: string, source: (column: string) => string) => `
   status = ${source('status')}, attempt = ${source('attempt')}, wait_kind = ${source('wait_kind')},
@@ -17,10 +32,10 @@ const assignments = (now: string, source: (column: string) => string) => `
 
 export const updateTurns: Statement = {
   name: 'update-turns',
+  columns: Object.keys(columns),
   postgres: `
     update turn t set ${assignments(NOW_MS.postgres, (column) => `x.${column}`)}
-    from json_to_recordset($1::json) as x(tenant_id uuid, turn_id uuid, from_queued boolean, status text, attempt int,
-      wait_kind text, wait_id text, wait_ms bigint, blocked_reason text, blocked_detail text, error text, cancel_reason text)
+    from ${rowsOf(columns)} as x
     where t.tenant_id = x.tenant_id and t.turn_id = x.turn_id and (not x.from_queued or t.status = 'queued')
     returning t.tenant_id, t.turn_id`,
   sqlite: `

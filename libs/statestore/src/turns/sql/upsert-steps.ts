@@ -1,9 +1,21 @@
 import { NOW_MS } from '../../clock-sql';
+import { rowsOf } from '../../row-lists';
 import type { Statement } from '../../state-store';
 
+const columns = {
+  tenant_id: 'uuid',
+  turn_id: 'uuid',
+  step_index: 'int',
+  action: 'text',
+  effect: 'text',
+  status: 'text',
+  attempts: 'int',
+  result: 'text',
+  error: 'text',
+} as const;
+
 /**
- * Records steps' intents and results from a JSON list of {tenant_id, turn_id, step_index, action, effect, status,
- * attempts, result, error}. A step keeps its first start; a settled one gets its finish. Touches: step.
+ * Records a list of steps' intents and results. A step keeps its first start; a settled one gets its finish. Touches: step.
  */
 const target = `insert into step (tenant_id, turn_id, step_index, action, effect, status, attempts, result, error,
     started_at, finished_at)`;
@@ -14,11 +26,11 @@ const ending = `on conflict (tenant_id, turn_id, step_index) do update set statu
 
 export const upsertSteps: Statement = {
   name: 'upsert-steps',
+  columns: Object.keys(columns),
   postgres: `${target}
     select tenant_id, turn_id, step_index, action, effect, status, attempts, result, error, ${NOW_MS.postgres},
       ${finish('status', NOW_MS.postgres)}
-    from json_to_recordset($1::json) as input(tenant_id uuid, turn_id uuid, step_index int, action text, effect text,
-      status text, attempts int, result text, error text)
+    from ${rowsOf(columns)} as input
     ${ending}`,
   sqlite: `${target}
     select value ->> 'tenant_id', value ->> 'turn_id', value ->> 'step_index', value ->> 'action', value ->> 'effect',
