@@ -3,10 +3,13 @@ export {
   classifyError,
   isUniqueViolation,
   SchemaTooNewError,
+  StaleServerError,
   StoreUnavailableError,
   UnknownCommitError,
   type ErrorClass,
+  type ServerRefusal,
 } from './errors';
 export { openStateStore, type DatabaseAddress } from './open-state-store';
 export { NOW_MS } from './clock-sql';
+export { describeToken, LEAST_TOKEN } from './lease-token';
 export { PostgresNotifications } from './postgres-notifications';

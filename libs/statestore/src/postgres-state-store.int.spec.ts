@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createPostgresDatabase, eventually, startOwnPostgres, type TestDatabase } from '@tyrum/test-services';
 import { StoreUnavailableError, UnknownCommitError } from './errors';
 import { PostgresStateStore } from './postgres-state-store';
@@ -125,6 +126,18 @@ describe('PostgresStateStore', () => {
       await Promise.all(opened.splice(0).map((each) => each.close()));
       await cutter.close();
     }
+  });
+
+  it('does not take another transaction for one whose id it has got', async () => {
+    const eventId = randomUUID();
+    const append = sql(`insert into outbox (tenant_id, event_id, type, scope_kind, payload, occurred_at)
+      values ($1, $2, 'test', 'global', '{}', 0) returning xid::text as xid`);
+    const [row] = await store.execute<{ xid: string }>(append, [randomUUID(), eventId]);
+    const id = row?.xid ?? '';
+    expect(await store.wasCommitted(id, eventId)).toBe(true);
+    expect(await store.wasCommitted(id, randomUUID())).toBe(false);
+    // One of a transaction that a crash or a failover has forgotten, and that nobody has been given again.
+    expect(await store.wasCommitted(String(BigInt(id) + 1_000_000n))).toBe(false);
   });
 
   it('does not wait for ever for an answer: the outcome is unknown then, and another connection goes on', async () => {
