@@ -1,5 +1,6 @@
 export { eventually } from './eventually';
 export { freePort } from './free-port';
+export { hogConnections } from './hog-connections';
 export { createPostgresDatabase, createSqlitePath, redisUrl, type TestDatabase } from './databases';
 export { startMovableAddress, type MovableAddress } from './movable-address';
 export { startOwnPgBouncer, type OwnPgBouncer } from './own-pgbouncer';
