@@ -1,3 +1,4 @@
+export { askServer } from './ask-server';
 export { eventually } from './eventually';
 export { freePort } from './free-port';
 export { hogConnections } from './hog-connections';

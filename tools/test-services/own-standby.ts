@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client } from 'pg';
+import { askServer } from './ask-server';
 import { eventually } from './eventually';
 import { launchPostgres, serverFolder, type OwnPostgres } from './own-postgres';
 
@@ -33,29 +33,29 @@ export async function startOwnStandby(primary: OwnPostgres): Promise<OwnStandby>
   );
   const server = await launchPostgres(folder, {});
   await eventually(async () => {
-    const [row] = await query(
+    const [row] = await askServer(
       primary.url,
       `select count(*)::int as n from pg_stat_replication where state = 'streaming'`,
     );
     if (row?.['n'] !== 1) throw new Error('the standby does not follow yet');
   });
   const setAndReload = async (url: string, setting: string) => {
-    await query(url, `alter system set ${setting}`);
-    await query(url, 'select pg_reload_conf()');
+    await askServer(url, `alter system set ${setting}`);
+    await askServer(url, 'select pg_reload_conf()');
   };
   return {
     ...server,
     makeSynchronous: async () => {
       await setAndReload(primary.url, `synchronous_standby_names = '*'`);
       await eventually(async () => {
-        const [row] = await query(primary.url, `select sync_state from pg_stat_replication`);
+        const [row] = await askServer(primary.url, `select sync_state from pg_stat_replication`);
         if (row?.['sync_state'] !== 'sync') throw new Error('the standby is not synchronous yet');
       });
     },
     caughtUp: async () => {
-      const [written] = await query(primary.url, 'select pg_current_wal_flush_lsn()::text as lsn');
+      const [written] = await askServer(primary.url, 'select pg_current_wal_flush_lsn()::text as lsn');
       await eventually(async () => {
-        const [row] = await query(
+        const [row] = await askServer(
           server.url,
           `select pg_last_wal_replay_lsn() >= '${written?.['lsn'] as string}' as here`,
         );
@@ -65,21 +65,10 @@ export async function startOwnStandby(primary: OwnPostgres): Promise<OwnStandby>
     stopReceiving: async () => {
       await setAndReload(server.url, `primary_conninfo = ''`);
       await eventually(async () => {
-        if ((await query(primary.url, 'select from pg_stat_replication')).length > 0)
+        if ((await askServer(primary.url, 'select from pg_stat_replication')).length > 0)
           throw new Error('it still receives');
       });
     },
-    promote: async () => void (await query(server.url, 'select pg_promote(true)')),
+    promote: async () => void (await askServer(server.url, 'select pg_promote(true)')),
   };
-}
-
-async function query(url: string, sql: string): Promise<Record<string, unknown>[]> {
-  const client = new Client({ connectionString: url });
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    return (await client.query<Record<string, unknown>>(sql)).rows;
-  } finally {
-    await client.end();
-  }
 }
