@@ -12,10 +12,14 @@ import { freePort } from './free-port';
 export interface OwnPostgres {
   readonly url: string;
   readonly port: number;
+  /** Holds `data`, its socket and its log. */
+  readonly folder: string;
   /** `pg_ctl stop -m immediate` and start: what a crash does. */
   restartImmediate(): Promise<void>;
   stopImmediate(): Promise<void>;
   start(): Promise<void>;
+  /** What a clean shutdown does; the data stays. */
+  stopFast(): Promise<void>;
   /** Stops it and removes its data. */
   stop(): Promise<void>;
 }
@@ -34,18 +38,28 @@ process.on('exit', () => {
  * @throws with the server's last log lines when it does not start
  */
 export async function startOwnPostgres(settings: Record<string, string> = {}): Promise<OwnPostgres> {
-  const bin = postgresBinaries();
+  const folder = serverFolder();
+  execFileSync(
+    join(postgresBinaries(), 'initdb'),
+    ['-D', join(folder, 'data'), '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
+    { ...unprivilegedUser(), cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  return launchPostgres(folder, settings);
+}
+
+/** An empty folder that the server's user may write to. */
+export function serverFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'tyrum-postgres-'));
   const user = unprivilegedUser();
   if (user) chownSync(folder, user.uid, user.gid);
-  const data = join(folder, 'data');
+  return folder;
+}
+
+/** Starts a server on the data in `folder`. @throws with its last log lines when it does not start */
+export async function launchPostgres(folder: string, settings: Record<string, string>): Promise<OwnPostgres> {
   const port = await freePort();
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
-  execFileSync(
-    join(bin, 'initdb'),
-    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
-    { ...user, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
+  const user = unprivilegedUser();
   const all = {
     port,
     listen_addresses: '127.0.0.1',
@@ -53,13 +67,21 @@ export async function startOwnPostgres(settings: Record<string, string> = {}): P
     max_connections: 200,
     ...settings,
   };
-  const args = ['-D', data, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
+  const args = [
+    '-D',
+    join(folder, 'data'),
+    ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+  ];
   const log = join(folder, 'log');
   let server: ChildProcess | undefined;
 
   const start = async () => {
     const output = openSync(log, 'a');
-    const child = spawn(join(bin, 'postgres'), args, { ...user, cwd: folder, stdio: ['ignore', output, output] });
+    const child = spawn(join(postgresBinaries(), 'postgres'), args, {
+      ...user,
+      cwd: folder,
+      stdio: ['ignore', output, output],
+    });
     closeSync(output);
     server = child;
     alive.add(child);
@@ -85,7 +107,9 @@ export async function startOwnPostgres(settings: Record<string, string> = {}): P
   return {
     url,
     port,
+    folder,
     start,
+    stopFast: () => end('SIGINT'),
     stopImmediate: () => end('SIGQUIT'),
     restartImmediate: async () => {
       await end('SIGQUIT');

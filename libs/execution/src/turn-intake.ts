@@ -2,7 +2,13 @@ import type { Backplane } from '@tyrum/backplane';
 import { IdempotencyLedger, type IdempotencyKey, type Reservation } from '@tyrum/idempotency';
 import { appendEvents, type OutboxEvent } from '@tyrum/outbox';
 import { LIMITS } from '@tyrum/protocol';
-import { UnknownCommitError, type ConversationRef, type StateStore, type Tx } from '@tyrum/statestore';
+import {
+  StoreUnavailableError,
+  UnknownCommitError,
+  type ConversationRef,
+  type StateStore,
+  type Tx,
+} from '@tyrum/statestore';
 import type { Enqueue, NewMessage, NewTurn, TurnKind, TurnStore } from '@tyrum/statestore/turns';
 import { conversationCreated, conversationOf, newConversation, textOf } from './conversation-view';
 import { GroupCommit } from './group-commit';
@@ -130,6 +136,7 @@ export class TurnIntake {
   private async commit(batch: readonly AcceptRequest[]): Promise<AcceptOutcome[]> {
     // The careful way tells copies within the batch apart.
     let hopeful = new Set(batch.map(({ idempotency }) => idempotency.key)).size === batch.length;
+    let unknown: UnknownCommitError | undefined;
     for (let attempt = 1; ; attempt += 1) {
       try {
         const { outcomes, stopped } = await this.store.transaction(async (tx) => {
@@ -141,8 +148,11 @@ export class TurnIntake {
         for (const turnId of stopped) this.backplane.publish('cancel', turnId);
         return outcomes;
       } catch (error) {
+        // What stopped this attempt says nothing of the one before it.
+        if (error instanceof StoreUnavailableError) throw unknown ?? error;
         if (error instanceof NotAllFreshError) hopeful = false;
         else if (!(error instanceof UnknownCommitError) || attempt >= MAX_UNKNOWN_RETRIES) throw error;
+        else unknown = error;
       }
     }
   }

@@ -42,6 +42,13 @@ export interface TurnWrite {
   readonly arrival?: Arrival & { readonly waiter: string };
 }
 
+/** What a transaction came to if it was committed, and by what it can be found. */
+interface Outcome {
+  readonly written: Written[];
+  readonly transactionId: string;
+  readonly eventId: string | undefined;
+}
+
 /**
  * Writes lease holders' progress behind their fences, many conversations a commit. A write whose lease is lost comes back
  * with `applied: false` and left no trace: neither state, nor event, nor message.
@@ -97,7 +104,7 @@ export class TurnWriter {
 
   private async commit(batch: readonly TurnWrite[]): Promise<Written[]> {
     for (let hopeful = true; ;) {
-      let done: { written: Written[]; transactionId: string } | undefined;
+      let done: Outcome | undefined;
       try {
         await this.store.transaction(async (tx) => {
           void tx.lockConversations(batch.flatMap(refsOf));
@@ -110,7 +117,7 @@ export class TurnWriter {
         }
         if (!(error instanceof UnknownCommitError) || !done) throw error;
         // Writing again could do it twice: ask what became of the first time.
-        if (!(await this.tookPlace(done.transactionId))) continue;
+        if (!(await this.tookPlace(done))) continue;
       }
       this.wake(done?.written ?? []);
       return done?.written ?? [];
@@ -121,10 +128,10 @@ export class TurnWriter {
    * Asks until it is told: what cut the commit off may well keep the database away for a while, and an error from here would
    * pass for "nothing was written" and have the same write made again.
    */
-  private async tookPlace(transactionId: string): Promise<boolean> {
+  private async tookPlace({ transactionId, eventId }: Outcome): Promise<boolean> {
     for (;;) {
       try {
-        return await this.store.wasCommitted(transactionId);
+        return await this.store.wasCommitted(transactionId, eventId);
       } catch (error) {
         if (!(error instanceof StoreUnavailableError)) throw error;
         await new Promise((resolve) => setTimeout(resolve, error.retryAfterMs));
@@ -132,21 +139,17 @@ export class TurnWriter {
     }
   }
 
-  private async write(
-    tx: Tx,
-    batch: readonly TurnWrite[],
-    hopeful: boolean,
-  ): Promise<{ written: Written[]; transactionId: string }> {
+  private async write(tx: Tx, batch: readonly TurnWrite[], hopeful: boolean): Promise<Outcome> {
     const writes = batch.map(({ write, events, starts }) => ({
       events: events.length,
       starts: starts.map(({ turn, steps, events: told }) => ({ turn, steps, events: told.length })),
       ...write,
     }));
-    const done = await settleTurns(tx, writes, { hopeful });
+    const settled = await settleTurns(tx, writes, { hopeful });
     const stamp = { newId: this.stamps.newId, nowMs: this.stamps.nowMs() };
     const rows: OutboxEvent[] = [];
     for (const [i, { write, events, starts }] of batch.entries()) {
-      const written = done.written[i];
+      const written = settled.written[i];
       if (!written?.applied) continue;
       const begun = starts.filter(({ turn }) => written.started.includes(turn.turnId)).flatMap((start) => start.events);
       const taken = written.settled.map((turnId) => turnEvent('turn.completed', turnId));
@@ -154,14 +157,15 @@ export class TurnWriter {
     }
     let madeReady = false;
     for (const [i, { arrival }] of batch.entries()) {
-      if (!arrival || !done.written[i]?.applied) continue;
+      if (!arrival || !settled.written[i]?.applied) continue;
       madeReady = (await arriveIn(tx, this.turns, arrival, arrival.waiter)) === 'ready' || madeReady;
     }
     for (const [i, { post }] of batch.entries()) {
-      if (post && done.written[i]?.applied) rows.push(...(await this.post(tx, post, stamp)));
+      if (post && settled.written[i]?.applied) rows.push(...(await this.post(tx, post, stamp)));
     }
     if (rows.length > 0) void appendEvents(tx, rows);
-    return madeReady ? { ...done, written: done.written.map((w) => ({ ...w, ready: true })) } : done;
+    const written = madeReady ? settled.written.map((w) => ({ ...w, ready: true })) : settled.written;
+    return { transactionId: settled.transactionId, eventId: rows[0]?.eventId, written };
   }
 
   private async post(

@@ -75,6 +75,7 @@ create table conversation_queue (
   queue_mode text not null default 'followup'::text,
   queue_cap integer,
   queue_overflow text not null default 'reject'::text,
+  leased_at bigint,
   constraint conversation_queue_check CHECK (((state = ANY (ARRAY['ready'::text, 'leased'::text])) = (due_at IS NOT NULL))),
   constraint conversation_queue_check1 CHECK (((state = 'leased'::text) = (lease_owner IS NOT NULL))),
   constraint conversation_queue_pending_check CHECK ((pending >= 0)),
@@ -260,6 +261,16 @@ create table schema_revision (
   min_binary_revision integer
 );
 
+create table server_timeline (
+  only_row boolean not null default true,
+  identity text not null,
+  earlier bigint not null default 0,
+  highest bigint not null,
+  seen_at bigint not null,
+  constraint server_timeline_only_row_check CHECK (only_row),
+  constraint server_timeline_pkey PRIMARY KEY (only_row)
+);
+
 create table step (
   tenant_id uuid not null,
   turn_id uuid not null,
@@ -378,9 +389,38 @@ CREATE INDEX turn_open ON turn USING btree (tenant_id, conversation_key, turn_se
 
 CREATE INDEX wait_by_age ON wait USING btree (created_at);
 
+CREATE OR REPLACE FUNCTION public.current_timeline()
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE
+AS $function$
+    select case when pg_is_in_recovery() then 0 else (select earlier from server_timeline) + own_timeline() end $function$;
+
+CREATE OR REPLACE FUNCTION public.own_timeline()
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE
+AS $function$ select ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint $function$;
+
+CREATE OR REPLACE FUNCTION public.refuse_timeline_below(lowest bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
+AS $function$ begin
+    if current_timeline() < lowest then
+      raise exception 'the server is on timeline %, and % has been seen', current_timeline(), lowest using errcode = 'TY001';
+    end if;
+  end $function$;
+
 CREATE OR REPLACE FUNCTION public.running_conversations(of_tenant uuid, of_agent text)
  RETURNS bigint
  LANGUAGE sql
 AS $function$
     select count(*) from conversation_queue
     where state = 'leased' and tenant_id = of_tenant and (of_agent = '' or agent_key = of_agent) $function$;
+
+CREATE OR REPLACE FUNCTION public.server_identity()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$select system_identifier::text from pg_control_system()$function$;

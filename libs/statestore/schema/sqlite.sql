@@ -65,7 +65,7 @@ CREATE TABLE conversation_queue (
     lease_token integer not null default 0, agent_key text generated always as (substr(conversation_key, 7, instr(substr(conversation_key, 7), ':') - 1)) virtual, priority integer not null default 0 check (priority between -10 and 10), rank_at integer
     generated always as (due_at - priority * 30000) virtual, takeovers integer not null default 0, queue_mode text not null default 'followup'
     check (queue_mode in ('collect', 'followup', 'steer', 'steer_backlog', 'interrupt')), queue_cap integer check (queue_cap > 0), queue_overflow text not null default 'reject'
-    check (queue_overflow in ('reject', 'drop_oldest')),
+    check (queue_overflow in ('reject', 'drop_oldest')), leased_at integer,
     primary key (tenant_id, conversation_key),
     check ((state in ('ready', 'leased')) = (due_at is not null)),
     check ((state = 'leased') = (lease_owner is not null))

@@ -12,6 +12,30 @@ export class StoreUnavailableError extends Error {
   }
 }
 
+/** Why a server that answers is not the one to work with. */
+export type ServerRefusal =
+  /** It follows another one, and cannot be written to. */
+  | 'standby'
+  /** A standby was promoted since, and this one does not know: what it takes now is lost. */
+  | 'older_timeline'
+  /** It is of another cluster than the one this process began with. */
+  | 'other_cluster';
+
+/** A server answers that must not be worked with; another connection may reach the right one. Nothing was written. */
+export class StaleServerError extends StoreUnavailableError {
+  constructor(
+    readonly refusal: ServerRefusal,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, SERVER_RETRY_MS, options);
+    this.name = 'StaleServerError';
+  }
+}
+
+/** A failover takes seconds, and so does the address until it points to the new server. */
+const SERVER_RETRY_MS = 500;
+
 /** The connection went while COMMIT was under way: it may have happened. Resolve it by key, never report it as failed. */
 export class UnknownCommitError extends Error {
   readonly code = 'commit_unknown';
@@ -61,12 +85,13 @@ const CONNECTION_MESSAGES =
  * socket codes; pg's and TypeORM's own messages, which carry no code.
  */
 export function classifyError(error: unknown): ErrorClass {
+  if (error instanceof StaleServerError) return 'connection';
   const code = codeOf(error);
   if (RETRY.has(code)) return 'retry';
   if (OVERLOADED.has(code) || code === 'SQLITE_BUSY') return 'overloaded';
   // 57P01-57P03: shutdown, crash, starting up. 08xxx: connection exceptions. 25006: we reached a standby. 25P03: we were
-  // idle in a transaction for too long, and the server ended the session.
-  if (/^(57P0\d|08\w{3}|25006|25P03)$/.test(code) || CONNECTION_CODES.has(code)) return 'connection';
+  // idle in a transaction for too long, and the server ended the session. TY001: ours, see `refuse_timeline_below`.
+  if (/^(57P0\d|08\w{3}|25006|25P03|TY001)$/.test(code) || CONNECTION_CODES.has(code)) return 'connection';
   if (error instanceof Error && CONNECTION_MESSAGES.test(error.message)) return 'connection';
   return 'other';
 }
@@ -79,6 +104,16 @@ export function isUniqueViolation(error: unknown): boolean {
 /** Whether Postgres refused a statement only because one before it in the transaction had failed. */
 export function isRefusal(error: unknown): boolean {
   return codeOf(error) === '25P02';
+}
+
+/** Whether a server answered that takes no writes: a standby, or one that was made read-only. */
+export function isReadOnlyServer(error: unknown): boolean {
+  return codeOf(error) === '25006';
+}
+
+/** Whether a server behind a pooler is on an older timeline than one seen before. */
+export function isOlderTimeline(error: unknown): boolean {
+  return codeOf(error) === 'TY001';
 }
 
 function codeOf(error: unknown): string {

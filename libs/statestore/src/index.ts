@@ -3,11 +3,14 @@ export {
   classifyError,
   isUniqueViolation,
   SchemaTooNewError,
+  StaleServerError,
   StoreUnavailableError,
   UnknownCommitError,
   type ErrorClass,
+  type ServerRefusal,
 } from './errors';
 export { openStateStore, type DatabaseAddress } from './open-state-store';
 export { NOW_MS } from './clock-sql';
 export { rowsOf } from './row-lists';
+export { describeToken, LEAST_TOKEN } from './lease-token';
 export { PostgresNotifications } from './postgres-notifications';

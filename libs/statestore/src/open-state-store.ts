@@ -7,6 +7,8 @@ export type DatabaseAddress =
 export interface OpenStateStoreOptions {
   readonly poolSize?: number;
   readonly applicationName?: string;
+  /** How long an answer of Postgres is waited for, in ms. */
+  readonly answerTimeoutMs?: number;
   /** Told about errors on idle Postgres connections. */
   readonly onPoolError?: (error: Error) => void;
 }

@@ -2,11 +2,19 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { DataSource, type QueryRunner } from 'typeorm';
 import { types } from 'pg';
 import { clientWithDeadline, type Deadline } from './client-with-deadline';
-import { classifyError, StoreUnavailableError, UnknownCommitError } from './errors';
+import {
+  classifyError,
+  isOlderTimeline,
+  isReadOnlyServer,
+  StaleServerError,
+  StoreUnavailableError,
+  UnknownCommitError,
+} from './errors';
 import { migratePostgres } from './migrate';
 import { migrationsFor } from './migrations';
 import { RECORDS } from './records';
 import type { BoundParam } from './row-lists';
+import { ServerTimeline, type TimelineClient } from './server-timeline';
 import type { ConversationRef, Param, Reader, StateStore, Statement, Tx } from './state-store';
 import { TypeOrmReader, TypeOrmTx, type Send } from './typeorm-reader';
 
@@ -36,13 +44,20 @@ const DEAD_CONNECTION_PAUSE_MS = 20;
  * takes a claim for expensive, it has it compiled anew each time: 200 ms for a statement that runs for 2.
  */
 const SESSION_SETTINGS = ['idle_in_transaction_session_timeout=15000', 'lock_timeout=10000', 'jit=off'];
-const BEGIN_POOLED = ['begin', ...SESSION_SETTINGS.map((setting) => `set local ${setting}`)].join('; ');
+const BEGIN_POOLED = ['begin', ...SESSION_SETTINGS.map((setting) => `set local ${setting}`), ''].join('; ');
 /** Statements a connection keeps parsed and planned at the most; ours are some eighty. */
 const MAX_PREPARED = 500;
 
+/** Null: no transaction has had this id yet, in what the server knows of. */
 const transactionStatus: Statement = {
   name: 'transaction-status',
-  postgres: 'select pg_xact_status($1::xid8) as status',
+  postgres: `select case when $1::xid8 < pg_snapshot_xmax(pg_current_snapshot()) then pg_xact_status($1::xid8) end as status`,
+  sqlite: '',
+};
+/** Touches: outbox. */
+const findAppended: Statement = {
+  name: 'find-appended',
+  postgres: 'select id from outbox where xid = $1::xid8 and event_id = $2::uuid',
   sqlite: '',
 };
 
@@ -63,13 +78,18 @@ export class PostgresStateStore implements StateStore {
     private readonly maxAttempts: number,
     /** Transactions of one session may run on several connections of the server: nothing may be left behind on one. */
     private readonly pooled: boolean,
+    private readonly timeline: ServerTimeline,
   ) {}
 
-  /** Connects and migrates. @throws {StoreUnavailableError} nobody answers @throws {SchemaTooNewError} */
+  /**
+   * Connects and migrates.
+   * @throws {StoreUnavailableError} nobody answers @throws {StaleServerError} a standby does @throws {SchemaTooNewError}
+   */
   static async open(options: PostgresStateStoreOptions): Promise<PostgresStateStore> {
     // Migrations take the time they take.
     const deadline: Deadline = { ms: undefined };
     const pooled = isPooled(options.url);
+    const timeline = new ServerTimeline();
     const source = new DataSource({
       type: 'postgres',
       url: options.url,
@@ -86,6 +106,7 @@ export class PostgresStateStore implements StateStore {
         // What a transaction sends without waiting for the answer before it shares a round trip with it.
         pipeline: true,
         keepAlive: true,
+        onConnect: (client: TimelineClient) => timeline.admit(client),
         // Set when the session starts: a stopped process cannot set it later. A pooler takes no such options.
         ...(pooled ? {} : { options: SESSION_SETTINGS.map((setting) => `-c ${setting}`).join(' ') }),
       },
@@ -93,12 +114,13 @@ export class PostgresStateStore implements StateStore {
     try {
       await source.initialize();
       await migratePostgres(source);
+      await beginTimeline(source, timeline);
       deadline.ms = options.answerTimeoutMs ?? DEFAULT_ANSWER_TIMEOUT_MS;
     } catch (error) {
       if (source.isInitialized) await source.destroy();
       throw toOperatingError(error);
     }
-    return new PostgresStateStore(source, options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS, pooled);
+    return new PostgresStateStore(source, options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS, pooled, timeline);
   }
 
   async transaction<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
@@ -137,11 +159,13 @@ export class PostgresStateStore implements StateStore {
     }
   }
 
-  async wasCommitted(transactionId: string): Promise<boolean> {
+  async wasCommitted(transactionId: string, eventId?: string): Promise<boolean> {
     for (;;) {
       const [row] = await this.execute<{ status: string | null }>(transactionStatus, [transactionId]);
-      if (row?.status !== 'in progress') return row?.status === 'committed';
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      if (row?.status === 'in progress') await new Promise((resolve) => setTimeout(resolve, 50));
+      // In a statement of its own: the one above may have begun before the commit that it saw.
+      else if (eventId !== undefined) return (await this.execute(findAppended, [transactionId, eventId])).length > 0;
+      else return row?.status === 'committed';
     }
   }
 
@@ -158,9 +182,8 @@ export class PostgresStateStore implements StateStore {
    * statement has failed it refuses those behind it and rolls back at COMMIT.
    */
   private async attempt<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    const runner = this.source.createQueryRunner();
-    const connection = await this.connected(runner);
-    const refused = connection.query(this.pooled ? BEGIN_POOLED : 'begin').then(
+    const { runner, connection } = await this.patiently(() => this.connect());
+    const refused = connection.query(this.begin).then(
       () => undefined,
       (cause: unknown) => cause,
     );
@@ -175,12 +198,17 @@ export class PostgresStateStore implements StateStore {
       // COMMIT is away: only the database knows.
       if (error instanceof UnknownCommitError) throw error;
       const cause = await refused;
-      if (classifyError(cause) === 'connection') throw new NeverBegunError(cause);
       await rollbackQuietly(connection);
+      if (classifyError(cause) === 'connection') throw new NeverBegunError(cause);
       throw tx.causeOf(error);
     } finally {
       await runner.release();
     }
+  }
+
+  /** A pooler may have another server behind it each time, so each transaction asks which one. */
+  private get begin(): string {
+    return this.pooled ? `${BEGIN_POOLED}select refuse_timeline_below(${this.timeline.highest})` : 'begin';
   }
 
   /** Past TypeORM's runner, which waits before it sends: statements must leave in the order of their calls. */
@@ -188,24 +216,37 @@ export class PostgresStateStore implements StateStore {
     return async (text, params, name) => {
       const prepared = this.pooled || name === undefined ? undefined : preparedName(name, text);
       const values = [...params];
-      const { rows } = await connection.query(prepared ? { name: prepared, text, values } : { text, values });
-      return rows;
+      try {
+        const { rows } = await connection.query(prepared ? { name: prepared, text, values } : { text, values });
+        return rows;
+      } catch (error) {
+        // The next connection may reach a server that can be written to; this one never will.
+        if (isReadOnlyServer(error)) giveUp(connection);
+        throw error;
+      }
     };
   }
 
-  private async connected(runner: QueryRunner): Promise<Connection> {
-    try {
-      return await this.patiently(() => runner.connect() as Promise<Connection>);
-    } catch (error) {
+  /** A connection to the newest server that was seen: those made before it was promoted are given up. */
+  private async connect(): Promise<{ runner: QueryRunner; connection: Connection }> {
+    for (;;) {
+      const runner = this.source.createQueryRunner();
+      try {
+        const connection = (await runner.connect()) as Connection;
+        if (!this.timeline.isBehind(connection)) return { runner, connection };
+        giveUp(connection);
+      } catch (error) {
+        await runner.release();
+        throw error;
+      }
       await runner.release();
-      throw error;
     }
   }
 
   private async onConnection<T>(work: (runner: QueryRunner, send: Send) => Promise<T>): Promise<T> {
-    const runner = this.source.createQueryRunner();
+    const { runner, connection } = await this.connect();
     try {
-      return await work(runner, this.sendOn((await runner.connect()) as Connection));
+      return await work(runner, this.sendOn(connection));
     } finally {
       await runner.release();
     }
@@ -236,6 +277,21 @@ interface Connection {
   query(
     query: string | { name?: string; text: string; values: BoundParam[] },
   ): Promise<{ command: string; rows: unknown[] }>;
+  end(): Promise<void>;
+}
+
+async function beginTimeline(source: DataSource, timeline: ServerTimeline): Promise<void> {
+  const runner = source.createQueryRunner();
+  try {
+    await timeline.begin((await runner.connect()) as TimelineClient);
+  } finally {
+    await runner.release();
+  }
+}
+
+/** The pool drops a connection that is ending when it comes back. */
+function giveUp(connection: Connection): void {
+  connection.end().catch(() => undefined);
 }
 
 /** `pgbouncer=true` in the address: between us and Postgres is a pooler that hands out its connections by transaction. */
@@ -298,6 +354,8 @@ async function lockConversations(send: Send, keys: readonly ConversationRef[]): 
 }
 
 function toOperatingError(error: unknown): unknown {
+  if (error instanceof StoreUnavailableError) return error;
+  if (isOlderTimeline(error)) return new StaleServerError('older_timeline', (error as Error).message, { cause: error });
   const kind = classifyError(error);
   if (kind === 'connection' || kind === 'overloaded' || kind === 'retry') {
     return new StoreUnavailableError(`Postgres is not available: ${(error as Error).message}`, RETRY_AFTER_MS, {

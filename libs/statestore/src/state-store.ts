@@ -75,8 +75,12 @@ export interface StateStore {
   read<T>(work: (reader: Reader) => Promise<T>): Promise<T>;
   /** Runs one writing statement on its own: what it did is committed when this returns. */
   execute<Row = Record<string, unknown>>(statement: Statement, params?: readonly Param[]): Promise<Row[]>;
-  /** What became of a transaction whose COMMIT was cut off. Waits while it is still under way. @throws {StoreUnavailableError} */
-  wasCommitted(transactionId: string): Promise<boolean>;
+  /**
+   * What became of a transaction whose COMMIT was cut off. Waits while it is still under way. `eventId` is of an event it
+   * appended: a crash or a failover may give the id of a transaction that it lost to another one, which the event tells apart.
+   * @throws {StoreUnavailableError}
+   */
+  wasCommitted(transactionId: string, eventId?: string): Promise<boolean>;
   /** Answers when the database does. @throws {StoreUnavailableError} */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -1,8 +1,9 @@
-import { NOW_MS, type Statement } from '@tyrum/statestore';
+import { LEAST_TOKEN, NOW_MS, type Statement } from '@tyrum/statestore';
 
 /**
  * Takes a lease that is free, expired or the caller's own, under the next token, and notes how it came about. No row =
- * somebody else holds it. Parameters: kind, name, owner, TTL in ms. Touches: lease, lease_history.
+ * somebody else holds it. Parameters: kind, name, owner, TTL in ms. Touches: lease, lease_history,
+ * server_timeline.
  */
 export const acquireLease: Statement = {
   name: 'acquire-lease',
@@ -11,8 +12,9 @@ export const acquireLease: Statement = {
     with before as materialized (select owner from lease where kind = $1 and name = $2 for update),
     taken as (
       insert into lease as l (kind, name, owner, token, expires_at, acquired_at)
-      select $1, $2, $3, 1, ${NOW_MS.postgres} + $4::bigint, ${NOW_MS.postgres} from (select count(*) from before) as locked
-      on conflict (kind, name) do update set owner = excluded.owner, token = l.token + 1,
+      select $1, $2, $3, ${LEAST_TOKEN} + 1, ${NOW_MS.postgres} + $4::bigint, ${NOW_MS.postgres}
+      from (select count(*) from before) as locked
+      on conflict (kind, name) do update set owner = excluded.owner, token = greatest(l.token + 1, excluded.token),
         expires_at = ${NOW_MS.postgres} + $4::bigint, acquired_at = ${NOW_MS.postgres}
       where l.owner is null or l.owner = excluded.owner or l.expires_at <= ${NOW_MS.postgres}
       returning token),

@@ -1,4 +1,5 @@
 import { NOW_MS } from '../../clock-sql';
+import { LEAST_TOKEN } from '../../lease-token';
 import type { Statement } from '../../state-store';
 
 /** Tenants, and agents of one tenant, that one claim looks at; the next one begins where this one ended. */
@@ -22,7 +23,7 @@ export const CLAIM_MOST = 100;
  *
  * Parameters: owner, lease TTL in ms, how many, the ring's cursor (tenant), how much of its weight that tenant has had
  * this round, and a JSON object {tenant: agent to go on after} for tenants with more agents than one claim looks at.
- * Touches: conversation_queue, claim_share, lease_history.
+ * Touches: conversation_queue, claim_share, lease_history, server_timeline.
  */
 const ready = `conversation_queue where state = 'ready'`;
 
@@ -104,8 +105,10 @@ export const claimConversations: Statement = {
       from passes order by pass, place, nth_of_tenant
       limit greatest(0, $3 - (select count(*) from expired)))) taken limit ${CLAIM_MOST}),
     claimed as (
-      update conversation_queue q set state = 'leased', lease_owner = $1, lease_token = q.lease_token + 1,
-        due_at = ${NOW_MS.postgres} + $2, takeovers = q.takeovers + case when due.lease_owner is null then 0 else 1 end
+      update conversation_queue q set state = 'leased', lease_owner = $1,
+        lease_token = greatest(q.lease_token, ${LEAST_TOKEN}) + 1,
+        due_at = ${NOW_MS.postgres} + $2, leased_at = ${NOW_MS.postgres},
+        takeovers = q.takeovers + case when due.lease_owner is null then 0 else 1 end
       from due where q.tenant_id = due.tenant_id and q.conversation_key = due.conversation_key
       returning q.tenant_id, q.conversation_key, q.lease_token, q.takeovers, q.queue_mode,
         due.lease_owner as taken_from, due.place, due.pass, due.agents, due.last_agent, due.more),
@@ -194,7 +197,7 @@ export const takeConversations: Statement = {
         and q.conversation_key = x.value ->> 'conversation_key'
       where q.lease_owner is not null and ?2 > 0`,
     `update conversation_queue as q set state = 'leased', lease_owner = ?1, lease_token = q.lease_token + 1,
-        due_at = ?3 + ?2, takeovers = q.takeovers + (q.lease_owner is not null)
+        due_at = ?3 + ?2, leased_at = ?3, takeovers = q.takeovers + (q.lease_owner is not null)
       from json_each(?4) x
       where q.tenant_id = x.value ->> 'tenant_id' and q.conversation_key = x.value ->> 'conversation_key'
       returning tenant_id, conversation_key, lease_token, takeovers, queue_mode`,
