@@ -10,3 +10,4 @@ export {
 export { openStateStore, type DatabaseAddress } from './open-state-store';
 export { NOW_MS } from './clock-sql';
 export { PostgresNotifications } from './postgres-notifications';
+export { TableWalk, type Deleted, type WalkedTable } from './table-walk';
