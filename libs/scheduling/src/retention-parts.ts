@@ -1,5 +1,5 @@
 import { walkGoneHosts } from '@tyrum/desktops';
-import { walkOldArtifacts } from '@tyrum/evidence';
+import { BlobRetention, walkOldArtifacts, type SweptBlobStore } from '@tyrum/evidence';
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import { walkDeadTokens } from '@tyrum/identity';
 import { Leases } from '@tyrum/leases';
@@ -32,6 +32,8 @@ const MAX_WALK_BATCHES = 10;
 /** Turns take their steps with them and conversations are locked: fewer at once. */
 const SHARE_OF_BATCH = 10;
 
+/** Between an artifact's bytes and its row lies no more than a step and its commit. */
+const BLOB_GRACE_MS = 24 * 60 * 60 * 1_000;
 /** Settled messages between edges; only their sender could still ask for them. */
 const DIRECTED_MS = 24 * 60 * 60 * 1_000;
 
@@ -39,7 +41,11 @@ const DIRECTED_MS = 24 * 60 * 60 * 1_000;
  * Every table that grows, in the order in which rows let go of each other: turns before the messages and waits that they
  * keep, those before the conversations. docs/retention.md has the same list with the reasons.
  */
-export function retentionParts(store: StateStore, { turnsMs, eventsMs, historyMs }: KeptFor): RetentionPart[] {
+export function retentionParts(
+  store: StateStore,
+  { turnsMs, eventsMs, historyMs }: KeptFor,
+  blobs: SweptBlobStore | undefined,
+): RetentionPart[] {
   const work = new TurnRetention(store);
   const mail = new DirectedMail(store);
   const leases = new Leases(store);
@@ -62,6 +68,7 @@ export function retentionParts(store: StateStore, { turnsMs, eventsMs, historyMs
     walkedThrough('step', work.stepsWithoutTurn(), SHARE_OF_BATCH),
     walkedThrough('auth_token', walkDeadTokens(store, historyMs)),
     walkedThrough('desktop_host', walkGoneHosts(store, historyMs)),
+    ...(blobs ? [walkedThrough('blob', new BlobRetention(store, blobs, BLOB_GRACE_MS))] : []),
   ];
 }
 

@@ -1,3 +1,4 @@
+import type { SweptBlobStore } from '@tyrum/evidence';
 import { Leases } from '@tyrum/leases';
 import type { StateStore } from '@tyrum/statestore';
 import { retentionParts, type KeptFor, type RetentionPart } from './retention-parts';
@@ -11,6 +12,8 @@ export interface RetentionOptions {
   /** Rows looked at in one transaction. */
   readonly batch: number;
   readonly keptFor: KeptFor;
+  /** Where artifacts' bytes lie, if this process sees the place. */
+  readonly blobs?: SweptBlobStore;
 }
 
 /** Hears what the sweeps do. */
@@ -38,7 +41,7 @@ export class Retention {
     private readonly options: RetentionOptions,
     private readonly observer: RetentionObserver,
   ) {
-    this.parts = retentionParts(store, options.keptFor);
+    this.parts = retentionParts(store, options.keptFor, options.blobs);
   }
 
   start(): void {

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { Inject, Module, type FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
+import { DirectoryBlobSweep } from '@tyrum/evidence';
 import { TurnIntake } from '@tyrum/execution';
 import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
 import { Leases } from '@tyrum/leases';
@@ -62,6 +64,7 @@ const retention: FactoryProvider<Retention> = {
         intervalMs: SWEEP_INTERVAL_MS,
         batch: SWEEP_BATCH,
         keptFor: config.retention,
+        blobs: new DirectoryBlobSweep(join(config.home, 'artifacts')),
       },
       new MeteredRetentionObserver(metrics, logger),
     ),
