@@ -4,4 +4,4 @@ export { createPostgresDatabase, createSqlitePath, redisUrl, type TestDatabase }
 export { startOwnPgBouncer, type OwnPgBouncer } from './own-pgbouncer';
 export { startOwnPostgres, type OwnPostgres } from './own-postgres';
 export { startOwnRedis, type OwnRedis } from './own-redis';
-export { spawnApp, type AppProcess } from './spawn-app';
+export { spawnApp, type AppProcess, type SpawnOptions } from './spawn-app';
