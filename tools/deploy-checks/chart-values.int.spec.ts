@@ -103,6 +103,7 @@ describe('refused, with a message that says why', () => {
     ['no replicas', 'cluster', { 'edge.replicas': 0 }, /edge.replicas/],
     ['a drain of 25 ms', 'single', { drainMs: 25 }, /drainMs/],
     ['a word for a number', 'single', { leaseTtlMs: 'long' }, /leaseTtlMs.*integer/],
+    ['turns kept for no day', 'single', { 'retention.turnDays': 0 }, /retention.turnDays/],
     ['an unknown policy', 'single', { policy: 'none' }, /policy/],
     ['a database that is not Postgres', 'everything', { 'secret.databaseUrl': 'mysql://x' }, /must be postgres:/],
     ['a Redis that is none', 'everything', { 'secret.redisUrl': 'http://x' }, /must be redis:/],

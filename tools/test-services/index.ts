@@ -8,4 +8,4 @@ export { startOwnPgBouncer, type OwnPgBouncer } from './own-pgbouncer';
 export { startOwnPostgres, type OwnPostgres } from './own-postgres';
 export { startOwnStandby, type OwnStandby } from './own-standby';
 export { startOwnRedis, type OwnRedis } from './own-redis';
-export { spawnApp, type AppProcess } from './spawn-app';
+export { spawnApp, type AppProcess, type SpawnOptions } from './spawn-app';

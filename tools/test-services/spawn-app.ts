@@ -28,14 +28,25 @@ process.on('exit', () => {
   for (const child of alive) child.kill('SIGKILL');
 });
 
+/** How an app's process is started. */
+export interface SpawnOptions {
+  /** Words that go before the command and end by running it, e.g. `['unshare', '--mount', …]`. */
+  readonly launcher?: readonly string[];
+}
+
 /**
  * Starts `node dist/apps/<app>/main.js` with only PATH, HOME and `env`, on a free port unless `env` says otherwise.
  * Resolves when it listens. @throws when it exits before that, with what it printed
  */
-export async function spawnApp(app: string, env: Record<string, string> = {}): Promise<AppProcess> {
+export async function spawnApp(
+  app: string,
+  env: Record<string, string> = {},
+  { launcher = [] }: SpawnOptions = {},
+): Promise<AppProcess> {
   const main = join(ROOT, 'dist', 'apps', app, 'main.js');
   if (!existsSync(main)) throw new Error(`${main} is missing: run \`npm run build\` first`);
-  const child = spawn(process.execPath, ['--enable-source-maps', main], {
+  const [command = process.execPath, ...args] = [...launcher, process.execPath, '--enable-source-maps', main];
+  const child = spawn(command, args, {
     cwd: ROOT,
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TYRUM_PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

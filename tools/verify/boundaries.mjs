@@ -14,7 +14,20 @@ export const ALLOWED = {
   evidence: ['statestore', 'outbox', 'protocol'],
   identity: ['statestore', 'protocol', 'platform'],
   tools: ['execution', 'evidence', 'leases', 'backplane', 'statestore', 'protocol', 'platform'],
-  scheduling: ['execution', 'idempotency', 'leases', 'outbox', 'backplane', 'statestore', 'protocol', 'platform'],
+  scheduling: [
+    'execution',
+    'idempotency',
+    'leases',
+    'outbox',
+    'backplane',
+    'statestore',
+    'protocol',
+    'platform',
+    // Retention sweeps what every library keeps.
+    'identity',
+    'evidence',
+    'desktops',
+  ],
   desktops: ['execution', 'leases', 'outbox', 'statestore', 'protocol', 'platform'],
   gateway: [
     'execution',

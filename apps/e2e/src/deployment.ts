@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
-import { eventually, spawnApp, type AppProcess } from '@tyrum/test-services';
+import { eventually, spawnApp, type AppProcess, type SpawnOptions } from '@tyrum/test-services';
 
 /** What `GET /v1/turns/:id` answers, as far as these tests look. */
 export interface TurnAnswer {
@@ -46,13 +46,14 @@ export class Deployment {
     return join(this.home, 'workspaces', '00000000-0000-4000-8000-000000000001', 'default');
   }
 
-  async start(app: AppName, env: Record<string, string> = {}): Promise<AppProcess> {
-    const started = await spawnApp(app, {
+  async start(app: AppName, env: Record<string, string> = {}, options: SpawnOptions = {}): Promise<AppProcess> {
+    const own = {
       TYRUM_HOME: this.home,
       ...(app === 'edge' ? { TYRUM_BOOTSTRAP_TOKEN: this.token } : {}),
       ...this.env,
       ...env,
-    });
+    };
+    const started = await spawnApp(app, own, options);
     this.processes.push(started);
     if (app === 'edge') this.edge = started;
     return started;

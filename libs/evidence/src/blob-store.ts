@@ -37,6 +37,25 @@ export interface BlobStore {
   delete(tenantId: string, sha256: string): Promise<void>;
 }
 
+/** A blob by its place. */
+export interface StoredBlob {
+  readonly tenantId: string;
+  readonly sha256: string;
+}
+
+/** A blob store is looked through in so many parts, by the first two hex digits of hashes. */
+export const BLOB_PARTS = 256;
+
+/** What a sweep asks of a blob store. Storing bytes again counts as storing them. */
+export interface SweptBlobStore {
+  /** What was last stored more than `olderThanMs` ago, in one of the parts. */
+  listOlder(part: number, olderThanMs: number): AsyncIterable<StoredBlob>;
+  /** Removes a blob, unless it has been stored again meanwhile: whoever did so relies on it. True = it is gone. */
+  deleteOlder(blob: StoredBlob, olderThanMs: number): Promise<boolean>;
+  /** Clears away what crashes left beside the blobs, of the same age. Returns how many files. */
+  clearDebris(olderThanMs: number): Promise<number>;
+}
+
 /** What is stored under a hash has another one. Terminal: the bytes are damaged. */
 export class BlobCorruptError extends Error {
   readonly code = 'blob_corrupt';

@@ -1,9 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, rename, unlink, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Transform, type Readable } from 'node:stream';
 import { BlobCorruptError, BlobTooLargeError } from './blob-store';
+import { blobPath, ignoreMissing, INCOMING, tenantPath } from './directory-layout';
 import type { BlobInfo, BlobStore, ByteRange, Bytes, OpenBlob } from './blob-store';
 
 const MAX_BLOB_BYTES = 1024 * 1024 * 1024;
@@ -26,12 +27,12 @@ export class DirectoryBlobStore implements BlobStore {
   ) {}
 
   async put(tenantId: string, bytes: Bytes): Promise<BlobInfo> {
-    const incoming = join(this.tenantPath(tenantId), 'incoming');
+    const incoming = join(tenantPath(this.root, tenantId), INCOMING);
     await mkdir(incoming, { recursive: true, mode: 0o700 });
     const draft = join(incoming, randomUUID());
     try {
       const info = await this.write(draft, bytes);
-      await this.place(draft, this.blobPath(tenantId, info.sha256));
+      await this.place(draft, blobPath(this.root, tenantId, info.sha256));
       return info;
     } catch (error) {
       await unlink(draft).catch(ignoreMissing);
@@ -40,7 +41,7 @@ export class DirectoryBlobStore implements BlobStore {
   }
 
   async open(tenantId: string, sha256: string, range?: ByteRange): Promise<OpenBlob | undefined> {
-    const file = await open(this.blobPath(tenantId, sha256), constants.O_RDONLY | constants.O_NOFOLLOW).catch(
+    const file = await open(blobPath(this.root, tenantId, sha256), constants.O_RDONLY | constants.O_NOFOLLOW).catch(
       ignoreMissing,
     );
     if (!file) return undefined;
@@ -54,7 +55,7 @@ export class DirectoryBlobStore implements BlobStore {
   }
 
   async delete(tenantId: string, sha256: string): Promise<void> {
-    await unlink(this.blobPath(tenantId, sha256)).catch(ignoreMissing);
+    await unlink(blobPath(this.root, tenantId, sha256)).catch(ignoreMissing);
   }
 
   private async write(path: string, bytes: Bytes): Promise<BlobInfo> {
@@ -76,22 +77,13 @@ export class DirectoryBlobStore implements BlobStore {
   }
 
   private async place(draft: string, path: string): Promise<void> {
-    if (await stat(path).catch(ignoreMissing)) return unlink(draft);
+    // Stored again: a sweep that is about to remove it sees by its time that it is wanted.
+    if (await touch(path)) return unlink(draft);
     const shard = dirname(path);
     const created = await mkdir(shard, { recursive: true, mode: 0o700 });
     await rename(draft, path);
     await syncDirectory(shard);
     if (created !== undefined) await syncDirectory(dirname(shard));
-  }
-
-  private tenantPath(tenantId: string): string {
-    if (!/^[0-9A-Za-z-]{1,64}$/.test(tenantId)) throw new TypeError('a tenant id names no path');
-    return join(this.root, tenantId);
-  }
-
-  private blobPath(tenantId: string, sha256: string): string {
-    if (!/^[0-9a-f]{64}$/.test(sha256)) throw new TypeError('a blob is named by a SHA-256 in lower-case hex');
-    return join(this.tenantPath(tenantId), sha256.slice(0, 2), sha256);
   }
 }
 
@@ -126,6 +118,18 @@ function verified(file: FileHandle, sha256: string): Readable {
   return source.pipe(check);
 }
 
+/** False where there is no such file. */
+async function touch(path: string): Promise<boolean> {
+  const now = new Date();
+  try {
+    await utimes(path, now, now);
+    return true;
+  } catch (error) {
+    ignoreMissing(error as NodeJS.ErrnoException);
+    return false;
+  }
+}
+
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   try {
@@ -133,8 +137,4 @@ async function syncDirectory(path: string): Promise<void> {
   } finally {
     await directory.close();
   }
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error;
 }

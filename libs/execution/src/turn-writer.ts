@@ -48,6 +48,8 @@ interface Outcome {
   readonly transactionId: string;
   readonly eventId: string | undefined;
 }
+/** Nobody needs to be woken for what is due later: every poll comes round until then. */
+const MAX_WAKE_DELAY_MS = 60 * 60 * 1_000;
 
 /**
  * Writes lease holders' progress behind their fences, many conversations a commit. A write whose lease is lost comes back
@@ -119,7 +121,7 @@ export class TurnWriter {
         // Writing again could do it twice: ask what became of the first time.
         if (!(await this.tookPlace(done))) continue;
       }
-      this.wake(done?.written ?? []);
+      this.wake(batch, done?.written ?? []);
       return done?.written ?? [];
     }
   }
@@ -186,9 +188,10 @@ export class TurnWriter {
     return placeEvents(ref, enqueued?.firstEventSeq ?? 0, drafts, stamp);
   }
 
-  private wake(written: readonly Written[]): void {
+  private wake(batch: readonly TurnWrite[], written: readonly Written[]): void {
     this.backplane.publish('outbox');
     if (written.some((w) => w.ready)) this.backplane.publish('work');
+    for (const delayMs of delaysOf(batch, written)) this.backplane.wakeLater('work', delayMs);
   }
 }
 
@@ -199,4 +202,15 @@ function refOf(message: NewMessage): ConversationRef {
 function refsOf({ write, post, arrival }: TurnWrite): ConversationRef[] {
   const waiter = arrival && { tenantId: arrival.tenantId, conversationKey: arrival.waiter };
   return [write, ...(post ? [refOf(post)] : []), ...(waiter ? [waiter] : [])];
+}
+
+/**
+ * After how long conversations of a batch fall due again, each delay once. Who looks into the database learns of the next one
+ * by itself; this is for the case that whoever last looked did so before, or is gone by then.
+ */
+function delaysOf(batch: readonly TurnWrite[], written: readonly Written[]): Iterable<number> {
+  const delays = batch.flatMap(({ write: { next } }, i) =>
+    next.kind === 'retry' && next.dueMs > 0 && written[i]?.applied ? [next.dueMs] : [],
+  );
+  return new Set(delays.filter((delayMs) => delayMs <= MAX_WAKE_DELAY_MS));
 }

@@ -2,7 +2,7 @@ export type { EventScope, OutboxEvent, Position, StoredEvent } from './outbox-ev
 export { comesAfter, decodePosition, encodePosition } from './position';
 export { appendEvents } from './append-events';
 export { OutboxReader, type EventPage, type OutboxLag } from './outbox-reader';
-export { beginEpoch, pruneOutbox } from './outbox-retention';
+export { beginEpoch, pruneCursors, pruneOutbox } from './outbox-retention';
 export { OutboxTail, type OutboxTailOptions } from './outbox-tail';
 export { EdgeSlot, pruneEdgeSlots, type EdgeSlotOptions } from './edge-slot';
 export { DirectedMail, type DeliveryOutcome, type DirectedMessage, type ReturnedMessage } from './directed-mail';

@@ -1,5 +1,6 @@
 import type { StateStore } from '@tyrum/statestore';
 import { forgetCursors, renewEpoch, renumberEvents } from './sql/begin-epoch';
+import { pruneCursorRows } from './sql/prune-cursors';
 import { markPruned, pruneEventRows } from './sql/prune-events';
 
 /**
@@ -14,6 +15,11 @@ export async function pruneOutbox(store: StateStore, olderThanMs: number, limit:
     await tx.query(markPruned, [last.xid, last.id]);
     return last.deleted ?? rows.length;
   });
+}
+
+/** Forgets up to `limit` consumers that have not moved for `olderThanMs`: what they had not read is gone by then. */
+export async function pruneCursors(store: StateStore, olderThanMs: number, limit: number): Promise<number> {
+  return (await store.execute(pruneCursorRows, [olderThanMs, limit])).length;
 }
 
 /**

@@ -5,6 +5,8 @@ import { KNOWN_VARIABLES } from './variables';
 const OPTIONS: LoadOptions = { cwd: '/srv', defaultInstanceId: () => 'host-1-abcd' };
 const TOKEN = 'tyrum-token.v1.0b5cdd0e-92a7-4f0e-8f6a-0d6d3b6f2a11.c2VjcmV0LXNlY3JldC1zZWNyZXQ';
 
+const DAY_MS = 86_400_000;
+
 const load = (env: Record<string, string>, app: Parameters<typeof loadConfig>[0] = 'edge') =>
   loadConfig(app, env, OPTIONS);
 
@@ -36,6 +38,7 @@ describe('defaults', () => {
       drainMs: 25_000,
       workerConcurrency: 50,
       httpAllow: [],
+      retention: { turnsMs: 90 * DAY_MS, eventsMs: 7 * DAY_MS, historyMs: 30 * DAY_MS },
       unknownVariables: [],
     });
   });
@@ -160,6 +163,9 @@ describe('single values', () => {
     TYRUM_DRAIN_MS: ['99', '600001'],
     TYRUM_WORKER_CONCURRENCY: ['0', '1001'],
     TYRUM_HTTP_ALLOW: ['a b', ',', 'http://x'],
+    TYRUM_RETENTION_TURN_DAYS: ['0', '-1', '90d', '36501'],
+    TYRUM_RETENTION_EVENT_DAYS: ['0', '0.5'],
+    TYRUM_RETENTION_HISTORY_DAYS: ['0', 'never'],
   };
   const model = { TYRUM_MODEL_BASE_URL: 'http://m', TYRUM_MODEL: 'm' };
   const badModel: Record<string, string[]> = {

@@ -18,6 +18,13 @@ export interface ModelConfig {
   readonly apiKey?: Secret;
 }
 
+/** How long what nobody needs to run is kept, in ms. */
+export interface RetentionConfig {
+  readonly turnsMs: number;
+  readonly eventsMs: number;
+  readonly historyMs: number;
+}
+
 /**
  * What the environment decided, checked and deeply frozen. All paths are absolute. Safe to log: secrets print as
  * `[redacted]`. A field whose variable this app does not read (see `renderHelp`) holds its default.
@@ -46,6 +53,7 @@ export interface Config {
   readonly workerConcurrency: number;
   /** Hosts in private networks that `Http` steps may reach. */
   readonly httpAllow: readonly string[];
+  readonly retention: RetentionConfig;
   /** `TYRUM_*` variables nobody reads, most likely misspelt. Names only. */
   readonly unknownVariables: readonly string[];
 }
@@ -75,6 +83,8 @@ export interface LoadOptions {
   readonly cwd?: string;
   readonly defaultInstanceId?: () => string;
 }
+
+const DAY_MS = 24 * 60 * 60 * 1_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 type Values = {
@@ -122,6 +132,11 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
     drainMs: required(values.drainMs),
     workerConcurrency: required(values.workerConcurrency),
     httpAllow: required(values.httpAllow),
+    retention: {
+      turnsMs: required(values.retentionTurnDays) * DAY_MS,
+      eventsMs: required(values.retentionEventDays) * DAY_MS,
+      historyMs: required(values.retentionHistoryDays) * DAY_MS,
+    },
     unknownVariables: unknownVariables(env),
   };
   return deepFreeze(config);

@@ -36,6 +36,8 @@ export interface Variable<T> {
 
 const ALL: readonly AppName[] = ['edge', 'worker', 'scheduler', 'desktop-runtime'];
 const RUNS_TURNS: readonly AppName[] = ['edge', 'worker'];
+/** Whoever may run the scheduler's loops. */
+const SWEEPS: readonly AppName[] = ['edge', 'scheduler'];
 const DEFAULT_PORTS: Readonly<Record<AppName, number>> = {
   edge: 8788,
   worker: 8789,
@@ -188,6 +190,30 @@ export const VARIABLES = {
     apps: RUNS_TURNS,
     parse: integer(1, 1000),
     fallback: () => 50,
+  }),
+  retentionTurnDays: variable({
+    name: 'TYRUM_RETENTION_TURN_DAYS',
+    description: 'How long turns are kept after their end, with their steps, messages and artifacts, in days.',
+    expected: 'an integer from 1 to 36500',
+    apps: SWEEPS,
+    parse: integer(1, 36_500),
+    fallback: () => 90,
+  }),
+  retentionEventDays: variable({
+    name: 'TYRUM_RETENTION_EVENT_DAYS',
+    description: 'How long events are kept, in days: a client that was away for longer is told of a gap.',
+    expected: 'an integer from 1 to 36500',
+    apps: SWEEPS,
+    parse: integer(1, 36_500),
+    fallback: () => 7,
+  }),
+  retentionHistoryDays: variable({
+    name: 'TYRUM_RETENTION_HISTORY_DAYS',
+    description: 'How long firings, lease history, dead tokens, gone hosts and unclaimed arrivals are kept, in days.',
+    expected: 'an integer from 1 to 36500',
+    apps: SWEEPS,
+    parse: integer(1, 36_500),
+    fallback: () => 30,
   }),
   httpAllow: variable({
     name: 'TYRUM_HTTP_ALLOW',

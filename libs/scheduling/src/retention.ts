@@ -1,32 +1,30 @@
-import { IdempotencyLedger } from '@tyrum/idempotency';
+import type { SweptBlobStore } from '@tyrum/evidence';
 import { Leases } from '@tyrum/leases';
-import { DirectedMail, pruneEdgeSlots, pruneOutbox } from '@tyrum/outbox';
 import type { StateStore } from '@tyrum/statestore';
-import { pruneFirings } from './sql/prune-firings';
-
-const DAY_MS = 24 * 60 * 60 * 1_000;
-/** How long things are kept that nobody needs to run: a client may resume from an event for a week. */
-export const KEPT_MS = {
-  outbox: 7 * DAY_MS,
-  directed: DAY_MS,
-  leaseHistory: 30 * DAY_MS,
-  firings: 30 * DAY_MS,
-} as const;
+import { retentionParts, type KeptFor, type RetentionPart } from './retention-parts';
+import { measureAges } from './sql/measure-ages';
 
 export interface RetentionOptions {
   /** Who this process is, in the lease. */
   readonly owner: string;
   /** Between two sweeps, in ms. */
   readonly intervalMs: number;
-  /** Rows deleted in one transaction. */
+  /** Rows looked at in one transaction. */
   readonly batch: number;
-  readonly onDeleted: (table: string, rows: number) => void;
-  readonly onError: (error: unknown) => void;
+  readonly keptFor: KeptFor;
+  /** Where artifacts' bytes lie, if this process sees the place. */
+  readonly blobs?: SweptBlobStore;
+}
+
+/** Hears what the sweeps do. */
+export interface RetentionObserver {
+  deleted(table: string, rows: number): void;
+  /** `ages`: of the oldest row that is left, by table, in ms. */
+  swept(sweep: { readonly durationMs: number; readonly ages: Readonly<Record<string, number>> }): void;
+  trouble(what: string, error: unknown): void;
 }
 
 const LEASE = { kind: 'maintenance', name: 'retention' } as const;
-/** A sweep stops after so many batches of a table and goes on at the next one: it must not keep the database busy for hours. */
-const MAX_BATCHES = 100;
 
 /**
  * Deletes what is past its time, in small transactions, by one process at a time. The lease only spares the others the
@@ -36,15 +34,22 @@ export class Retention {
   private timer: NodeJS.Timeout | undefined;
   private sweeping: Promise<unknown> = Promise.resolve();
   private stopped = false;
+  private readonly parts: readonly RetentionPart[];
 
   constructor(
     private readonly store: StateStore,
     private readonly options: RetentionOptions,
-  ) {}
+    private readonly observer: RetentionObserver,
+  ) {
+    this.parts = retentionParts(store, options.keptFor, options.blobs);
+  }
 
   start(): void {
     this.timer = setInterval(() => {
-      this.sweeping = this.sweep().catch(this.options.onError);
+      // One sweep may last longer than the pause between two.
+      this.sweeping = this.sweeping
+        .then(() => this.sweep())
+        .catch((error: unknown) => this.observer.trouble('retention', error));
     }, this.options.intervalMs);
   }
 
@@ -57,36 +62,42 @@ export class Retention {
 
   /** One sweep over every table, if nobody else is at it. Returns how many rows went. */
   async sweep(): Promise<number> {
-    const { owner, intervalMs, batch } = this.options;
+    if (this.stopped) return 0;
+    const { owner, intervalMs } = this.options;
     const leases = new Leases(this.store);
     const lease = await leases.acquire(LEASE, owner, intervalMs);
     if (!lease) return 0;
-    const tables: [string, () => Promise<number>][] = [
-      ['outbox', () => pruneOutbox(this.store, KEPT_MS.outbox, batch)],
-      // A place is good for as long as the events after it are kept.
-      ['edge_slot', () => pruneEdgeSlots(this.store, KEPT_MS.outbox, batch)],
-      ['directed_message', () => new DirectedMail(this.store).prune(KEPT_MS.directed, batch)],
-      ['idempotency_record', () => new IdempotencyLedger().prune(this.store, batch)],
-      ['lease_history', () => leases.pruneHistory(KEPT_MS.leaseHistory, batch)],
-      ['firing', async () => (await this.store.execute(pruneFirings, [KEPT_MS.firings, batch])).length],
-    ];
+    const startedAt = performance.now();
     let deleted = 0;
     try {
-      for (const [table, prune] of tables) deleted += await this.empty(table, prune);
+      for (const part of this.parts) deleted += await this.sweepPart(part);
+      this.observer.swept({ durationMs: performance.now() - startedAt, ages: await this.ages() });
     } finally {
       await leases.release(lease);
     }
     return deleted;
   }
 
-  private async empty(table: string, prune: () => Promise<number>): Promise<number> {
+  /** A table that cannot be swept must not keep the others from it. */
+  private async sweepPart(part: RetentionPart): Promise<number> {
     let deleted = 0;
-    for (let i = 0; i < MAX_BATCHES && !this.stopped; i += 1) {
-      const rows = await prune();
-      deleted += rows;
-      if (rows < this.options.batch) break;
+    try {
+      for (let i = 0; i < part.maxBatches && !this.stopped; i += 1) {
+        const step = await part.step(this.options.batch);
+        for (const [table, rows] of Object.entries(step.deleted)) {
+          if (rows > 0) this.observer.deleted(table, rows);
+          deleted += rows;
+        }
+        if (!step.more) break;
+      }
+    } catch (error) {
+      this.observer.trouble(`retention of ${part.what}`, error);
     }
-    if (deleted > 0) this.options.onDeleted(table, deleted);
     return deleted;
+  }
+
+  private async ages(): Promise<Record<string, number>> {
+    const rows = await this.store.read((db) => db.query<{ what: string; age_ms: number | null }>(measureAges));
+    return Object.fromEntries(rows.map(({ what, age_ms }) => [what, age_ms ?? 0]));
   }
 }

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { Inject, Module, type FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
+import { DirectoryBlobSweep } from '@tyrum/evidence';
 import { TurnIntake } from '@tyrum/execution';
 import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
 import { Leases } from '@tyrum/leases';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
+import { MeteredRetentionObserver } from './metered-retention-observer';
 import { MeteredSchedulerObserver } from './metered-scheduler-observer';
 import { Retention } from './retention';
 import { ScheduleFirer } from './schedule-firer';
@@ -52,18 +55,19 @@ const SWEEP_BATCH = 1_000;
 
 const retention: FactoryProvider<Retention> = {
   provide: Retention,
-  inject: [STATE_STORE, CONFIG, Metrics, MeteredSchedulerObserver],
-  useFactory: (store: StateStore, config: Config, ...[metrics, watching]: [Metrics, MeteredSchedulerObserver]) => {
-    const help = 'Rows deleted because they were past their time.';
-    const rows = metrics.counter('tyrum_retention_deleted_total', help, ['table']);
-    return new Retention(store, {
-      owner: config.instanceId,
-      intervalMs: SWEEP_INTERVAL_MS,
-      batch: SWEEP_BATCH,
-      onDeleted: (table, deleted) => rows.inc({ table }, deleted),
-      onError: (error) => watching.trouble('retention', error),
-    });
-  },
+  inject: [STATE_STORE, CONFIG, Metrics, LOGGER],
+  useFactory: (store: StateStore, config: Config, ...[metrics, logger]: [Metrics, Logger]) =>
+    new Retention(
+      store,
+      {
+        owner: config.instanceId,
+        intervalMs: SWEEP_INTERVAL_MS,
+        batch: SWEEP_BATCH,
+        keptFor: config.retention,
+        blobs: new DirectoryBlobSweep(join(config.home, 'artifacts')),
+      },
+      new MeteredRetentionObserver(metrics, logger),
+    ),
 };
 
 /** Runs the scheduler's loop and the retention sweep in this process, from their start to their drain. */

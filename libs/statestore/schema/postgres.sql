@@ -173,6 +173,12 @@ create table lease (
   constraint lease_pkey PRIMARY KEY (kind, name)
 );
 
+create table lease_floor (
+  tenant_id uuid not null,
+  token bigint not null,
+  constraint lease_floor_pkey PRIMARY KEY (tenant_id)
+);
+
 create table lease_history (
   id bigint not null generated always as identity,
   kind text not null,
@@ -345,6 +351,10 @@ create table wait (
   constraint wait_pkey PRIMARY KEY (tenant_id, kind, wait_id)
 );
 
+CREATE INDEX artifact_by_age ON artifact USING btree (created_at);
+
+CREATE INDEX artifact_by_hash ON artifact USING btree (tenant_id, sha256);
+
 CREATE INDEX artifact_by_turn ON artifact USING btree (tenant_id, turn_id);
 
 CREATE INDEX auth_token_by_tenant ON auth_token USING btree (tenant_id, created_at);
@@ -372,6 +382,8 @@ CREATE INDEX idempotency_record_by_expiry ON idempotency_record USING btree (exp
 CREATE INDEX lease_history_by_age ON lease_history USING btree (at);
 
 CREATE INDEX lease_history_by_name ON lease_history USING btree (kind, name, id);
+
+CREATE INDEX message_by_age ON message USING btree (created_at);
 
 CREATE UNIQUE INDEX message_by_id ON message USING btree (tenant_id, conversation_key, message_id);
 

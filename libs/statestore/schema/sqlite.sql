@@ -150,6 +150,11 @@ CREATE TABLE lease (
     primary key (kind, name)
   );
 
+CREATE TABLE lease_floor (
+    tenant_id text primary key,
+    token integer not null
+  );
+
 CREATE TABLE lease_history (
     id integer primary key autoincrement,
     kind text not null,
@@ -280,6 +285,10 @@ CREATE TABLE wait (
     check ((arrived_at is null) = (outcome is null))
   );
 
+CREATE INDEX artifact_by_age on artifact (created_at);
+
+CREATE INDEX artifact_by_hash on artifact (tenant_id, sha256);
+
 CREATE INDEX artifact_by_turn on artifact (tenant_id, turn_id);
 
 CREATE INDEX auth_token_by_tenant on auth_token (tenant_id, created_at);
@@ -307,6 +316,8 @@ CREATE INDEX idempotency_record_by_expiry on idempotency_record (expires_at);
 CREATE INDEX lease_history_by_age on lease_history (at);
 
 CREATE INDEX lease_history_by_name on lease_history (kind, name, id);
+
+CREATE INDEX message_by_age on message (created_at);
 
 CREATE UNIQUE INDEX message_by_id on message (tenant_id, conversation_key, message_id);
 

@@ -1,4 +1,4 @@
-/** The database cannot be reached, is starting or stopping, or has no room. Nothing of the transaction was kept. */
+/** The database cannot be reached, is starting or stopping, or has no room, in memory or on its disk. Nothing of the transaction was kept. */
 export class StoreUnavailableError extends Error {
   readonly code = 'store_unavailable';
   constructor(
@@ -62,11 +62,15 @@ export type ErrorClass =
   | 'connection'
   /** The database has no room for us now: shed load and try later. */
   | 'overloaded'
-  /** Anything else: a programmer's error, a constraint, a full disk. */
+  /** The disk has no room, or fails: nothing can be written until somebody makes room. Shed load and say so. */
+  | 'disk'
+  /** Anything else: a programmer's error, a constraint. */
   | 'other';
 
 const RETRY = new Set(['40001', '40P01']);
 const OVERLOADED = new Set(['53300', '53400', '55P03', '57014']);
+/** 53100: disk full, 58030: I/O error. SQLite's own, and its code for a file beside the database that cannot be made. */
+const DISK = new Set(['53100', '58030', 'SQLITE_FULL', 'SQLITE_IOERR', 'SQLITE_CANTOPEN']);
 const CONNECTION_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -89,6 +93,7 @@ export function classifyError(error: unknown): ErrorClass {
   const code = codeOf(error);
   if (RETRY.has(code)) return 'retry';
   if (OVERLOADED.has(code) || code === 'SQLITE_BUSY') return 'overloaded';
+  if (DISK.has(code)) return 'disk';
   // 57P01-57P03: shutdown, crash, starting up. 08xxx: connection exceptions. 25006: we reached a standby. 25P03: we were
   // idle in a transaction for too long, and the server ended the session. TY001: ours, see `refuse_timeline_below`.
   if (/^(57P0\d|08\w{3}|25006|25P03|TY001)$/.test(code) || CONNECTION_CODES.has(code)) return 'connection';

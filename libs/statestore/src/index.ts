@@ -14,3 +14,4 @@ export { NOW_MS } from './clock-sql';
 export { rowsOf } from './row-lists';
 export { describeToken, LEAST_TOKEN } from './lease-token';
 export { PostgresNotifications } from './postgres-notifications';
+export { TableWalk, type Deleted, type WalkedTable } from './table-walk';

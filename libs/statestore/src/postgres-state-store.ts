@@ -37,6 +37,8 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** Above `lock_timeout`: a statement that waits for its turn is told so by the server. */
 const DEFAULT_ANSWER_TIMEOUT_MS = 30_000;
 const RETRY_AFTER_MS = 500;
+/** Room on a disk is made by people. */
+const DISK_RETRY_AFTER_MS = 5_000;
 const DEAD_CONNECTION_PAUSE_MS = 20;
 
 /**
@@ -357,6 +359,15 @@ function toOperatingError(error: unknown): unknown {
   if (error instanceof StoreUnavailableError) return error;
   if (isOlderTimeline(error)) return new StaleServerError('older_timeline', (error as Error).message, { cause: error });
   const kind = classifyError(error);
+  if (kind === 'disk') {
+    return new StoreUnavailableError(
+      `Postgres cannot write to its disk: ${(error as Error).message}`,
+      DISK_RETRY_AFTER_MS,
+      {
+        cause: error,
+      },
+    );
+  }
   if (kind === 'connection' || kind === 'overloaded' || kind === 'retry') {
     return new StoreUnavailableError(`Postgres is not available: ${(error as Error).message}`, RETRY_AFTER_MS, {
       cause: error,

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { mkdirSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Database } from 'sqlite3';
 import { DataSource } from 'typeorm';
@@ -18,10 +19,16 @@ export interface SqliteStateStoreOptions {
   readonly busyTimeoutMs?: number;
 }
 
+const KEPT_LOG_BYTES = 16 * 1024 * 1024;
 const DEFAULT_BUSY_TIMEOUT_MS = 30_000;
 /** One wait inside SQLite. It holds a libuv thread, so it is short and the rest of the patience is spent outside. */
 const SQLITE_BUSY_SLICE_MS = 200;
 const RETRY_AFTER_MS = 500;
+/** Room on a disk is made by people. */
+const DISK_RETRY_AFTER_MS = 5_000;
+const ROOM_BYTES = 4 * 1024 * 1024;
+/** Writes a page and changes nothing. */
+const TRY_TO_WRITE: Statement = { name: 'try-to-write', postgres: '', sqlite: 'update outbox_epoch set epoch = epoch' };
 
 /** A connection and its prepared statements. */
 interface Connection {
@@ -37,6 +44,8 @@ export class SqliteStateStore implements StateStore {
   readonly dialect = 'sqlite';
   private readonly current = new AsyncLocalStorage<TypeOrmTx>();
   private readonly writer: SqliteWriter;
+  /** A write failed for want of room, and none has been seen to succeed since. */
+  private diskTrouble = false;
 
   private constructor(
     private readonly writing: Connection,
@@ -74,7 +83,9 @@ export class SqliteStateStore implements StateStore {
     const outer = this.current.getStore();
     // What outlived the transaction it was started in (a timer, a loop) is not inside it any more.
     if (outer && !outer.finished) return outer.savepoint(work);
-    return this.writer.transaction((tx) => this.current.run(tx, () => work(tx)));
+    return this.writer
+      .transaction((tx) => this.current.run(tx, () => work(tx)))
+      .catch((error: unknown) => this.rethrow(error));
   }
 
   read<T>(work: (reader: Reader) => Promise<T>): Promise<T> {
@@ -92,8 +103,20 @@ export class SqliteStateStore implements StateStore {
     return Promise.reject(new Error('SQLite leaves no commit unknown'));
   }
 
+  /** After a write that found no room, answers only when there is some: a small write may fit where the next turn does not. */
   async ping(): Promise<void> {
     await this.reading.prepared.all('select 1', []);
+    if (!this.diskTrouble) return;
+    await this.execute(TRY_TO_WRITE);
+    await tryRoom(`${this.writing.source.options.database as string}-room`);
+    this.diskTrouble = false;
+  }
+
+  private rethrow(error: unknown): never {
+    if (classifyError(error) !== 'disk') throw error;
+    this.diskTrouble = true;
+    const message = `SQLite cannot write to its disk: ${(error as Error).message}`;
+    throw new StoreUnavailableError(message, DISK_RETRY_AFTER_MS, { cause: error });
   }
 
   async close(): Promise<void> {
@@ -130,7 +153,21 @@ async function connect(path: string, busyTimeoutMs: number): Promise<DataSource>
   // FULL: a commit that was answered survives the power going off, not only the process.
   await source.query('pragma synchronous = full');
   await source.query('pragma foreign_keys = on');
+  // A reader that does not end lets the log grow; when it has ended, the file shrinks to this.
+  await source.query(`pragma journal_size_limit = ${KEPT_LOG_BYTES}`);
   return source;
+}
+
+/** Writes as much as a few turns need, and takes it back. @throws {StoreUnavailableError} it found no room */
+async function tryRoom(path: string): Promise<void> {
+  try {
+    await writeFile(path, Buffer.alloc(ROOM_BYTES), { flush: true });
+  } catch (cause) {
+    const message = `SQLite cannot write to its disk: there is no room for ${ROOM_BYTES} bytes`;
+    throw new StoreUnavailableError(message, DISK_RETRY_AFTER_MS, { cause });
+  } finally {
+    await rm(path, { force: true });
+  }
 }
 
 /** Runs `action` again while another process holds the write lock, with jitter so that processes do not move in step. */

@@ -100,8 +100,8 @@ export class TypeOrmTx extends TypeOrmReader implements Tx {
       await this.command(`release savepoint ${name}`);
       return value;
     } catch (error) {
-      await this.command(`rollback to savepoint ${name}`);
-      await this.command(`release savepoint ${name}`);
+      await this.enqueue(() => this.send(`rollback to savepoint ${name}`, []), 'after a failure too');
+      await this.enqueue(() => this.send(`release savepoint ${name}`, []), 'after a failure too');
       const cause = this.causeOf(error);
       this.failure = failure;
       throw cause;
@@ -114,8 +114,11 @@ export class TypeOrmTx extends TypeOrmReader implements Tx {
     return this.enqueue(() => this.send(text, []));
   }
 
-  private enqueue<T>(run: () => Promise<T>): Promise<T> {
-    const turn = this.dialect === 'postgres' ? run() : this.tail.then(run);
+  private enqueue<T>(run: () => Promise<T>, when?: 'after a failure too'): Promise<T> {
+    // As Postgres does by itself, nothing runs behind a failure. SQLite may have rolled back the whole transaction for it (a
+    // full disk), and what came behind would be outside of any, committed at once.
+    const unlessFailed = () => (this.failure === undefined || when ? run() : Promise.reject(this.failure as Error));
+    const turn = this.dialect === 'postgres' ? run() : this.tail.then(unlessFailed);
     const settled = turn.then(
       () => undefined,
       (error: unknown) => {

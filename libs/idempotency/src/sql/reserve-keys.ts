@@ -62,7 +62,7 @@ export const pruneKeys: Statement = {
   name: 'prune-keys',
   postgres: `
     delete from idempotency_record where (tenant_id, route, principal, key) in (
-      select tenant_id, route, principal, key from idempotency_record where expires_at < ${NOW_MS.postgres}
+      select tenant_id, route, principal, key from idempotency_record where expires_at < (select ${NOW_MS.postgres})
       order by expires_at limit $1)
     returning key`,
   sqlite: `

@@ -64,7 +64,7 @@ export const pruneLeaseHistory: Statement = {
   name: 'prune-lease-history',
   postgres: `
     delete from lease_history where id in (
-      select id from lease_history where at < ${NOW_MS.postgres} - $1::bigint order by at limit $2)
+      select id from lease_history where at < (select ${NOW_MS.postgres} - $1::bigint) order by at limit $2)
     returning id`,
   sqlite: `
     delete from lease_history where id in (

@@ -4,7 +4,7 @@ import { NOW_MS, type Statement } from '@tyrum/statestore';
 export const pruneEdgeSlotRows: Statement = {
   name: 'prune-edge-slots',
   postgres: `delete from edge_slot where slot in (
-      select slot from edge_slot where expires_at < ${NOW_MS.postgres} - $1::bigint limit $2)
+      select slot from edge_slot where expires_at < (select ${NOW_MS.postgres} - $1::bigint) limit $2)
     returning slot`,
   sqlite: `delete from edge_slot where slot in (
       select slot from edge_slot where expires_at < ${NOW_MS.sqlite} - ?1 limit ?2)

@@ -5,7 +5,7 @@ export const pruneFirings: Statement = {
   name: 'prune-firings',
   postgres: `
     delete from firing where (tenant_id, schedule_id, instant) in (
-      select tenant_id, schedule_id, instant from firing where fired_at < ${NOW_MS.postgres} - $1::bigint
+      select tenant_id, schedule_id, instant from firing where fired_at < (select ${NOW_MS.postgres} - $1::bigint)
       order by fired_at limit $2)
     returning instant`,
   sqlite: `

@@ -8,6 +8,8 @@ import { queueingPostgres } from './0003-queueing.postgres';
 import { queueingSqlite } from './0003-queueing.sqlite';
 import { timelinesPostgres } from './0004-timelines.postgres';
 import { timelinesSqlite } from './0004-timelines.sqlite';
+import { retentionPostgres } from './0005-retention.postgres';
+import { retentionSqlite } from './0005-retention.sqlite';
 
 /** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
 interface PairedMigration {
@@ -25,6 +27,7 @@ const migrations: readonly PairedMigration[] = [
   { revision: 2, name: 'EdgeSlots', minBinaryRevision: 1, postgres: edgeSlotsPostgres, sqlite: edgeSlotsSqlite },
   { revision: 3, name: 'Queueing', minBinaryRevision: 1, postgres: queueingPostgres, sqlite: queueingSqlite },
   { revision: 4, name: 'Timelines', minBinaryRevision: 1, postgres: timelinesPostgres, sqlite: timelinesSqlite },
+  { revision: 5, name: 'Retention', minBinaryRevision: 1, postgres: retentionPostgres, sqlite: retentionSqlite },
 ];
 
 /** The newest schema revision this binary knows. */

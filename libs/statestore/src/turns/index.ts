@@ -10,3 +10,4 @@ export {
   type TranscriptRow,
 } from './conversation-store';
 export { ClaimRing } from './claim-ring';
+export { TurnRetention } from './turn-retention';

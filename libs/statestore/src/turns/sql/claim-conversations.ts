@@ -21,6 +21,9 @@ export const CLAIM_MOST = 100;
  * SKIP LOCKED lets workers claim side by side without waiting. A share with a cap is locked first and the running are
  * counted after that, so that two claims cannot fill the same place; a share somebody else holds is passed over.
  *
+ * The clock of `expired` stands in a subselect, so that the index is entered at what has run out and leases that have not
+ * are never walked over.
+ *
  * Parameters: owner, lease TTL in ms, how many, the ring's cursor (tenant), how much of its weight that tenant has had
  * this round, and a JSON object {tenant: agent to go on after} for tenants with more agents than one claim looks at.
  * Touches: conversation_queue, claim_share, lease_history, server_timeline.
@@ -33,7 +36,7 @@ export const claimConversations: Statement = {
     with recursive
     expired as materialized (
       select tenant_id, conversation_key, lease_owner from conversation_queue
-      where state = 'leased' and due_at <= ${NOW_MS.postgres}
+      where state = 'leased' and due_at <= (select ${NOW_MS.postgres})
       order by due_at limit $3 for update skip locked),
     onward(place, tenant_id) as (
       (select 1, tenant_id from ${ready} and tenant_id >= $4::uuid order by tenant_id limit 1)

@@ -7,10 +7,10 @@ import { insertConversations, RECORDS } from './insert-conversations';
  * Makes the conversations that are not there yet, counts new turns, messages and events into their hot rows, and returns the
  * counters after it with whether the conversation was `created`, which is one event more and the first of them. An idle
  * conversation becomes ready; a leased or parked one stays what it is. Until it is idle again it has the highest priority
- * that anything in it came with.
+ * that anything in it came with. A new one begins above the lease tokens of those that retention has removed.
  *
  * Takes a list of rows; for SQLite, which has no data-modifying CTE, `insertConversations` goes before and
- * `created` is in the list. Touches: conversation, conversation_queue.
+ * `created` is in the list. Touches: conversation, conversation_queue, lease_floor.
  */
 const inputColumns = {
   tenant_id: 'uuid',
@@ -29,10 +29,11 @@ const inputColumns = {
 
 const columns = (now: string, created: string) => `
   insert into conversation_queue as q (tenant_id, conversation_key, state, due_at, pending, priority,
-    last_turn_seq, last_message_seq, last_event_seq)
+    last_turn_seq, last_message_seq, last_event_seq, lease_token)
   select tenant_id, conversation_key,
     case when turns > 0 then 'ready' else 'idle' end, case when turns > 0 then ${now} end,
-    turns, priority, turns, messages, events + ${created}`;
+    turns, priority, turns, messages, events + ${created},
+    coalesce((select f.token from lease_floor f where f.tenant_id = input.tenant_id), 0)`;
 
 const update = (now: string) => `
   on conflict (tenant_id, conversation_key) do update set
@@ -62,6 +63,6 @@ export const enqueueTurns: Statement = {
   sqlite: `${columns(NOW_MS.sqlite, 'created')}
     from (select value ->> 'tenant_id' as tenant_id, value ->> 'conversation_key' as conversation_key,
       value ->> 'turns' as turns, value ->> 'messages' as messages, value ->> 'events' as events,
-      value ->> 'priority' as priority, value ->> 'created' as created from json_each(?1))
+      value ->> 'priority' as priority, value ->> 'created' as created from json_each(?1)) as input
     where true ${update(NOW_MS.sqlite)}`.trim(),
 };

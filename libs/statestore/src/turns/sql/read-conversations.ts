@@ -1,7 +1,11 @@
 import type { Statement } from '../../state-store';
 
-/** Columns of a conversation with its message count and its last message (JSON {role, parts}). */
-const view = `c.*, q.last_message_seq as message_count,
+/**
+ * Columns of a conversation with its message count and its last message (JSON {role, parts}). Counted from the first message
+ * that retention has left.
+ */
+const view = `c.*, coalesce(q.last_message_seq + 1 - (select min(m.message_seq) from message m
+      where m.tenant_id = c.tenant_id and m.conversation_key = c.conversation_key), 0) as message_count,
     (select m.role from message m where m.tenant_id = c.tenant_id and m.conversation_key = c.conversation_key
       order by m.message_seq desc limit 1) as last_role,
     (select m.parts from message m where m.tenant_id = c.tenant_id and m.conversation_key = c.conversation_key
