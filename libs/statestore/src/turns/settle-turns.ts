@@ -72,7 +72,12 @@ async function writeCarefully(
   const rows = await holdFenced(tx, writes);
   const held = byKey(rows);
   const transactionId = rows[0]?.transaction_id ?? '';
-  const applied = writes.filter((w) => held.has(rowKey(refColumns(w))));
+  // By token and not by conversation alone: a process may hold a conversation again while an earlier run of its own, which has
+  // not yet found out that it lost it, writes in the same commit.
+  const applied = writes.filter((w) => {
+    const row = held.get(rowKey(refColumns(w)));
+    return row !== undefined && (w.token === null || w.token === row.lease_token);
+  });
   if (applied.length === 0) return { written: writes.map(() => REFUSED), transactionId };
 
   const started = await patch(tx, applied);
