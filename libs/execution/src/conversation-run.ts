@@ -220,6 +220,7 @@ export class ConversationRun implements CourseOf {
       while (this.mayBeginQuietly()) {
         const open = counted(this.work.shift() as OpenTurn, this.takeTakeovers());
         const first = firstStep(open);
+        if (!first) throw new Error('a turn that begins quietly has a step to run');
         this.course.begin(open.turn);
         this.current = progress.patched(open, progress.startTurn(open.turn), [first]);
         const executing = this.execute(first);
@@ -283,11 +284,12 @@ export class ConversationRun implements CourseOf {
     await this.submitWrite({ write, events: [], starts: [] });
   }
 
-  private started(open: OpenTurn): StepRow {
+  /** Goes on with a turn whose start is written; one with nothing left to run ends here. */
+  private async started(open: OpenTurn): Promise<StepRow | undefined> {
     const step = firstStep(open);
     this.course.begin(open.turn);
-    this.current = progress.patched(open, progress.startTurn(open.turn), merged(open.steps, [step]));
-    return step;
+    this.current = progress.patched(open, progress.startTurn(open.turn), merged(open.steps, step ? [step] : []));
+    return step ?? this.commit(this.course.proceed(this.current, []));
   }
 
   private settle(step: StepRow, report: StepReport): Promise<StepRow | undefined> {

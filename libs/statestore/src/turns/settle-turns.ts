@@ -24,6 +24,7 @@ const REFUSED: Written = { applied: false, started: [], settled: [], ready: fals
 /** How a conversation's counters and lease move. */
 interface Move extends RefColumns {
   readonly started: number;
+  readonly dequeued: number;
   readonly messages: number;
   readonly events: number;
   readonly next: string;
@@ -191,7 +192,8 @@ async function deliver(
 function movesOf(w: ConversationWrite, starts: readonly StartWrite[], settled: number): Move {
   return {
     ...refColumns(w),
-    started: starts.length + (w.dequeued ?? 0) + settled,
+    started: starts.length,
+    dequeued: (w.dequeued ?? 0) + settled,
     messages: w.messages.length,
     events: w.events + starts.reduce((sum, start) => sum + start.events, 0) + settled,
     ...nextColumns(w.next),

@@ -3,18 +3,19 @@ import type { Statement } from '../../state-store';
 
 /**
  * Moves hot rows on: takes counters forward and, where asked, lets the lease go. Takes a JSON list of {tenant_id,
- * conversation_key, started, messages, events, next, due_ms}; `started` turns stop being pending; `next` is
+ * conversation_key, started, dequeued, messages, events, next, due_ms}; `started` turns stop being pending, and so do
+ * `dequeued` ones, which end without having begun; `next` is
  * `keep` the lease, `release` (ready when something is pending, else idle), `retry` (ready in `due_ms`), or `park`.
  * All but keeping the lease for the same turn forgets the takeovers so far. Returns the counters after it. Touches: conversation_queue.
  */
 const next = (now: string, column: (name: string) => string, own: string) => `
-  pending = ${own}pending - ${column('started')},
+  pending = ${own}pending - ${column('started')} - ${column('dequeued')},
   last_message_seq = ${own}last_message_seq + ${column('messages')},
   last_event_seq = ${own}last_event_seq + ${column('events')},
   state = case ${column('next')} when 'keep' then ${own}state when 'retry' then 'ready' when 'park' then 'parked'
-    else case when ${own}pending - ${column('started')} > 0 then 'ready' else 'idle' end end,
+    else case when ${own}pending - ${column('started')} - ${column('dequeued')} > 0 then 'ready' else 'idle' end end,
   due_at = case ${column('next')} when 'keep' then ${own}due_at when 'retry' then ${now} + ${column('due_ms')}
-    when 'release' then case when ${own}pending - ${column('started')} > 0 then ${now} end end,
+    when 'release' then case when ${own}pending - ${column('started')} - ${column('dequeued')} > 0 then ${now} end end,
   takeovers = case when ${column('next')} = 'keep' and ${column('started')} = 0 then ${own}takeovers else 0 end,
   lease_owner = case ${column('next')} when 'keep' then ${own}lease_owner end`;
 
@@ -22,7 +23,7 @@ export const advanceConversations: Statement = {
   name: 'advance-conversations',
   postgres: `
     update conversation_queue q set ${next(NOW_MS.postgres, (name) => `x.${name}`, 'q.')}
-    from json_to_recordset($1::json) as x(tenant_id uuid, conversation_key text, started int, messages int, events int,
+    from json_to_recordset($1::json) as x(tenant_id uuid, conversation_key text, started int, dequeued int, messages int, events int,
       next text, due_ms bigint)
     where q.tenant_id = x.tenant_id and q.conversation_key = x.conversation_key
     returning q.tenant_id, q.conversation_key, q.state, q.last_message_seq, q.last_event_seq`,
