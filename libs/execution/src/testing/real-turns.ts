@@ -4,7 +4,7 @@ import type { StateStore } from '@tyrum/statestore';
 import type { QueueSettings } from '@tyrum/statestore/turns';
 import type { Real } from '@tyrum/statestore/testing';
 import { QueueFullError } from '../input-queue';
-import type { StepOutcome } from '../step-executor';
+import type { StepOutcome, StepRequest } from '../step-executor';
 import type { AcceptRequest } from '../turn-intake';
 import { CHILDREN, CONVERSATIONS, type Key, type Owner, type Planned } from './model-turns';
 import { TURNS_PER_CLAIM, type Outcome } from './model-run';
@@ -30,6 +30,9 @@ export class RealTurns implements Real {
   private readonly names = new Map<string, number>();
   private runs: SteppedRun[] = [];
   private fenced = 0;
+  /** The idempotency key that a step came with, by its place. */
+  private readonly keys = new Map<string, string>();
+  private readonly changedKeys: string[] = [];
 
   private constructor(
     private readonly engines: Readonly<Record<Owner, TestEngine>>,
@@ -48,7 +51,12 @@ export class RealTurns implements Real {
       const { turnId, stepIndex } = run.step?.request ?? { turnId: '', stepIndex: -1 };
       return `${run.owner} ${run.claimed.conversationKey} ${run.claimed.token}: ${this.nameOf(turnId)}/${stepIndex}`;
     });
-    return { ...(await readTurnState(this.store, this.names)), runs, fenced: this.fenced };
+    return {
+      ...(await readTurnState(this.store, this.names)),
+      runs,
+      fenced: this.fenced,
+      changedKeys: this.changedKeys,
+    };
   }
 
   async submit({ key, request, kind, plan }: Submission): Promise<string> {
@@ -74,7 +82,10 @@ export class RealTurns implements Real {
     claimed.sort((a, b) => a.conversationKey.localeCompare(b.conversationKey));
     const work = await turns.loadWork(claimed, TURNS_PER_CLAIM);
     for (const [i, conversation] of dies ? [] : claimed.entries()) {
-      const run = new SteppedRun(owner, conversation, work[i] ?? [], this.engines[owner]);
+      const run = new SteppedRun(owner, conversation, work[i] ?? [], {
+        engine: this.engines[owner],
+        onRequest: (request) => this.noteKey(request),
+      });
       this.runs.push(run);
       await run.rest();
     }
@@ -138,6 +149,14 @@ export class RealTurns implements Real {
       ? { kind: 'succeeded', result: { text: 'arrived', calls: [] } }
       : { kind: 'failed', error: { code: 'refused', message: 'it was refused' }, retryable: false };
     return this.engines.q.waits.arrive({ tenantId: DEFAULT_TENANT_ID, kind: 'signal', id, outcome });
+  }
+
+  /** A step keeps its key over all of its attempts. */
+  private noteKey({ turnId, stepIndex, idempotencyKey }: StepRequest): void {
+    const place = `${this.nameOf(turnId)}/${stepIndex}`;
+    const known = this.keys.get(place) ?? idempotencyKey;
+    if (known !== idempotencyKey) this.changedKeys.push(place);
+    this.keys.set(place, known);
   }
 
   private runsOf(owner: Owner): SteppedRun[] {

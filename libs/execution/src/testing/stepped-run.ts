@@ -48,11 +48,14 @@ class HandExecutor implements StepExecutor {
   open: OpenStep | undefined;
   onOpen: () => void = () => {};
 
+  constructor(private readonly onRequest: (request: StepRequest) => void) {}
+
   handles(): boolean {
     return true;
   }
 
   execute(request: StepRequest, { signal }: StepContext): Promise<StepOutcome> {
+    this.onRequest(request);
     if (doesOf(request) === 'quick') return Promise.resolve({ kind: 'succeeded', result: {} });
     return new Promise((resolve) => {
       const answer = (outcome: StepOutcome) => {
@@ -74,7 +77,7 @@ export function doesOf({ action }: Pick<StepRequest, 'action'>): string {
 
 /** A conversation's run that stands still at each step until it is answered. */
 export class SteppedRun {
-  private readonly executor = new HandExecutor();
+  private readonly executor: HandExecutor;
   private readonly observer = new RecordingObserver();
   private readonly writer: WatchedWriter;
   readonly run: ConversationRun;
@@ -85,8 +88,9 @@ export class SteppedRun {
     readonly owner: string,
     readonly claimed: ClaimedConversation,
     work: OpenTurn[],
-    engine: TestEngine,
+    { engine, onRequest }: { readonly engine: TestEngine; readonly onRequest: (request: StepRequest) => void },
   ) {
+    this.executor = new HandExecutor(onRequest);
     const { store, turns, backplane } = engine;
     const stamps = { newId: randomUUID, nowMs: () => Date.now() };
     this.writer = new WatchedWriter(store, turns, backplane, stamps);

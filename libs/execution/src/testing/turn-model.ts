@@ -65,6 +65,7 @@ export class TurnModel implements Model {
         .sort((a, b) => a.id.localeCompare(b.id)),
       runs: this.runs.filter(({ over }) => !over).map((run) => run.seen()),
       fenced: this.fenced,
+      changedKeys: [],
     };
   }
 

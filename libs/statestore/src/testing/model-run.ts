@@ -52,7 +52,8 @@ const TIME_LIMIT_MS = 60_000;
 
 /**
  * Does the same to a model and to the real thing, in as many random orders. A failure says how to see it again:
- * `TYRUM_MODEL_SEED=seed:path` begins with the very sequence that failed. `TYRUM_MODEL_RUNS` tries more of them.
+ * `TYRUM_MODEL_SEED=seed:path` begins with the very sequence that failed. `TYRUM_MODEL_RUNS` tries more of them, and
+ * `TYRUM_MODEL_SHRINK=0` shows the first that fails as it is.
  */
 export async function checkAgainstModel<M extends Model, R extends Real>(
   options: ModelRunOptions<M, R>,
@@ -70,6 +71,7 @@ export async function checkAgainstModel<M extends Model, R extends Real>(
   const result = await fc.check(property, {
     numRuns: Number(process.env['TYRUM_MODEL_RUNS'] ?? runs),
     ...(process.env['TYRUM_MODEL_RUNS'] ? {} : { interruptAfterTimeLimit: TIME_LIMIT_MS }),
+    endOnFailure: process.env['TYRUM_MODEL_SHRINK'] === '0',
     ...(seed ? { seed: Number(seed) } : {}),
     ...(path ? { path } : {}),
   });
