@@ -49,7 +49,7 @@ export interface Verdict {
 export function check(files: RunFiles): Verdict {
   const findings = CHECKS.map((one) => one(files));
   const violations = findings.flatMap((finding) => finding.violations);
-  const counters = count(files);
+  const counters = countersOf(files);
   const missing = Object.entries(counters)
     .filter(([, value]) => value === 0)
     .map(([name]) => name);
@@ -66,7 +66,8 @@ export function readRun(folder: string): RunFiles {
   };
 }
 
-function count(files: RunFiles): Counters {
+/** Also of a run under way, which has no final state yet: its takeovers are not known then. */
+export function countersOf(files: RunFiles): Counters {
   const answers = factsOf(files, 'answer');
   const logs = factsOf(files, 'log');
   return {

@@ -1,12 +1,12 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { FILES } from './checker';
+import { countersOf, FILES, type Counters } from './checker';
 import { Cluster } from './cluster';
 import { EdgeClient } from './edge-client';
 import { readFinalState } from './final-state';
-import { HistoryWriter } from './history';
-import { NEMESES } from './nemeses';
+import { HistoryWriter, parseLines, type Fact } from './history';
+import { NEMESES, type Nemesis } from './nemeses';
 import type { Profile } from './profiles';
 import { Random } from './random';
 import { waitForRest } from './rest';
@@ -28,6 +28,17 @@ export interface RunOptions {
 const SAMPLE_MS = 250;
 /** What a bound may be missed by on a machine that is busy with six processes, their tools and a database. */
 const GRACE_MS = 1_500;
+
+/**
+ * What a run is given once more when it has not seen it by its end: whether a write is under way when its worker is stopped is
+ * luck, and a run without a refused write proves nothing about refusing them.
+ */
+const MAKES_UP: readonly (readonly [keyof Counters, Readonly<Record<'sqlite' | 'postgres', string>>])[] = [
+  ['fencedWrites', { sqlite: 'late_write', postgres: 'late_write' }],
+  ['unknownCommits', { sqlite: 'answer_lost', postgres: 'commit_cut' }],
+];
+/** A round is up to 12 s. */
+const MAKE_UP_ROUNDS = 5;
 
 /** Runs one seed to its end and leaves the files for the checker. @throws only when the run itself could not be made */
 export async function runChaos(options: RunOptions): Promise<void> {
@@ -90,6 +101,7 @@ class Run {
     history.write({ kind: 'phase', name: 'load' });
     await workload.start({ crashes: true });
     await this.strike(performance.now() + profile.loadMs);
+    if (!this.options.faults) await this.makeUp();
     history.write({ kind: 'phase', name: 'settle' });
     this.current = 'waiting for everything to come to rest';
     const settledBy = performance.now() + profile.settleMs;
@@ -122,14 +134,30 @@ class Run {
         bag.push(...this.random.shuffled(round));
         continue;
       }
-      this.current = 'calm';
-      await pause(this.random.between(...profile.calmMs));
-      const target = nemesis.target(this.cluster, this.random);
-      const about = { kind: 'fault', id: (this.faults += 1), name: nemesis.name, target } as const;
-      this.current = `${nemesis.name} → ${target}`;
-      this.history.write({ ...about, state: 'begin' });
-      await nemesis.strike(this.cluster, target, this.random.fork());
-      this.history.write({ ...about, state: 'end' });
+      await this.strikeWith(nemesis);
+    }
+  }
+
+  private async strikeWith(nemesis: Nemesis): Promise<void> {
+    this.current = 'calm';
+    await pause(this.random.between(...this.options.profile.calmMs));
+    const target = nemesis.target(this.cluster, this.random);
+    const about = { kind: 'fault', id: (this.faults += 1), name: nemesis.name, target } as const;
+    this.current = `${nemesis.name} → ${target}`;
+    this.history.write({ ...about, state: 'begin' });
+    await nemesis.strike(this.cluster, target, this.random.fork());
+    this.history.write({ ...about, state: 'end' });
+  }
+
+  private async makeUp(): Promise<void> {
+    const { store, folder } = this.options;
+    for (let round = 0; round < MAKE_UP_ROUNDS; round += 1) {
+      const facts = parseLines<Fact>(readFileSync(join(folder, FILES.history), 'utf8'));
+      const final = { turns: [], outbox: [], firings: [], takeovers: [] };
+      const counters = countersOf({ facts, effects: [], final });
+      const missing = MAKES_UP.filter(([name]) => counters[name] === 0).map(([, fault]) => fault[store]);
+      if (missing.length === 0) return;
+      for (const nemesis of NEMESES.filter(({ name }) => missing.includes(name))) await this.strikeWith(nemesis);
     }
   }
 

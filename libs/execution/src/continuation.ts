@@ -63,13 +63,15 @@ export function counted({ turn, steps }: OpenTurn, takeovers: number): OpenTurn 
   return takeovers < turn.attempt ? { turn, steps } : { turn: { ...turn, attempt: 1 + takeovers }, steps };
 }
 
-/** A redriven turn has steps from the start, and perhaps one that is to be tried again. */
-export function firstStep({ turn, steps }: OpenTurn): StepRow {
+/**
+ * A redriven turn has steps from the start, and perhaps one that is to be tried again. None is left when an operator took
+ * its last one for done.
+ */
+export function firstStep({ turn, steps }: OpenTurn): StepRow | undefined {
   const last = steps.at(-1);
   if (last && !progress.isSettled(last)) return progress.nextAttempt(last);
   const move = nextMove(turn, steps);
-  if (move.kind !== 'step') throw new Error('a queued turn has a step to run');
-  return progress.intentOf(turn, move);
+  return move.kind === 'step' ? progress.intentOf(turn, move) : undefined;
 }
 
 /**
@@ -85,11 +87,14 @@ export function quietFirstStep({ turn, steps }: OpenTurn): StepRow | undefined {
 }
 
 /** The beginning of a queued turn, as it is written: with the intent of its first step, or all that came of it already. */
-export function startOf({ turn }: OpenTurn, step: StepRow, came?: Continuation): TurnStart {
+export function startOf({ turn }: OpenTurn, step: StepRow | undefined, came?: Continuation): TurnStart {
   const { patch, events } = progress.startTurn(turn);
   if (!patch) throw new Error('a turn that starts is running');
-  if (!came)
-    return { turn: patch, steps: [progress.stepWrite(step)], events: [...events, progress.stepEvent(turn, step)] };
+  if (!came) {
+    const first = step ? [step] : [];
+    const told = first.map((one) => progress.stepEvent(turn, one));
+    return { turn: patch, steps: first.map(progress.stepWrite), events: [...events, ...told] };
+  }
   return {
     turn: came.change.patch ?? patch,
     steps: came.rows.map(progress.stepWrite),

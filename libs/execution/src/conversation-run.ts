@@ -284,11 +284,12 @@ export class ConversationRun implements CourseOf {
     await this.submitWrite({ write, events: [], starts: [] });
   }
 
-  private started(open: OpenTurn): StepRow {
+  /** Goes on with a turn whose start is written; one with nothing left to run ends here. */
+  private async started(open: OpenTurn): Promise<StepRow | undefined> {
     const step = firstStep(open);
     this.course.begin(open.turn);
-    this.current = progress.patched(open, progress.startTurn(open.turn), merged(open.steps, [step]));
-    return step;
+    this.current = progress.patched(open, progress.startTurn(open.turn), merged(open.steps, step ? [step] : []));
+    return step ?? this.commit(this.course.proceed(this.current, []));
   }
 
   private settle(step: StepRow, report: StepReport): Promise<StepRow | undefined> {

@@ -144,6 +144,69 @@ describeOnBothDialects('a turn that nobody survives', (stores: () => TestStores)
     expect(steps.map(({ result }) => result)).toEqual([{ output: 'ok' }, { resolved: 'done' }, { output: 'ok' }]);
   });
 
+  it('ends at once when its last step is taken for done', async () => {
+    const id = await engine.start(CONVERSATION, [cliStep('only', 'once')]);
+    const worker = new TestEngine(await stores().open());
+    const stuck = new ScriptedExecutor(
+      (_, { signal }) =>
+        new Promise((resolve) => signal.addEventListener('abort', () => resolve({ kind: 'interrupted' }))),
+    );
+    const processor = worker.process(stuck, { owner: 'stuck' });
+    await eventually(() => expect(cmds(stuck)).toEqual(['only']));
+    await processor.stopClaiming();
+    await engine.store.execute(expire);
+    await dieAtClaim(MAX_ATTEMPTS);
+    const executor = new ScriptedExecutor(() => Promise.resolve(OK));
+    engine.process(executor);
+    await until(id, 'failed');
+    const done = await redrive(id, 'done');
+    const after = done.kind === 'redriven' ? done.turnId : '';
+    const next = await engine.start(CONVERSATION, [cliStep('next')]);
+    await until(after, 'succeeded');
+    await until(next, 'succeeded');
+    expect(cmds(executor)).toEqual(['next']);
+    await worker.stop();
+  });
+
+  it('is a turn of its own again, whatever starts before it', async () => {
+    await engine.setQueue(CONVERSATION, { mode: 'collect' });
+    const id = await engine.say(CONVERSATION, 'm1');
+    await dieAtClaim(MAX_ATTEMPTS);
+    const answer: StepOutcome = { kind: 'succeeded', result: { text: 'answer', calls: [] } };
+    const processor = engine.process(new ScriptedExecutor(() => Promise.resolve(answer)));
+    await until(id, 'failed');
+    await processor.stopClaiming();
+    const before = await engine.say(CONVERSATION, 'm2');
+    const redriven = await redrive(id);
+    const after = redriven.kind === 'redriven' ? redriven.turnId : '';
+    const executor = new ScriptedExecutor(() => Promise.resolve(answer));
+    engine.process(executor);
+    await until(after, 'succeeded');
+    expect(executor.requests.map(({ turnId }) => turnId)).toEqual([before, after]);
+  });
+
+  it('does not take for done what is safe to run again', async () => {
+    const id = await dieInStep(1, 'read');
+    await dieAtClaim(MAX_ATTEMPTS);
+    const executor = new ScriptedExecutor(() => Promise.resolve(OK));
+    engine.process(executor);
+    await until(id, 'failed');
+    const done = await redrive(id, 'done');
+    await until(done.kind === 'redriven' ? done.turnId : '', 'succeeded');
+    expect(cmds(executor)).toEqual(['b', 'c']);
+  });
+
+  it('keeps its count of workers when something behind it is cancelled', async () => {
+    const id = await engine.start(CONVERSATION, [cliStep('poison')]);
+    const behind = await engine.start(CONVERSATION, [cliStep('behind')]);
+    await dieAtClaim(MAX_ATTEMPTS);
+    await engine.turns.claim('last', 60_000, 10);
+    await engine.control.cancel(DEFAULT_TENANT_ID, behind);
+    await engine.store.execute(expire);
+    engine.process(new ScriptedExecutor(() => Promise.resolve(OK)));
+    await until(id, 'failed');
+  });
+
   it('does not bring back what is not dead', async () => {
     const id = await engine.start(CONVERSATION, [cliStep('x')]);
     expect(await redrive(id)).toEqual({ kind: 'not_dead' });

@@ -145,7 +145,7 @@ export class TurnCourse {
   }
 
   /** The next move of a turn whose steps are settled; `rows` are those not committed yet. */
-  private proceed(open: OpenTurn, rows: readonly StepRow[]): Continuation {
+  proceed(open: OpenTurn, rows: readonly StepRow[]): Continuation {
     const move = nextMove(open.turn, open.steps);
     if (move.kind === 'finish') return { ...ended(progress.finishTurn(open.turn, move)), rows };
     const exceeded = this.budget?.exceeded(open.steps);

@@ -49,7 +49,8 @@ export class TurnRedrive {
     };
     const conversation = newConversation(ref);
     const [enqueued] = await this.turns.enqueue(tx, [{ conversation, turns: [turn], messages: [], events: 1 }]);
-    const done = decision === 'done';
+    // Any other open step is safe to run again, and what it came to nobody knows.
+    const done = decision === 'done' && open !== undefined && isUndecided(open);
     const openStep = { status: done ? 'succeeded' : 'queued', result: done ? '{"resolved":"done"}' : null } as const;
     await this.turns.redrive(tx, { tenantId, dead, next, openStep });
     const stamp = { newId: this.stamps.newId, nowMs: this.stamps.nowMs() };

@@ -1,6 +1,5 @@
 import type { StateStore } from '@tyrum/statestore';
 import { describeOnBothDialects } from '@tyrum/statestore/testing';
-import fc from 'fast-check';
 import { Leases, type HeldLease } from './leases';
 import { expireLease } from './testing';
 
@@ -142,52 +141,5 @@ describeOnBothDialects('Leases', (stores) => {
     expect(await leases.pruneHistory(-60_000, 7)).toBe(7);
     expect(await leases.pruneHistory(-60_000, 7)).toBe(3);
     expect((await acquire('a')).token).toBe(6);
-  });
-
-  it('behaves as a small model of it does, whatever is done in whatever order', async () => {
-    let run = 0;
-    const owner = fc.constantFrom('a', 'b', 'c');
-    const action = fc.oneof(
-      fc.record({ do: fc.constant('acquire' as const), owner }),
-      // `age`: how many of the owner's tokens ago.
-      fc.record({ do: fc.constantFrom('renew' as const, 'release' as const, 'check' as const), owner, age: fc.nat(2) }),
-      fc.record({ do: fc.constant('expire' as const), owner }),
-    );
-    await fc.assert(
-      fc.asyncProperty(fc.array(action, { maxLength: 25 }), async (actions) => {
-        const name = { kind: 'model', name: `${(run += 1)}` };
-        const model: { owner: string | null; token: number; expired: boolean } = {
-          owner: null,
-          token: 0,
-          expired: true,
-        };
-        const tokens: Record<string, number[]> = { a: [0], b: [0], c: [0] };
-        for (const step of actions) {
-          const mine = tokens[step.owner] ?? [];
-          const token = mine.at(-1 - ('age' in step ? step.age : 0)) ?? 0;
-          const holds = model.owner === step.owner && model.token === token;
-          if (step.do === 'acquire') {
-            const free = model.owner === null || model.owner === step.owner || model.expired;
-            const got = await leases.acquire(name, step.owner, TTL_MS);
-            expect(got?.token).toBe(free ? model.token + 1 : undefined);
-            if (!free) continue;
-            Object.assign(model, { owner: step.owner, token: model.token + 1, expired: false });
-            mine.push(model.token);
-          } else if (step.do === 'renew') {
-            expect(await leases.renewAll([{ ...name, token }], step.owner, TTL_MS)).toEqual([holds]);
-            if (holds) model.expired = false;
-          } else if (step.do === 'release') {
-            await leases.release({ ...name, token });
-            if (holds) Object.assign(model, { owner: null, expired: true });
-          } else if (step.do === 'check') {
-            expect(await store.transaction((tx) => leases.isHeld(tx, { ...name, token }))).toBe(holds);
-          } else {
-            await expireLease(store, name);
-            model.expired = true;
-          }
-        }
-      }),
-      { numRuns: 60 },
-    );
   });
 });

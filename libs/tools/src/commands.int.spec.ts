@@ -69,9 +69,9 @@ describe('commands in the ToolRunner', () => {
   const allGone = (...names: string[]) =>
     eventually(() => expect(names.filter((name) => isAlive(pidIn(name)))).toEqual([]), { timeoutMs: 5_000 });
 
-  /** Writes its own and its child's process id, then waits. */
+  /** Writes its runner's, its child's and its own process id, then waits. */
   const sleeper = (more: object = {}) =>
-    cli('sh', ['-c', 'sleep 100 & echo $! > child; echo $$ > leader; sleep 100'], more);
+    cli('sh', ['-c', 'echo $PPID > runner; sleep 100 & echo $! > child; echo $$ > leader; sleep 100'], more);
 
   it('answers with output, exit code and duration', async () => {
     const outcome = await run(workspace.step(cli('sh', ['-c', 'echo out; sleep 0.05; echo err >&2; pwd'])));
@@ -274,7 +274,11 @@ describe('commands in the ToolRunner', () => {
     await begun('leader');
     worker.kill('SIGKILL');
     await once(worker, 'exit');
-    await allGone('leader', 'child');
+    try {
+      await allGone('leader', 'child', 'runner');
+    } finally {
+      if (isAlive(pidIn('runner'))) process.kill(pidIn('runner'), 'SIGKILL');
+    }
   });
 
   it('stops its commands when its worker is stopped for longer than its lease', async () => {

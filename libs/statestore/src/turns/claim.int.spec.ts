@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { eventually } from '@tyrum/test-services';
 import type { Param, StateStore, Statement } from '../state-store';
 import { describeOnBothDialects, type TestStores } from '../testing';
 import { ClaimRing } from './claim-ring';
@@ -202,6 +203,34 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
     );
     const [first] = keysOf(await turns.claim('w', TTL_MS, 1, ring));
     expect(first?.split(':')[1]).toBe('urgent');
+  });
+
+  it('decides by the clock of the database alone what has run out', async () => {
+    await ready(BIG, 'a', 1);
+    await turns.claim('first', TTL_MS, 1);
+    const wallClock = jest.spyOn(Date, 'now');
+    try {
+      for (const offMs of [10 * TTL_MS, -10 * TTL_MS]) {
+        wallClock.mockReturnValue(performance.timeOrigin + performance.now() + offMs);
+        expect(await turns.claim('second', TTL_MS, 1)).toEqual([]);
+      }
+      await store.execute(age, [1, BIG]);
+      expect(await turns.claim('second', TTL_MS, 1)).toMatchObject([{ takenFrom: 'first' }]);
+    } finally {
+      wallClock.mockRestore();
+    }
+  });
+
+  it('never takes a lease before its time, by the rows themselves', async () => {
+    await ready(BIG, 'a', 1);
+    await turns.claim('first', 1_500, 1);
+    const list: Statement = { name: 'leases', postgres: 'select due_at from conversation_queue', sqlite: '' };
+    const noted: Statement = { name: 'noted', postgres: 'select at from lease_history', sqlite: '' };
+    const read = async (statement: Statement) =>
+      (await store.execute<{ due_at: number; at: number }>({ ...statement, sqlite: statement.postgres }))[0];
+    const lease = await read(list);
+    await eventually(async () => expect(await turns.claim('second', TTL_MS, 1)).toHaveLength(1));
+    expect((await read(noted))?.at).toBeGreaterThanOrEqual(lease?.due_at ?? Infinity);
   });
 
   it('counts every takeover in the claim itself', async () => {

@@ -24,6 +24,7 @@ const REFUSED: Written = { applied: false, started: [], settled: [], ready: fals
 /** How a conversation's counters and lease move. */
 interface Move extends RefColumns {
   readonly started: number;
+  readonly dequeued: number;
   readonly messages: number;
   readonly events: number;
   readonly next: string;
@@ -72,7 +73,12 @@ async function writeCarefully(
   const rows = await holdFenced(tx, writes);
   const held = byKey(rows);
   const transactionId = rows[0]?.transaction_id ?? '';
-  const applied = writes.filter((w) => held.has(rowKey(refColumns(w))));
+  // By token and not by conversation alone: a process may hold a conversation again while an earlier run of its own, which has
+  // not yet found out that it lost it, writes in the same commit.
+  const applied = writes.filter((w) => {
+    const row = held.get(rowKey(refColumns(w)));
+    return row !== undefined && (w.token === null || w.token === row.lease_token);
+  });
   if (applied.length === 0) return { written: writes.map(() => REFUSED), transactionId };
 
   const started = await patch(tx, applied);
@@ -185,7 +191,8 @@ async function deliver(
 
 function movesOf(w: ConversationWrite, starts: readonly StartWrite[], settled: number): Move {
   return {
-    started: starts.length + (w.dequeued ?? 0) + settled,
+    started: starts.length,
+    dequeued: (w.dequeued ?? 0) + settled,
     messages: w.messages.length,
     events: w.events + starts.reduce((sum, start) => sum + start.events, 0) + settled,
     ...nextColumns(w.next),

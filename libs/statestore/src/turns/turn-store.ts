@@ -121,7 +121,8 @@ export class TurnStore extends TurnRecords {
 
   /** Reserves `count` places in a conversation's order of events, outside of any turn, and returns the first. */
   async takeEventSeqs(tx: Tx, ref: ConversationRef, count: number): Promise<number> {
-    const move = { ...refColumns(ref), started: 0, messages: 0, events: count, next: 'keep', due_ms: null };
+    const counts = { started: 0, dequeued: 0, messages: 0, events: count };
+    const move = { ...counts, ...refColumns(ref), next: 'keep', due_ms: null };
     const [row] = await tx.query<Counters>(advanceConversations, [[move]]);
     if (!row) throw new Error('a conversation under our lock stays');
     return row.last_event_seq - count + 1;

@@ -6,6 +6,7 @@ const columns = {
   tenant_id: 'uuid',
   conversation_key: 'text',
   started: 'int',
+  dequeued: 'int',
   messages: 'int',
   events: 'int',
   next: 'text',
@@ -13,18 +14,19 @@ const columns = {
 } as const;
 
 /**
- * Moves a list of hot rows on: takes counters forward and, where asked, lets the lease go. `started` turns stop being pending; `next` is
+ * Moves a list of hot rows on: takes counters forward and, where asked, lets the lease go. `started` turns stop being
+ * pending, and so do `dequeued` ones, which end without having begun; `next` is
  * `keep` the lease, `release` (ready when something is pending, else idle), `retry` (ready in `due_ms`), or `park`.
  * All but keeping the lease for the same turn forgets the takeovers so far. Returns the counters after it. Touches: conversation_queue.
  */
 const next = (now: string, column: (name: string) => string, own: string) => `
-  pending = ${own}pending - ${column('started')},
+  pending = ${own}pending - ${column('started')} - ${column('dequeued')},
   last_message_seq = ${own}last_message_seq + ${column('messages')},
   last_event_seq = ${own}last_event_seq + ${column('events')},
   state = case ${column('next')} when 'keep' then ${own}state when 'retry' then 'ready' when 'park' then 'parked'
-    else case when ${own}pending - ${column('started')} > 0 then 'ready' else 'idle' end end,
+    else case when ${own}pending - ${column('started')} - ${column('dequeued')} > 0 then 'ready' else 'idle' end end,
   due_at = case ${column('next')} when 'keep' then ${own}due_at when 'retry' then ${now} + ${column('due_ms')}
-    when 'release' then case when ${own}pending - ${column('started')} > 0 then ${now} end end,
+    when 'release' then case when ${own}pending - ${column('started')} - ${column('dequeued')} > 0 then ${now} end end,
   takeovers = case when ${column('next')} = 'keep' and ${column('started')} = 0 then ${own}takeovers else 0 end,
   lease_owner = case ${column('next')} when 'keep' then ${own}lease_owner end`;
 

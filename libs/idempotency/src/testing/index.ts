@@ -1,0 +1,2 @@
+export { IdempotencyModel } from './idempotency-model';
+export { IDEMPOTENCY_ACTS, RealKeys } from './real-keys';

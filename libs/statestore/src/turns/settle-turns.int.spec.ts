@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto';
+import type { StateStore } from '../state-store';
+import { describeOnBothDialects } from '../testing';
+import { NotAsHopedError, settleTurns } from './settle-turns';
+import { TurnStore } from './turn-store';
+import type { ConversationWrite } from './turn-writes';
+
+const REF = { tenantId: randomUUID(), conversationKey: 'agent:default:main' };
+const TTL_MS = 60_000;
+
+const sql = (name: string, text: string) => ({ name, postgres: text, sqlite: text });
+const expire = sql('expire', `update conversation_queue set due_at = 1 where state = 'leased'`);
+
+describeOnBothDialects('settling', (stores) => {
+  let store: StateStore;
+  let turns: TurnStore;
+  let turnId: string;
+
+  beforeEach(async () => {
+    store = await stores().open();
+    turns = new TurnStore(store);
+    turnId = randomUUID();
+    const columns = { tenant_id: REF.tenantId, conversation_key: REF.conversationKey };
+    const [agent_key, channel, thread_id, title] = ['default', 'main', 'main', ''];
+    const nobody = { account_key: null, container_kind: null };
+    const conversation = { ...columns, ...nobody, agent_key, channel, thread_id, title };
+    const about = { kind: 'workflow', trigger_kind: 'test', input: '{}', budgets: null } as const;
+    const turn = { ...columns, ...about, turn_id: turnId };
+    await store.transaction(async (tx) => {
+      await tx.lockConversations([REF]);
+      await turns.enqueue(tx, [{ conversation, turns: [turn], messages: [], events: 1 }]);
+    });
+  });
+
+  /** What a lease holder writes that has come to a step. */
+  const atStep = (token: number, index: number): ConversationWrite => {
+    const running = {
+      action: '{}',
+      effect: 'read',
+      status: 'running',
+      attempts: 1,
+      result: null,
+      error: null,
+    } as const;
+    const steps = [{ turn_id: turnId, step_index: index, ...running }];
+    return { ...REF, token, steps, messages: [], events: 2, next: { kind: 'keep' } };
+  };
+  const claim = async () => (await turns.claim('one process', TTL_MS, 1))[0]?.token ?? 0;
+  const settle = (writes: readonly ConversationWrite[], hopeful: boolean) =>
+    store.transaction(async (tx) => {
+      await tx.lockConversations([REF]);
+      return (await settleTurns(tx, writes, { hopeful })).written;
+    });
+
+  it.each([
+    ['first', [0, 1]],
+    ['last', [1, 0]],
+  ])('refuses a process its own stale write in one commit with its good one, the stale one %s', async (_, order) => {
+    const stale = await claim();
+    await store.execute(expire);
+    const current = await claim();
+    const writes = order.map((i) => [atStep(stale, 7), atStep(current, 0)][i] as ConversationWrite);
+    await expect(settle(writes, true)).rejects.toThrow(NotAsHopedError);
+    const written = await settle(writes, false);
+    expect(written.map(({ applied }) => applied)).toEqual(writes.map(({ token }) => token === current));
+    // Behind `conversation.created` and `turn.queued`.
+    expect(written.find(({ applied }) => applied)?.firstEventSeq).toBe(3);
+    const steps = await store.read((db) => turns.steps(db, REF.tenantId, turnId));
+    expect(steps.map(({ step_index }) => step_index)).toEqual([0]);
+    const [queue] = await store.transaction((tx) => turns.hold(tx, [REF]));
+    expect(queue?.last_event_seq).toBe(4);
+  });
+});
