@@ -19,6 +19,7 @@ import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 import { ArtifactsController } from './http/artifacts.controller';
 import { ConversationsController } from './http/conversations.controller';
+import { DocumentsController } from './http/documents.controller';
 import { EventsController } from './http/events.controller';
 import { ProblemFilter } from './http/problem.filter';
 import { bearerAuthentication, httpMetrics, jsonBody, requestContext } from './http/request-pipeline';
@@ -86,6 +87,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         TokensController,
         SchedulesController,
         ArtifactsController,
+        DocumentsController,
       ],
       providers: [
         { provide: GATEWAY_OPTIONS, useValue: options },

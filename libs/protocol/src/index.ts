@@ -24,5 +24,7 @@ export * from './parse-json';
 export * from './payload-fingerprint';
 export * from './presence';
 export * from './requests';
+export * from './routes';
 export * from './turn';
-export { validatePayload, type PayloadClass } from './validate';
+export { objectSchema, type JsonSchema, type SchemaRef } from './json-schema';
+export { isOpenClass, validatePayload, type PayloadClass } from './validate';

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { Controller, Get, Param, Put, Query, Req, Res, UseGuards } from '@nestjs/common';
 import type { Principal } from '@tyrum/identity';
 import {
-  ConversationListPayload,
   ConversationQueueBody,
   validatePayload,
   type ConversationListResult,
@@ -23,14 +22,7 @@ export class ConversationsController {
   @Get()
   @Needs('operator.read')
   list(@Caller() caller: Principal, @Query() query: Record<string, unknown>): Promise<ConversationListResult> {
-    const payload = readQuery(ConversationListPayload, query, {
-      agent_key: { kind: 'text' },
-      channel: { kind: 'text' },
-      cursor: { kind: 'text' },
-      limit: { kind: 'number' },
-      archived: { kind: 'flag' },
-    });
-    return this.chats.list(caller.tenantId, payload);
+    return this.chats.list(caller.tenantId, readQuery('GET /v1/conversations', query));
   }
 
   /** What happens with inputs that come while a turn runs; answers the conversation. */

@@ -23,7 +23,8 @@ export const Caller = createParamDecorator((_: unknown, context: ExecutionContex
   principalOf(context.switchToHttp().getRequest<Request>()),
 );
 
-const SCOPE = 'tyrum.scope';
+/** Metadata of a handler: what `Needs` says. */
+export const SCOPE = 'tyrum.scope';
 
 /** What the caller's token has to carry. A route without it is refused. */
 export const Needs = (scope: OperatorScope): MethodDecorator => SetMetadata(SCOPE, scope);

@@ -2,6 +2,7 @@ import { generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { deviceIdOf, encodeBase64Url, signConnectProof, type PeerRole } from '@tyrum/protocol';
 import { WebSocket, type ClientOptions } from 'ws';
+import { watchOf } from './contract-watch';
 import type { Frame, SeenResult } from './frames';
 
 /** A device's key and the id that follows from it. */
@@ -61,6 +62,7 @@ export class TestClient {
   constructor(readonly socket: WebSocket) {
     socket.on('message', (data) => {
       this.frames.push(JSON.parse(String(data)) as Frame);
+      watchOf(socket.url)?.frame(String(data));
       for (const look of [...this.waiting]) look();
     });
     socket.on('error', () => undefined);

@@ -1,4 +1,4 @@
-import { MESSAGE_ROLES, type Conversation, type ConversationSummary, type MessageRole } from '../conversation';
+import { MESSAGE_ROLES, type Conversation, type MessageRole } from '../conversation';
 import type { JsonObject, JsonValue } from '../json';
 import { LIMITS } from '../limits';
 import {
@@ -51,7 +51,7 @@ export class ConversationListPayload {
 }
 
 export interface ConversationListResult {
-  conversations: ConversationSummary[];
+  conversations: Conversation[];
   next_cursor?: string;
 }
 
