@@ -36,6 +36,7 @@ describe('defaults', () => {
       drainMs: 25_000,
       workerConcurrency: 50,
       httpAllow: [],
+      allowedOrigins: [],
       unknownVariables: [],
     });
   });
@@ -160,6 +161,7 @@ describe('single values', () => {
     TYRUM_DRAIN_MS: ['99', '600001'],
     TYRUM_WORKER_CONCURRENCY: ['0', '1001'],
     TYRUM_HTTP_ALLOW: ['a b', ',', 'http://x'],
+    TYRUM_ALLOWED_ORIGINS: ['*', 'https://a.example/', 'https://a.example,', 'ftp://a', 'https://A.example'],
   };
   const model = { TYRUM_MODEL_BASE_URL: 'http://m', TYRUM_MODEL: 'm' };
   const badModel: Record<string, string[]> = {

@@ -46,6 +46,8 @@ export interface Config {
   readonly workerConcurrency: number;
   /** Hosts in private networks that `Http` steps may reach. */
   readonly httpAllow: readonly string[];
+  /** Exact origins whose pages may use the session cookie. */
+  readonly allowedOrigins: readonly string[];
   /** `TYRUM_*` variables nobody reads, most likely misspelt. Names only. */
   readonly unknownVariables: readonly string[];
 }
@@ -122,6 +124,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
     drainMs: required(values.drainMs),
     workerConcurrency: required(values.workerConcurrency),
     httpAllow: required(values.httpAllow),
+    allowedOrigins: required(values.allowedOrigins),
     unknownVariables: unknownVariables(env),
   };
   return deepFreeze(config);

@@ -238,6 +238,16 @@ export interface TokenCreated {
   created_at: string;
 }
 
+/** What `/v1/session` answers: who the caller is. */
+export interface Session {
+  tenant_id: string;
+  token_id: string;
+  role: TokenRole;
+  scopes: OperatorScope[];
+  /** To be repeated in the header `X-CSRF-Token` of whatever changes something, where the cookie carries the token. */
+  csrf_token: string;
+}
+
 /** A token as lists show it: without the secret. */
 export interface TokenView {
   token_id: string;

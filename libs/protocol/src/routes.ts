@@ -9,6 +9,7 @@ import {
   type Readiness,
   type Schedule,
   type ScheduleList,
+  type Session,
   type TokenCreated,
   type TokenList,
   type TurnCancelled,
@@ -16,11 +17,14 @@ import {
   type TurnResolved,
 } from './http';
 import {
+  ConversationCreatePayload,
   ConversationListPayload,
+  MessageSendBody,
   TurnListPayload,
   WorkflowStartPayload,
   type ConversationListResult,
   type ConversationResult,
+  type StreamResult,
   type TurnListResult,
   type WorkflowStartResult,
 } from './requests';
@@ -33,11 +37,13 @@ export type QueryKind = 'text' | 'number' | 'flag' | 'list';
 /** The parameters a route takes; with `as` where the payload's field has another name. */
 export type QueryFields = Readonly<Record<string, { readonly kind: QueryKind; readonly as?: string }>>;
 
+/** What a route asks of its caller: a scope, any valid token, or nothing at all. */
+export type RouteScope = OperatorScope | 'authenticated' | null;
+
 /** One HTTP route: who may call it, and what goes in. What comes out is its entry in `RouteAnswers`. */
 export interface RouteSpec {
   readonly summary: string;
-  /** What the caller's token has to carry; null for routes anybody may call. */
-  readonly scope: OperatorScope | null;
+  readonly scope: RouteScope;
   readonly status: 200 | 201 | 202 | 204;
   readonly body?: PayloadClass;
   readonly query?: { readonly payload: PayloadClass; readonly fields: QueryFields };
@@ -112,6 +118,25 @@ export const ROUTES = {
       },
     },
   },
+  'POST /v1/conversations': {
+    summary: 'Create a conversation',
+    scope: 'operator.write',
+    status: 201,
+    body: ConversationCreatePayload,
+    keyed: true,
+  },
+  'DELETE /v1/conversations/:key': {
+    summary: 'Delete a conversation without open turns',
+    scope: 'operator.write',
+    status: 204,
+  },
+  'POST /v1/conversations/:key/messages': {
+    summary: 'Send a message; the reply streams as events under the `stream_id`',
+    scope: 'operator.write',
+    status: 202,
+    body: MessageSendBody,
+    keyed: true,
+  },
   'GET /v1/conversations/:key': {
     summary: 'A conversation with its newest messages',
     scope: 'operator.read',
@@ -130,11 +155,15 @@ export const ROUTES = {
     status: 200,
     media: 'text/event-stream',
   },
+  'POST /v1/session': { summary: 'Begin a session with a cookie', scope: 'authenticated', status: 200 },
+  'GET /v1/session': { summary: 'Who the caller is', scope: 'authenticated', status: 200 },
+  'DELETE /v1/session': { summary: 'End the session with the cookie', scope: 'authenticated', status: 204 },
   'POST /v1/tokens': {
     summary: 'Issue a token; it is shown this once',
     scope: 'operator.admin',
     status: 201,
     body: TokenCreateBody,
+    keyed: true,
   },
   'GET /v1/tokens': { summary: 'Tokens, without their secrets', scope: 'operator.admin', status: 200 },
   'DELETE /v1/tokens/:id': { summary: 'Revoke a token', scope: 'operator.admin', status: 204 },
@@ -143,6 +172,7 @@ export const ROUTES = {
     scope: 'operator.write',
     status: 201,
     body: ScheduleCreateBody,
+    keyed: true,
   },
   'GET /v1/schedules': { summary: 'Schedules', scope: 'operator.read', status: 200 },
   'DELETE /v1/schedules/:id': { summary: 'Remove a schedule', scope: 'operator.write', status: 204 },
@@ -170,9 +200,15 @@ export interface RouteAnswers {
   'POST /v1/turns/:id/redrive': TurnRedriven;
   'POST /v1/turns/:id/resolve': TurnResolved;
   'GET /v1/conversations': ConversationListResult;
+  'POST /v1/conversations': ConversationResult;
+  'DELETE /v1/conversations/:key': undefined;
+  'POST /v1/conversations/:key/messages': StreamResult;
   'GET /v1/conversations/:key': ConversationResult;
   'PUT /v1/conversations/:key/queue': ConversationResult;
   'GET /v1/events': undefined;
+  'POST /v1/session': Session;
+  'GET /v1/session': Session;
+  'DELETE /v1/session': undefined;
   'POST /v1/tokens': TokenCreated;
   'GET /v1/tokens': TokenList;
   'DELETE /v1/tokens/:id': undefined;

@@ -4,12 +4,12 @@ import { HTTP_CODE_METADATA, METHOD_METADATA, PATH_METADATA } from '@nestjs/comm
 import { PlatformModule } from '@tyrum/platform';
 import { loadConfig } from '@tyrum/platform';
 import { memoryLogger } from '@tyrum/platform/testing';
-import { ROUTES, type OperatorScope, type RouteSpec } from '@tyrum/protocol';
+import { ROUTES, type RouteScope, type RouteSpec } from '@tyrum/protocol';
 import { GatewayModule } from '../gateway.module';
 import { SCOPE } from './request-principal';
 
 interface Served {
-  readonly scope: OperatorScope | null;
+  readonly scope: RouteScope;
   readonly status: number;
 }
 
@@ -31,7 +31,7 @@ function routesOf(controller: new () => object): [string, Served][] {
     const verb = RequestMethod[method];
     const status =
       (Reflect.getMetadata(HTTP_CODE_METADATA, handler) as number | undefined) ?? (verb === 'POST' ? 201 : 200);
-    const scope = (Reflect.getMetadata(SCOPE, handler) as OperatorScope | undefined) ?? null;
+    const scope = (Reflect.getMetadata(SCOPE, handler) as RouteScope | undefined) ?? null;
     return [Reflect.getMetadata(PATH_METADATA, handler) as string | string[]]
       .flat()
       .map((path) => [`${verb} ${`/${base}/${path}`.replace(/\/+/g, '/').replace(/(.)\/$/, '$1')}`, { scope, status }]);
