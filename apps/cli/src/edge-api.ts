@@ -15,7 +15,7 @@ export class RefusedError extends Error {
     readonly status: number,
     problem: Partial<ProblemDetails>,
   ) {
-    super([problem.detail ?? problem.title ?? `answered ${status}`, ...fieldsOf(problem.details)].join('\n  '));
+    super([problem.detail ?? problem.title ?? `answered ${status}`, ...fieldsOf(problem.errors)].join('\n  '));
     this.name = 'RefusedError';
   }
 }

@@ -1,9 +1,8 @@
-import { deviceIdOf, encodeBase64Url } from '@tyrum/protocol';
-import type { KeyObject } from 'node:crypto';
+import { deviceIdOfDigest, encodeBase64Url } from '@tyrum/protocol';
 
-/** An Ed25519 key pair that names a device. A browser implements it with WebCrypto and a key that cannot be exported. */
+/** An Ed25519 key pair that names a device. */
 export interface DeviceIdentity {
-  /** `deviceIdOf` the public key. */
+  /** `dev_…`, which follows from the public key. */
   readonly deviceId: string;
   /** base64url of the DER SPKI public key. */
   readonly pubkey: string;
@@ -11,74 +10,30 @@ export interface DeviceIdentity {
   sign(text: string): Promise<Uint8Array>;
 }
 
-// Node's modules are loaded when one of the two functions below is called: a browser loads this file too.
-const loadCrypto = () => import('node:crypto');
+/** A key of WebCrypto, whose name of its own the types of Node lack. */
+type WebKey = Parameters<typeof crypto.subtle.exportKey>[1];
 
-/** A new identity that lives as long as this object. Node only. */
-export async function createDeviceIdentity(): Promise<DeviceIdentity> {
-  const { generateKeyPairSync } = await loadCrypto();
-  return identityOf(generateKeyPairSync('ed25519').privateKey);
+export interface WebKeyPair {
+  readonly privateKey: WebKey;
+  readonly publicKey: WebKey;
 }
 
 /**
- * The identity kept in the file at `path` (PEM, PKCS #8, mode 0600), made on first use. Node only.
- * Processes that start together agree on one key: it is linked into place, and a link does not replace what is there.
- * @throws {TypeError} if the file holds no Ed25519 key
+ * A new key pair of WebCrypto, whose private half no script can read. A browser keeps it in IndexedDB, which stores keys as they
+ * are, and hands it to `webDeviceIdentity` the next time.
  */
-export async function openDeviceIdentity(path: string): Promise<DeviceIdentity> {
-  const { createPrivateKey, generateKeyPairSync } = await loadCrypto();
-  let pem = await readIfThere(path);
-  if (pem === undefined) {
-    const fresh = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-    pem = await placeOnce(path, fresh);
-  }
-  const key = createPrivateKey(pem);
-  if (key.asymmetricKeyType !== 'ed25519') throw new TypeError(`${path} holds no Ed25519 private key`);
-  return identityOf(key);
+export async function createWebKeyPair(): Promise<WebKeyPair> {
+  return (await crypto.subtle.generateKey('Ed25519', false, ['sign', 'verify'])) as WebKeyPair;
 }
 
-async function identityOf(privateKey: KeyObject): Promise<DeviceIdentity> {
-  const { createPublicKey, sign } = await loadCrypto();
-  const der = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
+/** The identity of a WebCrypto key pair, in browsers and in Node. */
+export async function webDeviceIdentity({ privateKey, publicKey }: WebKeyPair): Promise<DeviceIdentity> {
+  const der = new Uint8Array(await crypto.subtle.exportKey('spki', publicKey));
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', der));
   return Object.freeze({
-    deviceId: deviceIdOf(der),
+    deviceId: deviceIdOfDigest(digest),
     pubkey: encodeBase64Url(der),
-    sign: async (text: string) => sign(null, Buffer.from(text, 'utf8'), privateKey),
+    sign: async (text: string) =>
+      new Uint8Array(await crypto.subtle.sign('Ed25519', privateKey, new TextEncoder().encode(text))),
   });
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  const { readFile } = await import('node:fs/promises');
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-/** Puts `content` at `path` unless somebody was faster. Returns what is there now. */
-async function placeOnce(path: string, content: string): Promise<string> {
-  const { link, mkdir, open, rm } = await import('node:fs/promises');
-  const { dirname } = await import('node:path');
-  const { randomUUID } = await loadCrypto();
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const draft = `${path}.${randomUUID()}`;
-  const file = await open(draft, 'wx', 0o600);
-  try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  try {
-    await link(draft, path);
-    return content;
-  } catch (error) {
-    const winner = (error as NodeJS.ErrnoException).code === 'EEXIST' ? await readIfThere(path) : undefined;
-    if (winner === undefined) throw error;
-    return winner;
-  } finally {
-    await rm(draft, { force: true });
-  }
 }

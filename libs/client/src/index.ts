@@ -1,6 +1,3 @@
-export { createDeviceIdentity, openDeviceIdentity, type DeviceIdentity } from './device-identity';
-export { BacklogError, ClientClosedError, ConnectionLostError, RequestTimeoutError } from './errors';
-export { ProblemError, UnreachableError } from './problem-error';
-export { TyrumClient, type TyrumClientOptions } from './tyrum-client';
-export { TyrumHttp, type Readiness, type TokenView } from './tyrum-http';
-export type { WebSocketConstructor } from './web-socket';
+// Everything a browser has, and the identities that are kept in files.
+export * from './browser';
+export { createDeviceIdentity, openDeviceIdentity } from './kept-device-identity';

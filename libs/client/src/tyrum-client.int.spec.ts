@@ -1,7 +1,8 @@
 import { CloseCode, deviceIdOf, decodeBase64Url, WireError, type RequestEnvelope } from '@tyrum/protocol';
 import { eventually, freePort } from '@tyrum/test-services';
 import { WebSocket } from 'ws';
-import { createDeviceIdentity, type DeviceIdentity } from './device-identity';
+import type { DeviceIdentity } from './device-identity';
+import { createDeviceIdentity } from './kept-device-identity';
 import { ClientClosedError, ConnectionLostError, RequestTimeoutError } from './errors';
 import { fixtureEvent, GatewayFixture, SILENCE, type FixtureOptions } from './testing';
 import { TyrumClient, type TyrumClientOptions } from './tyrum-client';

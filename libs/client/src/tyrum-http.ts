@@ -10,14 +10,18 @@ import type {
   WorkflowStartPayload,
   WorkflowStartResult,
 } from '@tyrum/protocol';
+import { DEVICE_PROOF_HEADER, encodeBase64Url, formatHttpProof, httpProofText, parseToken } from '@tyrum/protocol';
 import { Backoff } from './backoff';
 import { pause, runtimeClock, type Clock } from './clock';
+import type { DeviceIdentity } from './device-identity';
 import { ProblemError, UnreachableError } from './problem-error';
 
 export interface TyrumHttpOptions {
   /** `http://host:port`, without a path. */
   readonly url: string;
   readonly token: string;
+  /** The device a device-bound token belongs to: it signs every request. */
+  readonly identity?: DeviceIdentity;
   readonly fetch?: typeof fetch;
   /** Tries of a request that may be repeated, the first included; 4 when absent. */
   readonly attempts?: number;
@@ -150,6 +154,7 @@ export class TyrumHttp {
         method,
         headers: {
           authorization: `Bearer ${token}`,
+          ...(await this.proofFor(method, path)),
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           ...(idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKey }),
         },
@@ -159,6 +164,17 @@ export class TyrumHttp {
     } catch (error) {
       throw new UnreachableError(url, !wasRefused(error), error);
     }
+  }
+
+  /** Made anew for each try: a proof is good once. */
+  private async proofFor(method: string, path: string): Promise<Record<string, string>> {
+    const { identity, token } = this.options;
+    if (!identity) return {};
+    const nonce = encodeBase64Url(globalThis.crypto.getRandomValues(new Uint8Array(16)));
+    const facts = { method, path, tokenId: parseToken(token)?.id ?? '', issuedAtMs: Date.now(), nonce };
+    const signature = encodeBase64Url(await identity.sign(httpProofText(facts)));
+    const { issuedAtMs } = facts;
+    return { [DEVICE_PROOF_HEADER]: formatHttpProof({ pubkey: identity.pubkey, issuedAtMs, nonce, signature }) };
   }
 }
 

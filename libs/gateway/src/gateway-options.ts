@@ -1,2 +1,5 @@
+/** Injection token of the set of exact origins whose pages may use the cookie. */
+export const ALLOWED_ORIGINS = Symbol('tyrum.allowed-origins');
+
 /** Injection token of the `GatewayOptions`. */
 export const GATEWAY_OPTIONS = Symbol('tyrum.gateway-options');

@@ -12,16 +12,20 @@ import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { TokenStore } from '@tyrum/identity';
 import { ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
-import { DrainSequence, LOGGER, Metrics, type Logger } from '@tyrum/platform';
+import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import { encodeBase64Url, LIMITS } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
 import type { RequestHandler } from 'express';
 import helmet from 'helmet';
+import { authentication } from './http/authentication';
+import { DeviceProofs } from './http/device-proofs';
+import { SessionController } from './http/session.controller';
 import { ArtifactsController } from './http/artifacts.controller';
 import { ConversationsController } from './http/conversations.controller';
+import { DocumentsController } from './http/documents.controller';
 import { EventsController } from './http/events.controller';
 import { ProblemFilter } from './http/problem.filter';
-import { bearerAuthentication, httpMetrics, jsonBody, requestContext } from './http/request-pipeline';
+import { httpMetrics, jsonBody, requestContext } from './http/request-pipeline';
 import { SchedulesController } from './http/schedules.controller';
 import { TokensController } from './http/tokens.controller';
 import { TurnsController } from './http/turns.controller';
@@ -32,12 +36,12 @@ import { ConnectionDirectory } from './ws/connection-directory';
 import { DirectedDelivery } from './ws/directed-delivery';
 import { EventFanOut } from './ws/event-fan-out';
 import { SocketDoor, type SocketDoorOptions } from './ws/socket-door';
-import { GATEWAY_OPTIONS } from './gateway-options';
+import { ALLOWED_ORIGINS, GATEWAY_OPTIONS } from './gateway-options';
 import { socketProviders } from './socket-providers';
 
 /** What a deployment, or a test, decides about the gateway. */
 export interface GatewayOptions extends Partial<Omit<SocketDoorOptions, 'stamps' | 'edgeId'>> {
-  /** Exact origins whose pages may use the cookie. Default: none. */
+  /** Exact origins whose pages may use the cookie. Default: `TYRUM_ALLOWED_ORIGINS`. */
   readonly allowedOrigins?: readonly string[];
   /** Modules that export `SCHEDULES_PORT` and `ARTIFACTS_PORT`. */
   readonly imports?: ModuleMetadata['imports'];
@@ -49,15 +53,20 @@ export interface GatewayOptions extends Partial<Omit<SocketDoorOptions, 'stamps'
  */
 const httpPipeline: FactoryProvider = {
   provide: Symbol('tyrum.http-pipeline'),
-  inject: [HttpAdapterHost, TokenStore, GatewayMetrics],
-  useFactory: ({ httpAdapter }: HttpAdapterHost, tokens: TokenStore, metrics: GatewayMetrics) => {
+  inject: [HttpAdapterHost, TokenStore, DeviceProofs, ALLOWED_ORIGINS, GatewayMetrics],
+  useFactory: (
+    { httpAdapter }: HttpAdapterHost,
+    tokens: TokenStore,
+    proofs: DeviceProofs,
+    ...[allowedOrigins, metrics]: [ReadonlySet<string>, GatewayMetrics]
+  ) => {
     const app = httpAdapter as unknown as Pick<NestExpressApplication, 'use' | 'set'>;
     // Answers are about what changes; hashing each of them for a comparison nobody makes costs more than sending it.
     app.set('etag', false);
     app.use(requestContext());
     app.use(helmet() as RequestHandler);
     app.use(httpMetrics(metrics));
-    app.use('/v1', bearerAuthentication(tokens));
+    app.use('/v1', authentication({ tokens, proofs, allowedOrigins }));
     app.use('/v1', jsonBody());
     return true;
   },
@@ -84,12 +93,24 @@ export class GatewayModule implements OnApplicationBootstrap {
         ConversationsController,
         EventsController,
         TokensController,
+        SessionController,
         SchedulesController,
         ArtifactsController,
+        DocumentsController,
       ],
       providers: [
         { provide: GATEWAY_OPTIONS, useValue: options },
         { provide: TokenStore, inject: [STATE_STORE], useFactory: (store: StateStore) => new TokenStore(store) },
+        {
+          provide: ALLOWED_ORIGINS,
+          inject: [CONFIG],
+          useFactory: (config: Config) => new Set(options.allowedOrigins ?? config.allowedOrigins),
+        },
+        {
+          provide: DeviceProofs,
+          inject: [STATE_STORE],
+          useFactory: (store: StateStore) => new DeviceProofs(store, () => Date.now()),
+        },
         { provide: ConnectionDirectory, useFactory: () => new ConnectionDirectory() },
         {
           provide: GatewayMetrics,

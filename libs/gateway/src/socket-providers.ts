@@ -7,7 +7,7 @@ import { DirectedMail, OutboxReader } from '@tyrum/outbox';
 import { CONFIG, LOGGER, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import type { GatewayOptions } from './gateway.module';
-import { GATEWAY_OPTIONS } from './gateway-options';
+import { ALLOWED_ORIGINS, GATEWAY_OPTIONS } from './gateway-options';
 import { EventStreams } from './http/event-streams';
 import { GatewayMetrics } from './gateway-metrics';
 import { Chats } from './operations/chats';
@@ -121,9 +121,9 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
     },
     {
       provide: UpgradeGate,
-      inject: [TokenStore, GATEWAY_OPTIONS],
-      useFactory: (tokens: TokenStore, options: GatewayOptions) =>
-        new UpgradeGate(tokens, new FailedAttempts(nowMs), new Set(options.allowedOrigins)),
+      inject: [TokenStore, ALLOWED_ORIGINS],
+      useFactory: (tokens: TokenStore, allowedOrigins: ReadonlySet<string>) =>
+        new UpgradeGate(tokens, new FailedAttempts(nowMs), allowedOrigins),
     },
     {
       provide: SocketDoor,

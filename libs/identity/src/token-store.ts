@@ -61,9 +61,14 @@ export class TokenStore {
 
   /** Makes a token. `token` is shown this once and cannot be had again. */
   async issue(request: NewToken): Promise<{ token: string; record: TokenRecord }> {
+    return this.store.transaction((tx) => this.issueIn(tx, request));
+  }
+
+  /** The same inside the caller's transaction. */
+  async issueIn(tx: Tx, request: NewToken): Promise<{ token: string; record: TokenRecord }> {
     const parts = { id: this.options.newId(), secret: this.options.newSecret() };
     const row = this.rowOf(request, parts);
-    await this.store.transaction((tx) => tx.records(AuthTokens).insert(row));
+    await tx.records(AuthTokens).insert(row);
     return { token: formatToken(parts), record: toRecord(row) };
   }
 

@@ -39,6 +39,7 @@ describe('defaults', () => {
       workerConcurrency: 50,
       httpAllow: [],
       retention: { turnsMs: 90 * DAY_MS, eventsMs: 7 * DAY_MS, historyMs: 30 * DAY_MS },
+      allowedOrigins: [],
       unknownVariables: [],
     });
   });
@@ -166,6 +167,7 @@ describe('single values', () => {
     TYRUM_RETENTION_TURN_DAYS: ['0', '-1', '90d', '36501'],
     TYRUM_RETENTION_EVENT_DAYS: ['0', '0.5'],
     TYRUM_RETENTION_HISTORY_DAYS: ['0', 'never'],
+    TYRUM_ALLOWED_ORIGINS: ['*', 'https://a.example/', 'https://a.example,', 'ftp://a', 'https://A.example'],
   };
   const model = { TYRUM_MODEL_BASE_URL: 'http://m', TYRUM_MODEL: 'm' };
   const badModel: Record<string, string[]> = {

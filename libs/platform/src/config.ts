@@ -54,6 +54,8 @@ export interface Config {
   /** Hosts in private networks that `Http` steps may reach. */
   readonly httpAllow: readonly string[];
   readonly retention: RetentionConfig;
+  /** Exact origins whose pages may use the session cookie. */
+  readonly allowedOrigins: readonly string[];
   /** `TYRUM_*` variables nobody reads, most likely misspelt. Names only. */
   readonly unknownVariables: readonly string[];
 }
@@ -137,6 +139,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
       eventsMs: required(values.retentionEventDays) * DAY_MS,
       historyMs: required(values.retentionHistoryDays) * DAY_MS,
     },
+    allowedOrigins: required(values.allowedOrigins),
     unknownVariables: unknownVariables(env),
   };
   return deepFreeze(config);

@@ -68,6 +68,10 @@ export const plainHttpUrl: Parse<string> = (text) => {
   return url.username || url.password || url.search || url.hash ? undefined : text;
 };
 
+/** An origin exactly as browsers send it: `https://console.example`, the port only where it is not the scheme's own. */
+export const webOrigin: Parse<string> = (text) =>
+  /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text ? text : undefined;
+
 /** A comma-separated set of the given words without repetition, in the order of `words`. */
 export function subsetOf<const T extends string>(words: readonly T[], required: NoInfer<T>): Parse<readonly T[]> {
   return (text) => {

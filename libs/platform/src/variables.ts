@@ -11,6 +11,7 @@ import {
   redisUrl,
   secretMatching,
   subsetOf,
+  webOrigin,
 } from './parsers';
 
 /** The four processes Tyrum ships. */
@@ -214,6 +215,14 @@ export const VARIABLES = {
     apps: SWEEPS,
     parse: integer(1, 36_500),
     fallback: () => 30,
+  }),
+  allowedOrigins: variable({
+    name: 'TYRUM_ALLOWED_ORIGINS',
+    description: 'Origins whose pages may use the session cookie, on the WebSocket and over HTTP.',
+    expected: 'origins such as https://console.example, separated by commas',
+    apps: ['edge'],
+    parse: listOf(webOrigin),
+    fallback: (): readonly string[] => [],
   }),
   httpAllow: variable({
     name: 'TYRUM_HTTP_ALLOW',

@@ -1,7 +1,8 @@
 import { generateKeyPairSync, sign } from 'node:crypto';
 import fc from 'fast-check';
 import { encodeBase64Url } from './base64url';
-import { connectProofText, decodePublicKey, signConnectProof, verifyConnectProof } from './connect-proof';
+import { connectProofText } from './connect-proof';
+import { decodePublicKey, signConnectProof, verifyConnectProof } from './device-signatures';
 
 const keys = generateKeyPairSync('ed25519');
 const der = keys.publicKey.export({ type: 'spki', format: 'der' });

@@ -1,24 +1,7 @@
 import { createHash } from 'node:crypto';
+import { deviceIdOfDigest } from './device-digest';
 
-const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
-
-/** `dev_` + unpadded lower-case base32 (RFC 4648 alphabet) of the SHA-256 of the DER SPKI public key. */
+/** The id of the device whose key that is: `dev_…`. */
 export function deviceIdOf(publicKeyDer: Uint8Array): string {
-  return `dev_${base32(createHash('sha256').update(publicKeyDer).digest())}`;
-}
-
-function base32(bytes: Uint8Array): string {
-  let text = '';
-  let buffer = 0;
-  let bits = 0;
-  for (const byte of bytes) {
-    buffer = (buffer << 8) | byte;
-    bits += 8;
-    while (bits >= 5) {
-      bits -= 5;
-      text += BASE32.charAt((buffer >> bits) & 31);
-    }
-    buffer &= (1 << bits) - 1;
-  }
-  return bits > 0 ? text + BASE32.charAt((buffer << (5 - bits)) & 31) : text;
+  return deviceIdOfDigest(createHash('sha256').update(publicKeyDer).digest());
 }

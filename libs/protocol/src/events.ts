@@ -1,6 +1,6 @@
 import type { Approval, PolicyOverride } from './approval';
 import type { ArtifactRef } from './artifact';
-import type { ConversationSummary, MessageRole, UiMessageChunk } from './conversation';
+import type { Conversation, MessageRole, UiMessageChunk } from './conversation';
 import type { ErrorCode } from './error-codes';
 import type { JsonValue } from './json';
 import type { Capability, Pairing } from './pairing';
@@ -88,8 +88,8 @@ export interface EventPayloads {
   'policy_override.expired': { override: PolicyOverride };
   'artifact.created': { artifact: ArtifactRef };
   'artifact.attached': { artifact: ArtifactRef; turn_id: string };
-  'conversation.created': { conversation: ConversationSummary };
-  'conversation.updated': { conversation: ConversationSummary };
+  'conversation.created': { conversation: Conversation };
+  'conversation.updated': { conversation: Conversation };
   /** `scoped_token` is sent once, to the node it belongs to. */
   'pairing.updated': { pairing: Pairing; scoped_token?: string };
   'presence.upserted': { entry: PresenceEntry };

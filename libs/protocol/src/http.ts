@@ -1,7 +1,7 @@
 import { OPERATOR_SCOPES, TOKEN_ROLES, type OperatorScope, type TokenRole } from './access';
 import { ActionList, type Action } from './actions';
 import { QUEUE_MODES, QUEUE_OVERFLOWS, type QueueMode, type QueueOverflow } from './conversation';
-import type { ErrorCode, WireErrorBody } from './error-codes';
+import type { ErrorCode, Violation, WireErrorBody } from './error-codes';
 import type { JsonObject } from './json';
 import { LIMITS } from './limits';
 import {
@@ -29,6 +29,8 @@ export interface ProblemDetails {
   detail: string;
   /** The same codes as on the WebSocket. */
   code: ErrorCode;
+  /** The fields at fault, in a contract error. */
+  errors?: Violation[];
   details?: unknown;
   instance?: string;
 }
@@ -71,6 +73,13 @@ export function problemOf(error: WireErrorBody, options: { status?: number; inst
     ...(error.details === undefined ? {} : { details: error.details }),
     ...(options.instance === undefined ? {} : { instance: options.instance }),
   };
+}
+
+/** `POST /v1/turns/:id/cancel`; an empty body is fine. */
+export class TurnCancelBody {
+  @Optional()
+  @Text(LIMITS.reasonLength, 0)
+  reason?: string;
 }
 
 export const RESOLVE_DECISIONS = ['retry', 'done', 'fail'] as const;
@@ -137,7 +146,7 @@ export class CronCadence {
   expression: string;
 
   /** An IANA name: `Europe/Berlin`. */
-  @rule('isTimeZone', 'must be an IANA time zone', isTimeZone)
+  @rule('isTimeZone', 'must be an IANA time zone', isTimeZone, { type: 'string', maxLength: LIMITS.labelLength })
   timezone: string;
 }
 
@@ -227,6 +236,59 @@ export interface TokenCreated {
   expires_at: string | null;
   device_id?: string;
   created_at: string;
+}
+
+/** What `/v1/session` answers: who the caller is. */
+export interface Session {
+  tenant_id: string;
+  token_id: string;
+  role: TokenRole;
+  scopes: OperatorScope[];
+  /** To be repeated in the header `X-CSRF-Token` of whatever changes something, where the cookie carries the token. */
+  csrf_token: string;
+}
+
+/** A token as lists show it: without the secret. */
+export interface TokenView {
+  token_id: string;
+  role: TokenRole;
+  scopes: OperatorScope[];
+  label?: string;
+  device_id?: string;
+  created_at: string;
+  expires_at: string | null;
+  revoked_at: string | null;
+}
+
+export interface TokenList {
+  tokens: TokenView[];
+}
+
+export interface ScheduleList {
+  schedules: Schedule[];
+}
+
+/** `cancelled` is false when the turn had ended before. */
+export interface TurnCancelled {
+  turn_id: string;
+  cancelled: boolean;
+}
+
+/** `turn_id` is the new turn. */
+export interface TurnRedriven {
+  turn_id: string;
+  redrive_of: string;
+}
+
+export interface TurnResolved {
+  turn_id: string;
+  decision: string;
+}
+
+/** What `/readyz` answers, with 200 or 503. */
+export interface Readiness {
+  status: 'ready' | 'not_ready';
+  checks: { name: string; ok: boolean; error?: string; degraded?: string; latency_ms: number }[];
 }
 
 function isTimeZone(value: unknown): boolean {

@@ -37,6 +37,8 @@ export const LIMITS = Object.freeze({
   urlLength: 8_192,
   pathLength: 4_096,
   cursorLength: 512,
+  // A list's cursor holds a conversation key: 512 characters of three bytes each, in base64url.
+  listCursorLength: 4_096,
   tokenLength: 512,
   pubkeyLength: 512,
   proofLength: 512,

@@ -43,6 +43,11 @@ export function OpenFields(): ClassDecorator {
   return (target) => void openClasses.add(target);
 }
 
+/** Whether the class was marked `@OpenFields()`. */
+export function isOpenClass(cls: PayloadClass): boolean {
+  return openClasses.has(cls);
+}
+
 /**
  * Checks a parsed JSON value against a payload class and makes an instance of it.
  *

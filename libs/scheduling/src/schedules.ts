@@ -7,7 +7,7 @@ import {
   type Schedule,
   type ScheduleCreateBody,
 } from '@tyrum/protocol';
-import type { StateStore } from '@tyrum/statestore';
+import type { StateStore, Tx } from '@tyrum/statestore';
 import { Schedules as ScheduleRecords, type ScheduleRecord } from '@tyrum/statestore/records';
 import { nextInstant, requireCadence } from './cadence';
 import { readClock } from './sql/read-clock';
@@ -31,23 +31,31 @@ export class Schedules {
    * @throws {WireError} `conflict`: the tenant has as many as it may have
    */
   async create(tenantId: string, body: ScheduleCreateBody): Promise<Schedule> {
+    const schedule = await this.store.transaction((tx) => this.createIn(tx, tenantId, body));
+    this.wake();
+    return schedule;
+  }
+
+  /** The same inside the caller's transaction; call `wake` after its commit. */
+  async createIn(tx: Tx, tenantId: string, body: ScheduleCreateBody): Promise<Schedule> {
     if (CADENCE_OF[body.kind] !== body.cadence.type) {
       throw ContractError.at('cadence.type', 'isIn', `must be ${CADENCE_OF[body.kind]} for a ${body.kind}`);
     }
     requireExecutable(body.execution.steps, 'execution.steps');
-    const record = await this.store.transaction(async (tx) => {
-      const records = tx.records(ScheduleRecords);
-      if ((await records.countBy({ tenant_id: tenantId })) >= MAX_SCHEDULES_PER_TENANT) {
-        throw new WireError('conflict', `there are ${MAX_SCHEDULES_PER_TENANT} schedules: remove one first`);
-      }
-      const [clock] = await tx.query<{ now: number }>(readClock);
-      const created = this.toRecord(tenantId, body, (clock as { now: number }).now);
-      // TypeORM's type for partial rows has no place for open JSON columns.
-      await records.insert(created as Parameters<typeof records.insert>[0]);
-      return created;
-    });
+    const records = tx.records(ScheduleRecords);
+    if ((await records.countBy({ tenant_id: tenantId })) >= MAX_SCHEDULES_PER_TENANT) {
+      throw new WireError('conflict', `there are ${MAX_SCHEDULES_PER_TENANT} schedules: remove one first`);
+    }
+    const [clock] = await tx.query<{ now: number }>(readClock);
+    const created = this.toRecord(tenantId, body, (clock as { now: number }).now);
+    // TypeORM's type for partial rows has no place for open JSON columns.
+    await records.insert(created as Parameters<typeof records.insert>[0]);
+    return toSchedule(created);
+  }
+
+  /** After a commit: the schedulers may look. */
+  wake(): void {
     this.backplane.publish('timers');
-    return toSchedule(record);
   }
 
   /** Oldest first. */

@@ -25,7 +25,7 @@ describe.each(['sqlite', 'postgres'] as const)('GET /v1/events on %s', (database
   type Wish = { scope?: EventScope; tenantId?: string; payload?: object; ageMs?: number };
   const commit = async (events: Wish[], at = edge): Promise<string[]> => {
     const rows = events.map(
-      ({ scope = { kind: 'global' }, tenantId = DEFAULT_TENANT_ID, payload = {}, ageMs = 0 }) => ({
+      ({ scope = { kind: 'global' }, tenantId = DEFAULT_TENANT_ID, payload = { reason: 'test' }, ageMs = 0 }) => ({
         eventId: randomUUID(),
         tenantId,
         type: 'auth.failed',

@@ -1,4 +1,11 @@
-import { ContractError, problemOf, type ErrorCode, type ProblemDetails, type WireErrorBody } from '@tyrum/protocol';
+import {
+  ContractError,
+  problemOf,
+  type ErrorCode,
+  type ProblemDetails,
+  type Violation,
+  type WireErrorBody,
+} from '@tyrum/protocol';
 
 /** An error whose HTTP status is not the one of its code. */
 export class HttpProblem extends Error {
@@ -13,13 +20,13 @@ export class HttpProblem extends Error {
 }
 
 /** A problem as we send it: a contract error names the fields at fault under `errors`. */
-export type Problem = Omit<ProblemDetails, 'details'> & { readonly details?: unknown; readonly errors?: unknown };
+export type Problem = ProblemDetails;
 
 /** The problem for an error body; `status` when it is not the code's own. */
 export function toProblem(error: WireErrorBody, instance: string, status?: number): Problem {
   const { details, ...problem } = problemOf(error, { instance, ...(status === undefined ? {} : { status }) });
   if (details === undefined) return problem;
-  return error.code === 'contract_error' ? { ...problem, errors: details } : { ...problem, details };
+  return error.code === 'contract_error' ? { ...problem, errors: details as Violation[] } : { ...problem, details };
 }
 
 /** A contract error about a header, a path or a query. */

@@ -195,7 +195,8 @@ describe.each(['sqlite', 'postgres'] as const)('workflows and turns over HTTP on
 describe('the HTTP door', () => {
   const schedules = new Map<string, Schedule>();
   const schedulesPort: SchedulesPort = {
-    create: (_tenant, body: ScheduleCreateBody) => {
+    wake: () => undefined,
+    createIn: (_tx, _tenant, body: ScheduleCreateBody) => {
       const at = '2026-01-01T00:00:00.000Z';
       const made = {
         ...body,
@@ -248,6 +249,8 @@ describe('the HTTP door', () => {
     ['GET', `/v1/artifacts/${randomUUID()}`, 404],
     ['DELETE', `/v1/schedules/${randomUUID()}`, 404],
     ['GET', '/v1/turns/%E0%A4%A', 400],
+    ['GET', '/v1/conversations/%E0%A4%A', 400],
+    ['PUT', '/v1/conversations/%E0%A4%A/queue', 400],
   ])('%s %s is the problem %i', async (method, path, status) => {
     expect((await problem(await call(method, path))).status).toBe(status);
   });

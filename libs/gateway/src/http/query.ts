@@ -1,25 +1,33 @@
-import { ContractError, isConversationKey, isUuid, validatePayload, type PayloadClass } from '@tyrum/protocol';
+import {
+  ContractError,
+  isConversationKey,
+  isUuid,
+  ROUTES,
+  validatePayload,
+  type QueryFields,
+  type QueryKind,
+} from '@tyrum/protocol';
 
 type Query = Readonly<Record<string, unknown>>;
 
-/** How a query parameter becomes the field of a payload: as it is, as a number, as a flag, as a list. */
-export type QueryField = 'text' | 'number' | 'flag' | 'list';
-
-type QueryFields = Readonly<Record<string, { readonly kind: QueryField; readonly as?: string }>>;
+type RouteWithQuery = {
+  [R in keyof typeof ROUTES]: (typeof ROUTES)[R] extends { query: object } ? R : never;
+}[keyof typeof ROUTES];
+type QueryPayload<R extends RouteWithQuery> = InstanceType<(typeof ROUTES)[R]['query']['payload']>;
 
 /**
- * A query string as a payload class, so that one contract holds for both doors. A list is repeated or has commas.
- * @param fields the parameters the route takes; with `as` where the payload's field has another name
+ * The query string of a route as its payload class, so that one contract holds for both doors.
  * @throws {ContractError} with fields under `query`
  */
-export function readQuery<T extends object>(cls: PayloadClass<T>, query: Query, fields: QueryFields): T {
+export function readQuery<R extends RouteWithQuery>(route: R, query: Query): QueryPayload<R> {
+  const { payload: cls, fields }: { payload: new () => object; fields: QueryFields } = ROUTES[route].query;
   const payload: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(query)) {
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
     payload[field?.as ?? name] = field ? convert(value, field.kind) : value;
   }
   try {
-    return validatePayload(cls, payload, 'query');
+    return validatePayload(cls, payload, 'query') as QueryPayload<R>;
   } catch (error) {
     if (!(error instanceof ContractError)) throw error;
     throw inTermsOfTheQuery(error, fields);
@@ -37,7 +45,7 @@ function inTermsOfTheQuery(error: ContractError, fields: QueryFields): ContractE
   return new ContractError(first ? `${first.field}: ${first.message}` : error.message, details);
 }
 
-function convert(value: unknown, kind: QueryField): unknown {
+function convert(value: unknown, kind: QueryKind): unknown {
   if (kind === 'list') return [value].flat().flatMap((text) => (typeof text === 'string' ? text.split(',') : [text]));
   if (typeof value !== 'string') return value;
   if (kind === 'number') return /^\d{1,9}$/.test(value) ? Number(value) : value;

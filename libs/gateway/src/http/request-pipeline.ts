@@ -1,12 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { TokenStore } from '@tyrum/identity';
 import { withLogContext } from '@tyrum/platform';
-import { LIMITS, parseJsonPayload, WireError } from '@tyrum/protocol';
+import { LIMITS, parseJsonPayload } from '@tyrum/protocol';
 import type { NextFunction, Request, Response } from 'express';
 import type { GatewayMetrics } from '../gateway-metrics';
-import { bearerToken } from '../ws/credentials';
 import { HttpProblem } from './http-problem';
-import { rememberPrincipal } from './request-principal';
 
 type Middleware = (request: Request, response: Response, next: NextFunction) => void;
 
@@ -19,22 +16,6 @@ export function requestContext(): Middleware {
     const request_id = REQUEST_ID.test(given) ? given : randomUUID();
     response.setHeader('X-Request-Id', request_id);
     withLogContext({ request_id }, next);
-  };
-}
-
-/** Lets through who has a valid token. It stands before the body is read: a stranger's megabyte is not worth parsing. */
-export function bearerAuthentication(tokens: TokenStore): Middleware {
-  return (request, _response, next) => {
-    const check = async (): Promise<void> => {
-      const token = bearerToken(request.get('authorization'));
-      const principal = token === undefined ? undefined : await tokens.verify(token);
-      if (!principal) throw new WireError('unauthorized', 'a valid bearer token is needed');
-      // A token that belongs to a device proves itself with that device's key, and HTTP has no handshake to do it in.
-      if (principal.deviceId !== undefined)
-        throw new WireError('forbidden', 'a device-bound token works on the WebSocket only');
-      rememberPrincipal(request, principal);
-    };
-    check().then(() => next(), next);
   };
 }
 

@@ -1,21 +1,35 @@
 import { createParamDecorator, SetMetadata, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { allows, type Principal } from '@tyrum/identity';
-import { WireError, type OperatorScope } from '@tyrum/protocol';
+import { WireError, type RouteScope } from '@tyrum/protocol';
 import type { Request } from 'express';
 
 // Beside the request and not on it, so that nothing a client sends can take its place.
-const principals = new WeakMap<Request, Principal>();
+const principals = new WeakMap<Request, Presented>();
 
-export function rememberPrincipal(request: Request, principal: Principal): void {
-  principals.set(request, principal);
+interface Presented {
+  readonly principal: Principal;
+  readonly token: string;
+}
+
+export function rememberPrincipal(request: Request, principal: Principal, token: string): void {
+  principals.set(request, { principal, token });
 }
 
 /** Who sent the request. @throws {WireError} unauthorized */
 export function principalOf(request: Request): Principal {
-  const principal = principals.get(request);
-  if (!principal) throw new WireError('unauthorized', 'a valid bearer token is needed');
-  return principal;
+  return presentedBy(request).principal;
+}
+
+/** The token a request came with. For deriving keys from it; it is never stored or logged. @throws {WireError} unauthorized */
+export function tokenOf(request: Request): string {
+  return presentedBy(request).token;
+}
+
+function presentedBy(request: Request): Presented {
+  const presented = principals.get(request);
+  if (!presented) throw new WireError('unauthorized', 'a valid bearer token is needed');
+  return presented;
 }
 
 /** The handler's parameter: who sent the request. */
@@ -23,10 +37,11 @@ export const Caller = createParamDecorator((_: unknown, context: ExecutionContex
   principalOf(context.switchToHttp().getRequest<Request>()),
 );
 
-const SCOPE = 'tyrum.scope';
+/** Metadata of a handler: what `Needs` says. */
+export const SCOPE = 'tyrum.scope';
 
 /** What the caller's token has to carry. A route without it is refused. */
-export const Needs = (scope: OperatorScope): MethodDecorator => SetMetadata(SCOPE, scope);
+export const Needs = (scope: NonNullable<RouteScope>): MethodDecorator => SetMetadata(SCOPE, scope);
 
 /** Enforces `@Needs`. */
 export class ScopeGuard implements CanActivate {
@@ -34,9 +49,10 @@ export class ScopeGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): boolean {
     const principal = principalOf(context.switchToHttp().getRequest<Request>());
-    const scope = this.reflector.get<OperatorScope | undefined>(SCOPE, context.getHandler());
+    const scope = this.reflector.get<NonNullable<RouteScope> | undefined>(SCOPE, context.getHandler());
     if (scope === undefined) throw new WireError('forbidden', 'this route is open to nobody');
-    if (!allows(principal, scope)) throw new WireError('forbidden', `this needs the scope ${scope}`);
+    if (scope !== 'authenticated' && !allows(principal, scope))
+      throw new WireError('forbidden', `this needs the scope ${scope}`);
     return true;
   }
 }

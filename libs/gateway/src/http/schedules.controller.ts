@@ -1,20 +1,50 @@
-import { Body, Controller, Delete, Get, HttpCode, Inject, Optional, Param, Post, UseGuards } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  HttpCode,
+  Inject,
+  Optional,
+  Param,
+  Post,
+  Req,
+  Res,
+  UseGuards,
+} from '@nestjs/common';
 import type { Principal } from '@tyrum/identity';
 import { ScheduleCreateBody, validatePayload, WireError, type Schedule } from '@tyrum/protocol';
+import type { Request, Response } from 'express';
 import { notFound } from '../failures';
+import { Once } from '../operations/once';
 import { SCHEDULES_PORT, type SchedulesPort } from '../ports';
+import { answerOf, idempotencyKey } from './idempotency-key';
 import { uuidParam } from './query';
 import { Caller, Needs, ScopeGuard } from './request-principal';
 
 @Controller('v1/schedules')
 @UseGuards(ScopeGuard)
 export class SchedulesController {
-  constructor(@Optional() @Inject(SCHEDULES_PORT) private readonly schedules?: SchedulesPort) {}
+  constructor(
+    private readonly once: Once,
+    @Optional() @Inject(SCHEDULES_PORT) private readonly schedules?: SchedulesPort,
+  ) {}
 
   @Post()
   @Needs('operator.write')
-  create(@Caller() caller: Principal, @Body() body: unknown): Promise<Schedule> {
-    return this.port().create(caller.tenantId, validatePayload(ScheduleCreateBody, body, 'body'));
+  async create(
+    @Caller() caller: Principal,
+    @Body() body: unknown,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<Schedule> {
+    const port = this.port();
+    const wanted = validatePayload(ScheduleCreateBody, body, 'body');
+    const key = idempotencyKey(request, caller, { route: 'POST /v1/schedules', payload: body, newKey: randomUUID });
+    const done = await this.once.run(key, (tx) => port.createIn(tx, caller.tenantId, wanted));
+    port.wake();
+    return answerOf(response, done);
   }
 
   @Get()

@@ -1,42 +1,56 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, UseGuards } from '@nestjs/common';
-import { allows, TokenStore, type Principal, type TokenRecord } from '@tyrum/identity';
-import { TokenCreateBody, validatePayload, WireError, type TokenCreated } from '@tyrum/protocol';
+import { randomUUID } from 'node:crypto';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Req, Res, UseGuards } from '@nestjs/common';
+import { allows, TokenStore, type NewToken, type Principal, type TokenRecord } from '@tyrum/identity';
+import {
+  TokenCreateBody,
+  validatePayload,
+  WireError,
+  type TokenCreated,
+  type TokenList,
+  type TokenView,
+} from '@tyrum/protocol';
+import type { Request, Response } from 'express';
 import { notFound } from '../failures';
+import { Once } from '../operations/once';
+import { answerOf, idempotencyKey } from './idempotency-key';
 import { uuidParam } from './query';
-import { Caller, Needs, ScopeGuard } from './request-principal';
+import { Caller, Needs, ScopeGuard, tokenOf } from './request-principal';
+import { openAnswer, sealAnswer } from './sealed-answer';
 
-/**
- * Tokens of the caller's tenant. An `Idempotency-Key` has no effect on `POST`: a replay would have to keep the secret, and
- * a secret is stored nowhere.
- */
+/** Tokens of the caller's tenant. */
 @Controller('v1/tokens')
 @UseGuards(ScopeGuard)
 export class TokensController {
-  constructor(private readonly tokens: TokenStore) {}
+  constructor(
+    private readonly tokens: TokenStore,
+    private readonly once: Once,
+  ) {}
 
   @Post()
   @Needs('operator.admin')
-  async create(@Caller() caller: Principal, @Body() body: unknown): Promise<TokenCreated> {
-    const request = validatePayload(TokenCreateBody, body, 'body');
-    const scopes = request.scopes ?? [];
-    if (caller.role !== 'admin' && (request.role === 'admin' || !scopes.every((scope) => allows(caller, scope)))) {
-      throw new WireError('forbidden', 'a token cannot issue what it does not hold itself');
-    }
-    const { token, record } = await this.tokens.issue({
-      tenantId: caller.tenantId,
-      role: request.role,
-      scopes,
-      ...(request.label === undefined ? {} : { label: request.label }),
-      ...(request.device_id === undefined ? {} : { deviceId: request.device_id }),
-      ...(request.expires_at === undefined ? {} : { expiresAt: Date.parse(request.expires_at) }),
+  async create(
+    @Caller() caller: Principal,
+    @Body() body: unknown,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<TokenCreated> {
+    const wanted = newTokenOf(caller, validatePayload(TokenCreateBody, body, 'body'));
+    const key = idempotencyKey(request, caller, { route: 'POST /v1/tokens', payload: body, newKey: randomUUID });
+    const seal = { token: tokenOf(request), context: `${key.route} ${key.key}` };
+    const done = await this.once.run(key, async (tx) => {
+      const { token, record } = await this.tokens.issueIn(tx, wanted);
+      const { revoked_at: _, ...shown } = viewOf(record);
+      return { sealed: sealAnswer(seal, { ...shown, token }) };
     });
-    const { revoked_at: _, ...shown } = viewOf(record);
-    return { ...shown, token };
+    const created = openAnswer(seal, answerOf(response, done).sealed) as TokenCreated | undefined;
+    // The caller's token got another secret under the same id meanwhile.
+    if (!created) throw new WireError('conflict', 'the token was issued and cannot be shown again');
+    return created;
   }
 
   @Get()
   @Needs('operator.admin')
-  async list(@Caller() caller: Principal) {
+  async list(@Caller() caller: Principal): Promise<TokenList> {
     return { tokens: (await this.tokens.list(caller.tenantId)).map(viewOf) };
   }
 
@@ -49,7 +63,23 @@ export class TokensController {
   }
 }
 
-function viewOf(record: TokenRecord) {
+/** What is to be issued. @throws {WireError} forbidden, when the caller does not hold it itself */
+function newTokenOf(caller: Principal, body: TokenCreateBody): NewToken {
+  const scopes = body.scopes ?? [];
+  if (caller.role !== 'admin' && (body.role === 'admin' || !scopes.every((scope) => allows(caller, scope)))) {
+    throw new WireError('forbidden', 'a token cannot issue what it does not hold itself');
+  }
+  return {
+    tenantId: caller.tenantId,
+    role: body.role,
+    scopes,
+    ...(body.label === undefined ? {} : { label: body.label }),
+    ...(body.device_id === undefined ? {} : { deviceId: body.device_id }),
+    ...(body.expires_at === undefined ? {} : { expiresAt: Date.parse(body.expires_at) }),
+  };
+}
+
+function viewOf(record: TokenRecord): TokenView {
   return {
     token_id: record.token_id,
     role: record.role,

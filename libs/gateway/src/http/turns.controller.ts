@@ -3,7 +3,7 @@ import { TurnReader } from '@tyrum/execution';
 import type { Principal } from '@tyrum/identity';
 import {
   TURN_STATUSES,
-  TurnListPayload,
+  TurnCancelBody,
   TurnRedriveBody,
   TurnResolveBody,
   validatePayload,
@@ -17,7 +17,6 @@ import { Workflows } from '../operations/workflows';
 import { answerOf, idempotencyKey } from './idempotency-key';
 import { readQuery, uuidParam } from './query';
 import { Caller, Needs, ScopeGuard } from './request-principal';
-import { TurnCancelBody } from './turn-cancel-body';
 
 @Controller('v1/turns')
 @UseGuards(ScopeGuard)
@@ -31,12 +30,7 @@ export class TurnsController {
   @Get()
   @Needs('operator.read')
   async list(@Caller() caller: Principal, @Query() query: Record<string, unknown>): Promise<TurnListResult> {
-    const fields = {
-      status: { kind: 'list', as: 'statuses' },
-      limit: { kind: 'number' },
-      dead: { kind: 'flag' },
-    } as const;
-    const { statuses, limit, dead } = readQuery(TurnListPayload, query, fields);
+    const { statuses, limit, dead } = readQuery('GET /v1/turns', query);
     if (dead) return { turns: await this.reader.listDead(caller.tenantId, limit) };
     return { turns: await this.reader.list(caller.tenantId, statuses ?? TURN_STATUSES, limit) };
   }

@@ -1,7 +1,16 @@
-import { generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync, randomUUID, sign, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
-import { deviceIdOf, encodeBase64Url, signConnectProof, type PeerRole } from '@tyrum/protocol';
+import {
+  deviceIdOf,
+  encodeBase64Url,
+  formatHttpProof,
+  httpProofText,
+  signConnectProof,
+  type HttpProofFacts,
+  type PeerRole,
+} from '@tyrum/protocol';
 import { WebSocket, type ClientOptions } from 'ws';
+import { watchOf } from './contract-watch';
 import type { Frame, SeenResult } from './frames';
 
 /** A device's key and the id that follows from it. */
@@ -27,6 +36,13 @@ export class TestDevice {
     const facts = { protocolRev: 2, role, deviceId: this.deviceId, connectionId: connection_id, challenge };
     return signConnectProof(this.privateKey, facts);
   }
+}
+
+/** The header with which a device proves itself for one HTTP request. */
+export function signHttpProofAs({ privateKey, pubkey }: TestDevice, facts: HttpProofFacts): string {
+  const signature = encodeBase64Url(sign(null, Buffer.from(httpProofText(facts)), privateKey));
+  const { issuedAtMs, nonce } = facts;
+  return formatHttpProof({ pubkey, issuedAtMs, nonce, signature });
 }
 
 export interface TestClientOptions {
@@ -61,6 +77,7 @@ export class TestClient {
   constructor(readonly socket: WebSocket) {
     socket.on('message', (data) => {
       this.frames.push(JSON.parse(String(data)) as Frame);
+      watchOf(socket.url)?.frame(String(data));
       for (const look of [...this.waiting]) look();
     });
     socket.on('error', () => undefined);

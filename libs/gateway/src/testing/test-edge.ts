@@ -14,6 +14,7 @@ import type { StateStore } from '@tyrum/statestore';
 import { Tenants } from '@tyrum/statestore/records';
 import { createPostgresDatabase, createSqlitePath } from '@tyrum/test-services';
 import { GatewayModule, type GatewayOptions } from '../gateway.module';
+import { ContractWatch, watchPort } from './contract-watch';
 
 export interface TestEdgeOptions extends GatewayOptions {
   /** Default: `sqlite`, or the database that `TestEdge.databaseUrl` of another edge names. */
@@ -41,6 +42,8 @@ export interface TestEdge {
   readonly backplane: Backplane;
   readonly drain: DrainSequence;
   readonly logs: readonly LoggedLine[];
+  /** Everything this edge says is held to the published contracts; `stop` throws when something was not as they say. */
+  readonly contract: ContractWatch;
   /** A token's text; an admin of the default tenant unless wished otherwise. */
   issue(wish?: TokenWish): Promise<string>;
   newTenant(): Promise<string>;
@@ -68,10 +71,13 @@ export async function startTestEdge({
     { module: Root, imports: [PlatformModule.forRoot(config, logger), GatewayModule.forRoot(options)] },
     { logger: false, abortOnError: false, bodyParser: false },
   );
+  const contract = new ContractWatch();
+  contract.watch(app.getHttpServer() as Server);
   // As `runApp` does it, after the providers are made.
   app.useBodyParser('json', { limit: 1024 * 1024 });
   await app.listen(0, '127.0.0.1');
   const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
+  const unwatch = watchPort(port, contract);
   const store = app.get<StateStore>(STATE_STORE, { strict: false });
   const tokens = app.get(TokenStore, { strict: false });
   return {
@@ -83,6 +89,7 @@ export async function startTestEdge({
     backplane: app.get<Backplane>(BACKPLANE, { strict: false }),
     drain: app.get(DrainSequence, { strict: false }),
     logs: lines,
+    contract,
     issue: async ({ tenantId = DEFAULT_TENANT_ID, role = 'admin', scopes = [], ...rest } = {}) =>
       (await tokens.issue({ tenantId, role, scopes, ...rest })).token,
     newTenant: async () => {
@@ -94,6 +101,9 @@ export async function startTestEdge({
     stop: async () => {
       await app.close();
       await place.remove();
+      unwatch();
+      const [breach] = contract.breaches;
+      if (breach) throw new Error(`not as published: ${breach.what}: ${breach.errors}\n${breach.text}`);
     },
   };
 }

@@ -34,7 +34,12 @@ describe.each(['sqlite', 'postgres'] as const)('an edge on %s', (database) => {
     await edge.stop();
   };
   const commitMany = async (count: number): Promise<string[]> => {
-    const event = { tenantId: DEFAULT_TENANT_ID, type: 'auth.failed', scope: { kind: 'global' as const }, payload: {} };
+    const event = {
+      tenantId: DEFAULT_TENANT_ID,
+      type: 'auth.failed',
+      scope: { kind: 'global' as const },
+      payload: { reason: 'test' },
+    };
     const ids = Array.from({ length: count }, () => randomUUID());
     const events = ids.map((eventId) => ({ ...event, eventId, occurredAt: Date.now() }));
     await first.store.transaction((tx) => appendEvents(tx, events));
@@ -77,7 +82,11 @@ describe.each(['sqlite', 'postgres'] as const)('an edge on %s', (database) => {
       slot: 'edge-a',
       connectionId: node.clientId,
       origin: 'dispatch',
-      payload: JSON.stringify({ request_id: 'r1', type: 'task.execute', payload: {} }),
+      payload: JSON.stringify({
+        request_id: 'r1',
+        type: 'task.execute',
+        payload: { dispatch_id: 'd1', action: { type: 'Node', args: { capability: 'tyrum.fs.read' } } },
+      }),
       deliverWithinMs: 60_000,
       ...parts,
     });

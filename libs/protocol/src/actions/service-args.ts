@@ -10,14 +10,25 @@ import { HTTP_METHODS } from './action-types';
 @OpenFields()
 export class HttpArgs {
   /** In either case; see `HTTP_METHODS`. */
-  @rule('isHttpMethod', `must be one of ${HTTP_METHODS.join(', ')}`, isHttpMethod)
+  @rule('isHttpMethod', `must be one of ${HTTP_METHODS.join(', ')}`, isHttpMethod, {
+    type: 'string',
+    pattern: `^(${HTTP_METHODS.flatMap((method) => [method, method.toLowerCase()]).join('|')})$`,
+  })
   method: string;
 
-  @rule('isHttpUrl', 'must be an absolute http or https URL', isHttpUrl)
+  @rule('isHttpUrl', 'must be an absolute http or https URL', isHttpUrl, {
+    type: 'string',
+    format: 'uri',
+    maxLength: LIMITS.urlLength,
+  })
   url: string;
 
   @Optional()
-  @rule('isHttpHeaders', `must hold at most ${LIMITS.httpHeaders} well-formed headers`, isHttpHeaders)
+  @rule('isHttpHeaders', `must hold at most ${LIMITS.httpHeaders} well-formed headers`, isHttpHeaders, {
+    type: 'object',
+    maxProperties: LIMITS.httpHeaders,
+    additionalProperties: { type: 'string', maxLength: LIMITS.httpHeaderValueLength },
+  })
   headers?: Record<string, string>;
 
   /** A string goes out as it is, anything else as JSON. */

@@ -1,4 +1,5 @@
 import { childPath, isJsonObject, isWithinBytes, type JsonObject, type JsonValue } from '../json';
+import type { JsonSchema, SchemaRef } from '../json-schema';
 import { LIMITS } from '../limits';
 import { AnyJson, ListBy, MaxJsonBytes, NestedBy, OneOf, OpenObject, Optional, Text } from '../payload-fields';
 import { readPayload, throwIfAny, Violations, type PayloadClass } from '../validate';
@@ -62,12 +63,23 @@ export function validateAction(value: unknown, path = 'action'): Action {
 
 /** A field that is an action. */
 export function ActionField(): PropertyDecorator {
-  return NestedBy(readAction);
+  return NestedBy(readAction, { schema: actionSchema });
 }
 
 /** A field that is a list of 1…`LIMITS.stepsPerWorkflow` actions. */
 export function ActionList(): PropertyDecorator {
-  return ListBy(readAction, { min: 1, max: LIMITS.stepsPerWorkflow });
+  return ListBy(readAction, { min: 1, max: LIMITS.stepsPerWorkflow, items: actionSchema });
+}
+
+/** Any action: what all have in common, and for each type the arguments we know. */
+function actionSchema(ref: SchemaRef): JsonSchema {
+  const argsOf = (type: string, args: JsonSchema): JsonSchema => ({
+    if: { properties: { type: { const: type } } },
+    then: { properties: { args } },
+  });
+  const known = Object.entries(ARGS).map(([type, cls]) => argsOf(type, ref(cls)));
+  const filesystem = argsOf('Filesystem', { oneOf: Object.values(FILESYSTEM_ARGS).map(ref) });
+  return { allOf: [ref(ActionEnvelope), ...known, filesystem] };
 }
 
 class ActionEnvelope {

@@ -1,4 +1,4 @@
-import { MESSAGE_ROLES, type Conversation, type ConversationSummary, type MessageRole } from '../conversation';
+import { MESSAGE_ROLES, type Conversation, type MessageRole } from '../conversation';
 import type { JsonObject, JsonValue } from '../json';
 import { LIMITS } from '../limits';
 import {
@@ -42,7 +42,7 @@ export class ConversationListPayload {
   limit: number = LIMITS.conversationListDefault;
 
   @Optional()
-  @Text(LIMITS.cursorLength)
+  @Text(LIMITS.listCursorLength)
   cursor?: string;
 
   @Optional()
@@ -51,7 +51,7 @@ export class ConversationListPayload {
 }
 
 export interface ConversationListResult {
-  conversations: ConversationSummary[];
+  conversations: Conversation[];
   next_cursor?: string;
 }
 
@@ -92,10 +92,8 @@ export class MessagePayload {
 export const SEND_TRIGGERS = ['submit-message', 'regenerate-message'] as const;
 export type SendTrigger = (typeof SEND_TRIGGERS)[number];
 
-export class ConversationSendPayload {
-  @ConversationKeyText()
-  conversation_id: string;
-
+/** `POST /v1/conversations/:key/messages`: `conversation.send`, with the conversation in the path. */
+export class MessageSendBody {
   @Optional()
   @Text(LIMITS.idLength)
   message_id?: string;
@@ -117,6 +115,11 @@ export class ConversationSendPayload {
   @Optional()
   @AnyJson()
   metadata?: JsonValue;
+}
+
+export class ConversationSendPayload extends MessageSendBody {
+  @ConversationKeyText()
+  conversation_id: string;
 }
 
 export interface StreamResult {

@@ -16,7 +16,7 @@ export class CapabilityReadyPayload {
       if (!isJsonObject(value)) violations.add(path, 'isObject', 'must be an object');
       return value;
     },
-    { max: LIMITS.capabilities },
+    { max: LIMITS.capabilities, items: { type: 'object' } },
   )
   capability_states: JsonObject[] = [];
 }

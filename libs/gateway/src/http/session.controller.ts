@@ -1,0 +1,52 @@
+import { Controller, Delete, Get, HttpCode, Inject, Post, Req, Res, UseGuards } from '@nestjs/common';
+import type { Principal } from '@tyrum/identity';
+import { WireError, type Session } from '@tyrum/protocol';
+import type { CookieOptions, Request, Response } from 'express';
+import { ALLOWED_ORIGINS } from '../gateway-options';
+import { TOKEN_COOKIE } from '../ws/credentials';
+import { csrfTokenOf } from './browser-guard';
+import { Caller, Needs, ScopeGuard, tokenOf } from './request-principal';
+
+const SESSION_MS = 12 * 60 * 60_000;
+const COOKIE: CookieOptions = { httpOnly: true, secure: true, sameSite: 'strict', path: '/' };
+
+/** The console's log-in: a token, once given, becomes a cookie that scripts cannot read. */
+@Controller('v1/session')
+@UseGuards(ScopeGuard)
+export class SessionController {
+  constructor(@Inject(ALLOWED_ORIGINS) private readonly allowedOrigins: ReadonlySet<string>) {}
+
+  /** Begins a session with the token of the `Authorization` header, for a page of an allowed origin. */
+  @Post()
+  @HttpCode(200)
+  @Needs('authenticated')
+  begin(@Caller() caller: Principal, @Req() request: Request, @Res({ passthrough: true }) response: Response): Session {
+    if (!this.allowedOrigins.has(request.headers.origin ?? '')) {
+      throw new WireError('forbidden', 'this origin may not begin a session');
+    }
+    // A cookie cannot sign requests with the device's key.
+    if (caller.deviceId !== undefined) throw new WireError('forbidden', 'a device-bound token has no sessions');
+    response.cookie(TOKEN_COOKIE, tokenOf(request), { ...COOKIE, maxAge: SESSION_MS });
+    return sessionOf(caller, request);
+  }
+
+  /** Who the caller is; with a cookie, also after the page was loaded anew. */
+  @Get()
+  @Needs('authenticated')
+  get(@Caller() caller: Principal, @Req() request: Request): Session {
+    return sessionOf(caller, request);
+  }
+
+  /** Ends the session in this browser. The token itself lives on until it is revoked. */
+  @Delete()
+  @HttpCode(204)
+  @Needs('authenticated')
+  end(@Res({ passthrough: true }) response: Response): void {
+    response.clearCookie(TOKEN_COOKIE, COOKIE);
+  }
+}
+
+function sessionOf({ tenantId, tokenId, role, scopes }: Principal, request: Request): Session {
+  const csrf_token = csrfTokenOf(tokenOf(request));
+  return { tenant_id: tenantId, token_id: tokenId, role, scopes: [...scopes], csrf_token };
+}

@@ -1,0 +1,219 @@
+import type { OperatorScope } from './access';
+import {
+  ConversationQueueBody,
+  ScheduleCreateBody,
+  TokenCreateBody,
+  TurnCancelBody,
+  TurnRedriveBody,
+  TurnResolveBody,
+  type Readiness,
+  type Schedule,
+  type ScheduleList,
+  type Session,
+  type TokenCreated,
+  type TokenList,
+  type TurnCancelled,
+  type TurnRedriven,
+  type TurnResolved,
+} from './http';
+import {
+  ConversationCreatePayload,
+  ConversationListPayload,
+  MessageSendBody,
+  TurnListPayload,
+  WorkflowStartPayload,
+  type ConversationListResult,
+  type ConversationResult,
+  type StreamResult,
+  type TurnListResult,
+  type WorkflowStartResult,
+} from './requests';
+import type { TurnDetail } from './turn';
+import type { PayloadClass } from './validate';
+
+/** How a query parameter becomes the field of a payload: as it is, as a number, as a flag, as a list (repeated or with commas). */
+export type QueryKind = 'text' | 'number' | 'flag' | 'list';
+
+/** The parameters a route takes; with `as` where the payload's field has another name. */
+export type QueryFields = Readonly<Record<string, { readonly kind: QueryKind; readonly as?: string }>>;
+
+/** What a route asks of its caller: a scope, any valid token, or nothing at all. */
+export type RouteScope = OperatorScope | 'authenticated' | null;
+
+/** One HTTP route: who may call it, and what goes in. What comes out is its entry in `RouteAnswers`. */
+export interface RouteSpec {
+  readonly summary: string;
+  readonly scope: RouteScope;
+  readonly status: 200 | 201 | 202 | 204;
+  readonly body?: PayloadClass;
+  readonly query?: { readonly payload: PayloadClass; readonly fields: QueryFields };
+  /** Whether `Idempotency-Key` makes copies of the request one request. */
+  readonly keyed?: boolean;
+  /** The media type of the answer where it is not JSON. */
+  readonly media?: 'text/event-stream' | 'application/octet-stream' | 'text/plain';
+}
+
+/** Every HTTP route of an edge. A test holds the controllers to it, and the OpenAPI document is made from it. */
+export const ROUTES = {
+  'GET /livez': { summary: 'Whether the process lives', scope: null, status: 200 },
+  'GET /readyz': { summary: 'Whether the process serves', scope: null, status: 200 },
+  'GET /healthz': { summary: 'The same as /readyz', scope: null, status: 200 },
+  'GET /metrics': { summary: 'Prometheus text exposition', scope: null, status: 200, media: 'text/plain' },
+  'GET /openapi.json': { summary: 'This document', scope: null, status: 200 },
+  'GET /asyncapi.json': { summary: 'The WebSocket and its messages', scope: null, status: 200 },
+  'POST /v1/workflows': {
+    summary: 'Start a workflow; answered after its commit',
+    scope: 'operator.write',
+    status: 202,
+    body: WorkflowStartPayload,
+    keyed: true,
+  },
+  'GET /v1/turns': {
+    summary: 'Turns, newest first; with `dead` those given up',
+    scope: 'operator.read',
+    status: 200,
+    query: {
+      payload: TurnListPayload,
+      fields: { status: { kind: 'list', as: 'statuses' }, limit: { kind: 'number' }, dead: { kind: 'flag' } },
+    },
+  },
+  'GET /v1/turns/:id': {
+    summary: 'A turn with its steps and what it waits for',
+    scope: 'operator.read',
+    status: 200,
+  },
+  'POST /v1/turns/:id/cancel': {
+    summary: 'Cancel a turn',
+    scope: 'operator.write',
+    status: 200,
+    body: TurnCancelBody,
+    keyed: true,
+  },
+  'POST /v1/turns/:id/redrive': {
+    summary: 'Bring a dead turn back as a new one',
+    scope: 'operator.write',
+    status: 202,
+    body: TurnRedriveBody,
+    keyed: true,
+  },
+  'POST /v1/turns/:id/resolve': {
+    summary: 'Settle a step of unknown outcome',
+    scope: 'operator.write',
+    status: 200,
+    body: TurnResolveBody,
+    keyed: true,
+  },
+  'GET /v1/conversations': {
+    summary: 'Conversations, the last changed first',
+    scope: 'operator.read',
+    status: 200,
+    query: {
+      payload: ConversationListPayload,
+      fields: {
+        agent_key: { kind: 'text' },
+        channel: { kind: 'text' },
+        cursor: { kind: 'text' },
+        limit: { kind: 'number' },
+        archived: { kind: 'flag' },
+      },
+    },
+  },
+  'POST /v1/conversations': {
+    summary: 'Create a conversation',
+    scope: 'operator.write',
+    status: 201,
+    body: ConversationCreatePayload,
+    keyed: true,
+  },
+  'DELETE /v1/conversations/:key': {
+    summary: 'Delete a conversation without open turns',
+    scope: 'operator.write',
+    status: 204,
+  },
+  'POST /v1/conversations/:key/messages': {
+    summary: 'Send a message; the reply streams as events under the `stream_id`',
+    scope: 'operator.write',
+    status: 202,
+    body: MessageSendBody,
+    keyed: true,
+  },
+  'GET /v1/conversations/:key': {
+    summary: 'A conversation with its newest messages',
+    scope: 'operator.read',
+    status: 200,
+  },
+  'PUT /v1/conversations/:key/queue': {
+    summary: 'Set what happens with inputs that come while a turn runs',
+    scope: 'operator.write',
+    status: 200,
+    body: ConversationQueueBody,
+    keyed: true,
+  },
+  'GET /v1/events': {
+    summary: "The tenant's events as they come",
+    scope: 'operator.read',
+    status: 200,
+    media: 'text/event-stream',
+  },
+  'POST /v1/session': { summary: 'Begin a session with a cookie', scope: 'authenticated', status: 200 },
+  'GET /v1/session': { summary: 'Who the caller is', scope: 'authenticated', status: 200 },
+  'DELETE /v1/session': { summary: 'End the session with the cookie', scope: 'authenticated', status: 204 },
+  'POST /v1/tokens': {
+    summary: 'Issue a token; it is shown this once',
+    scope: 'operator.admin',
+    status: 201,
+    body: TokenCreateBody,
+    keyed: true,
+  },
+  'GET /v1/tokens': { summary: 'Tokens, without their secrets', scope: 'operator.admin', status: 200 },
+  'DELETE /v1/tokens/:id': { summary: 'Revoke a token', scope: 'operator.admin', status: 204 },
+  'POST /v1/schedules': {
+    summary: 'Create a schedule',
+    scope: 'operator.write',
+    status: 201,
+    body: ScheduleCreateBody,
+    keyed: true,
+  },
+  'GET /v1/schedules': { summary: 'Schedules', scope: 'operator.read', status: 200 },
+  'DELETE /v1/schedules/:id': { summary: 'Remove a schedule', scope: 'operator.write', status: 204 },
+  'GET /v1/artifacts/:id': {
+    summary: "An artifact's bytes, always as a download",
+    scope: 'operator.read',
+    status: 200,
+    media: 'application/octet-stream',
+  },
+} as const satisfies Readonly<Record<string, RouteSpec>>;
+export type Route = keyof typeof ROUTES;
+
+/** What each route answers; `undefined` = no JSON. */
+export interface RouteAnswers {
+  'GET /livez': { status: 'live' };
+  'GET /readyz': Readiness;
+  'GET /healthz': Readiness;
+  'GET /metrics': undefined;
+  'GET /openapi.json': { openapi: string; [field: string]: unknown };
+  'GET /asyncapi.json': { asyncapi: string; [field: string]: unknown };
+  'POST /v1/workflows': WorkflowStartResult;
+  'GET /v1/turns': TurnListResult;
+  'GET /v1/turns/:id': TurnDetail;
+  'POST /v1/turns/:id/cancel': TurnCancelled;
+  'POST /v1/turns/:id/redrive': TurnRedriven;
+  'POST /v1/turns/:id/resolve': TurnResolved;
+  'GET /v1/conversations': ConversationListResult;
+  'POST /v1/conversations': ConversationResult;
+  'DELETE /v1/conversations/:key': undefined;
+  'POST /v1/conversations/:key/messages': StreamResult;
+  'GET /v1/conversations/:key': ConversationResult;
+  'PUT /v1/conversations/:key/queue': ConversationResult;
+  'GET /v1/events': undefined;
+  'POST /v1/session': Session;
+  'GET /v1/session': Session;
+  'DELETE /v1/session': undefined;
+  'POST /v1/tokens': TokenCreated;
+  'GET /v1/tokens': TokenList;
+  'DELETE /v1/tokens/:id': undefined;
+  'POST /v1/schedules': Schedule;
+  'GET /v1/schedules': ScheduleList;
+  'DELETE /v1/schedules/:id': undefined;
+  'GET /v1/artifacts/:id': undefined;
+}

@@ -1,0 +1,1 @@
+export { REQUEST_EXAMPLES } from './request-examples';
