@@ -78,7 +78,7 @@ export class TurnControl {
     if (turn.status !== 'queued') return 'release';
     if (queue?.state !== 'ready') return 'keep';
     const ref = { tenantId: turn.tenant_id, conversationKey: turn.conversation_key };
-    const [open = []] = await this.turns.loadWork([ref], 1);
+    const open = await this.turns.loadWork(ref, 1);
     return open[0]?.turn.status === 'queued' ? 'release' : 'keep';
   }
 

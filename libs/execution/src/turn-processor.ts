@@ -91,12 +91,13 @@ export class TurnProcessor {
     const free = this.options.concurrency - this.runs.size;
     if (this.stopped || free <= 0) return { more: false };
     const askedAt = performance.now();
-    const claimed = await this.turns.claim(this.options.owner, this.options.leaseTtlMs, free, this.ring);
+    const { owner, leaseTtlMs, turnsPerClaim: turnsEach } = this.options;
+    const claimed = await this.turns.claim(owner, leaseTtlMs, free, { ring: this.ring, turnsEach });
     if (claimed.length === 0) return this.nothingClaimed();
     this.emptyHanded = 0;
     const takenOver = claimed.filter((conversation) => conversation.takenFrom !== null).length;
     this.ports.observer.conversationsClaimed(claimed.length, takenOver);
-    const work = await this.turns.loadWork(claimed, this.options.turnsPerClaim);
+    const work = await this.turns.workOf(claimed);
     claimed.forEach((conversation, i) => this.launch(conversation, work[i] ?? [], askedAt));
     // A wake-up may have reached this worker only, and there may be more than it can take.
     if (this.ring.more) this.backplane.publish('work');

@@ -45,9 +45,9 @@ export const bareDrain: Driver = async ({ database, number }) => {
   const startedAt = performance.now();
   let settled = 0;
   for (;;) {
-    const claimed = await engine.turns.claim(OWNER, TTL_MS, claim);
+    const claimed = await engine.turns.claim(OWNER, TTL_MS, claim, { turnsEach: number('turnsEach') });
     if (claimed.length === 0) break;
-    const work = await engine.turns.loadWork(claimed, number('turnsEach'));
+    const work = await engine.turns.workOf(claimed);
     for (let nth = 0; work.some((turns) => turns.length > nth); nth += 1) {
       const writes = claimed.flatMap((conversation, i): ConversationWrite[] => {
         const open = work[i]?.[nth];

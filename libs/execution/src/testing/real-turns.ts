@@ -78,9 +78,9 @@ export class RealTurns implements Real {
 
   async claim(owner: Owner, dies: boolean): Promise<string[]> {
     const { turns } = this.engines[owner];
-    const claimed = await turns.claim(owner, TTL_MS, 50);
+    const claimed = await turns.claim(owner, TTL_MS, 50, { turnsEach: TURNS_PER_CLAIM });
     claimed.sort((a, b) => a.conversationKey.localeCompare(b.conversationKey));
-    const work = await turns.loadWork(claimed, TURNS_PER_CLAIM);
+    const work = await turns.workOf(claimed);
     for (const [i, conversation] of dies ? [] : claimed.entries()) {
       const run = new SteppedRun(owner, conversation, work[i] ?? [], {
         engine: this.engines[owner],

@@ -67,16 +67,16 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
       const ring = new ClaimRing();
       const served = new Set<string>();
       for (let i = 0; i < claims; i += 1) {
-        for (const { tenantId } of await turns.claim('w', TTL_MS, limit, ring)) served.add(tenantId);
+        for (const { tenantId } of await turns.claim('w', TTL_MS, limit, { ring })) served.add(tenantId);
       }
       expect(others.filter((tenant) => !served.has(tenant))).toEqual([]);
     });
 
     it('fills what the 20 leave free, and goes on at once', async () => {
       const ring = new ClaimRing(BIG);
-      const first = await turns.claim('w', TTL_MS, 50, ring);
+      const first = await turns.claim('w', TTL_MS, 50, { ring });
       expect(ring.more).toBe(true);
-      const second = await turns.claim('w', TTL_MS, 50, ring);
+      const second = await turns.claim('w', TTL_MS, 50, { ring });
       expect(second).toHaveLength(50);
       expect(first.filter(({ tenantId }) => tenantId === BIG).length).toBeGreaterThan(0);
     });
@@ -108,7 +108,7 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
     const ring = new ClaimRing();
     const order: string[] = [];
     for (let i = 0; i < 40; i += 1) {
-      for (const { tenantId } of await turns.claim('w', TTL_MS, 1, ring)) order.push(tenantId);
+      for (const { tenantId } of await turns.claim('w', TTL_MS, 1, { ring })) order.push(tenantId);
     }
     expect(order.filter((tenant) => tenant === heavy)).toHaveLength(30);
     const others = order.map((tenant, i) => (tenant === light ? i : -1)).filter((i) => i >= 0);
@@ -124,7 +124,7 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
     const claimed: ClaimedConversation[] = [];
     for (let round = 0; round < 10; round += 1) {
       const batches = await Promise.all(
-        Array.from({ length: 8 }, (_, i) => (i % 2 ? turns : other).claim(`w${i}`, TTL_MS, 5, new ClaimRing())),
+        Array.from({ length: 8 }, (_, i) => (i % 2 ? turns : other).claim(`w${i}`, TTL_MS, 5)),
       );
       claimed.push(...batches.flat());
     }
@@ -157,7 +157,10 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
     await ready(BIG, 'other', 3);
     await turns.setShare({ tenantId: BIG, agentKey: 'busy', maxRunning: 2 });
     const ring = new ClaimRing();
-    const claimed = [...(await turns.claim('w', TTL_MS, 20, ring)), ...(await turns.claim('w', TTL_MS, 20, ring))];
+    const claimed = [
+      ...(await turns.claim('w', TTL_MS, 20, { ring })),
+      ...(await turns.claim('w', TTL_MS, 20, { ring })),
+    ];
     const agents = claimed.map(({ conversationKey }) => conversationKey.split(':')[1]);
     expect(agents.filter((agent) => agent === 'busy')).toHaveLength(2);
     expect(agents.filter((agent) => agent === 'other')).toHaveLength(3);
@@ -168,7 +171,7 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
     const ring = new ClaimRing();
     const seen = new Set<string>();
     for (let i = 0; i < 10; i += 1) {
-      for (const key of keysOf(await turns.claim('w', TTL_MS, 64, ring))) seen.add(key.split(':')[1] ?? '');
+      for (const key of keysOf(await turns.claim('w', TTL_MS, 64, { ring }))) seen.add(key.split(':')[1] ?? '');
     }
     expect(seen.size).toBe(150);
   });
@@ -188,7 +191,7 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
     );
     const ring = new ClaimRing(BIG);
     const order: string[] = [];
-    for (let i = 0; i < 4; i += 1) order.push(...keysOf(await turns.claim('w', TTL_MS, 1, ring)));
+    for (let i = 0; i < 4; i += 1) order.push(...keysOf(await turns.claim('w', TTL_MS, 1, { ring })));
     // Two steps of priority are worth 60 s: the patient ones have 61 s on them.
     expect(order.map((key) => key.split(':')[1])).toEqual(['patient', 'patient', 'urgent', 'urgent']);
     await store.execute(
@@ -201,7 +204,7 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
       },
       [now],
     );
-    const [first] = keysOf(await turns.claim('w', TTL_MS, 1, ring));
+    const [first] = keysOf(await turns.claim('w', TTL_MS, 1, { ring }));
     expect(first?.split(':')[1]).toBe('urgent');
   });
 
@@ -253,7 +256,10 @@ async function blocksRead(store: StateStore, params: readonly Param[]): Promise<
       postgres: `explain (analyze, buffers, timing off, format json) ${claimConversations.postgres}`,
       sqlite: '',
     };
-    const [row] = await store.execute<{ 'QUERY PLAN': string | { Plan: Record<string, number> }[] }>(explained, params);
+    const [row] = await store.execute<{ 'QUERY PLAN': string | { Plan: Record<string, number> }[] }>(explained, [
+      ...params,
+      0,
+    ]);
     const plan = row?.['QUERY PLAN'] ?? '[]';
     const [top] = typeof plan === 'string' ? (JSON.parse(plan) as { Plan: Record<string, number> }[]) : plan;
     return (top?.Plan['Shared Hit Blocks'] ?? 0) + (top?.Plan['Shared Read Blocks'] ?? 0);

@@ -67,44 +67,57 @@ export class TurnStore extends TurnRecords {
     return rows.map((row) => ({ ...row, created: made.has(rowKey(row)) }));
   }
 
-  /** Takes up to `limit` due conversations for `owner`, from its place in the ring of tenants on; moves the ring. */
+  /**
+   * Takes up to `limit` due conversations for `owner`, from its place in the ring of tenants on; moves the ring. With each
+   * come up to `turnsEach` of its open turns.
+   */
   async claim(
     owner: string,
     leaseTtlMs: number,
     limit: number,
-    ring = new ClaimRing(),
+    { ring = new ClaimRing(), turnsEach = 0 }: { ring?: ClaimRing; turnsEach?: number } = {},
   ): Promise<ClaimedConversation[]> {
     const params = [owner, leaseTtlMs, limit, ...ring.params];
     const rows =
       this.store.dialect === 'postgres'
-        ? await this.store.execute<ClaimRow>(claimConversations, params)
-        : await this.store.transaction((tx) => this.pickAndTake(tx, params));
-    ring.advance(rows, limit);
-    return rows.map((row) => ({
+        ? await this.store.execute<ClaimRow>(claimConversations, [...params, turnsEach])
+        : await this.store.transaction((tx) => this.pickAndTake(tx, params, turnsEach));
+    const conversations = groupBy(rows, rowKey);
+    const claimed = [...conversations.values()].map((turns) => turns[0] as ClaimRow);
+    ring.advance(claimed, limit);
+    return claimed.map((row) => ({
       ...ref(row),
       token: row.lease_token,
       takenFrom: row.taken_from,
       takeovers: row.takeovers,
       queueMode: row.queue_mode,
+      turns: (conversations.get(rowKey(row)) ?? []).filter(({ turn_id }) => turn_id !== null) as unknown as TurnRow[],
     }));
   }
 
-  private async pickAndTake(tx: Tx, [owner, leaseTtlMs, ...rest]: readonly Param[]): Promise<ClaimRow[]> {
+  private async pickAndTake(
+    tx: Tx,
+    [owner, leaseTtlMs, ...rest]: readonly Param[],
+    turnsEach: number,
+  ): Promise<ClaimRow[]> {
     const picked = await tx.query<ClaimRow & { now_ms: number }>(claimConversations, [
       owner as string,
       leaseTtlMs as number,
       ...rest,
     ]);
     if (picked.length === 0) return [];
-    const taken = byKey(
-      await tx.query<ClaimRow>(takeConversations, [
-        owner as string,
-        leaseTtlMs as number,
-        picked[0]?.now_ms ?? 0,
-        JSON.stringify(picked.map(({ tenant_id, conversation_key }) => ({ tenant_id, conversation_key }))),
-      ]),
-    );
-    return picked.map((row) => ({ ...row, ...required(taken, rowKey(row)) }));
+    const keys = JSON.stringify(picked.map(({ tenant_id, conversation_key }) => ({ tenant_id, conversation_key })));
+    const now = picked[0]?.now_ms ?? 0;
+    const [rows, turns] = await Promise.all([
+      tx.query<ClaimRow>(takeConversations, [owner as string, leaseTtlMs as number, now, keys]),
+      turnsEach > 0 ? tx.query<TurnRow>(loadOpenTurns, [keys, turnsEach]) : [],
+    ]);
+    const [taken, turnsOf] = [byKey(rows), groupBy(turns, rowKey)];
+    return picked.flatMap((row) => {
+      const claim = { ...row, ...required(taken, rowKey(row)) };
+      const open = turnsOf.get(rowKey(row)) ?? [];
+      return open.length === 0 ? [claim] : open.map((turn) => ({ ...turn, ...claim }));
+    });
   }
 
   /**
@@ -128,24 +141,29 @@ export class TurnStore extends TurnRecords {
     return row.last_event_seq - count + 1;
   }
 
-  /** The first unfinished turns of each conversation, in order, with their steps. */
-  async loadWork(refs: readonly ConversationRef[], turnsEach: number): Promise<OpenTurn[][]> {
-    return this.store.read(async (db) => {
-      const turns = await db.query<TurnRow>(loadOpenTurns, [JSON.stringify(refs.map(refColumns)), turnsEach]);
-      // A redriven turn is queued with the steps that its origin had.
-      const begun = turns.filter((turn) => turn.status !== 'queued' || turn.origin_turn_id !== null);
-      const steps =
-        begun.length === 0
-          ? []
-          : await db.query<StepRow>(loadSteps, [
-              JSON.stringify(begun.map(({ tenant_id, turn_id }) => ({ tenant_id, turn_id }))),
-            ]);
-      const stepsOf = groupBy(steps, (step) => step.turn_id);
-      const turnsOf = groupBy(turns, rowKey);
-      return refs.map((r) =>
-        (turnsOf.get(rowKey(refColumns(r))) ?? []).map((turn) => ({ turn, steps: stepsOf.get(turn.turn_id) ?? [] })),
-      );
-    });
+  /** The first unfinished turns of a conversation, in order, with their steps. */
+  async loadWork(conversation: ConversationRef, limit: number): Promise<OpenTurn[]> {
+    const turns = await this.store.read((db) =>
+      db.query<TurnRow>(loadOpenTurns, [JSON.stringify([refColumns(conversation)]), limit]),
+    );
+    return this.withSteps(turns);
+  }
+
+  /** The turns that came with each of these claims, with their steps. */
+  async workOf(claimed: readonly ClaimedConversation[]): Promise<OpenTurn[][]> {
+    const open = await this.withSteps(claimed.flatMap(({ turns }) => turns));
+    let taken = 0;
+    return claimed.map(({ turns }) => open.slice(taken, (taken += turns.length)));
+  }
+
+  private async withSteps(turns: readonly TurnRow[]): Promise<OpenTurn[]> {
+    // A redriven turn is queued with the steps that its origin had.
+    const begun = turns.filter((turn) => turn.status !== 'queued' || turn.origin_turn_id !== null);
+    if (begun.length === 0) return turns.map((turn) => ({ turn, steps: [] }));
+    const ids = begun.map(({ tenant_id, turn_id }) => ({ tenant_id, turn_id }));
+    const steps = await this.store.read((db) => db.query<StepRow>(loadSteps, [JSON.stringify(ids)]));
+    const stepsOf = groupBy(steps, (step) => step.turn_id);
+    return turns.map((turn) => ({ turn, steps: stepsOf.get(turn.turn_id) ?? [] }));
   }
 
   /** Extends leases. Returns which of them are still held, and which of the running turns were asked to cancel. */
@@ -200,6 +218,7 @@ export class TurnStore extends TurnRecords {
 type EnqueueRow = Counters &
   Pick<QueueRow, 'pending' | 'queue_mode' | 'queue_cap' | 'queue_overflow'> & { readonly created: boolean };
 interface ClaimRow extends RefColumns, RingPlace {
+  readonly turn_id: string | null;
   readonly takeovers: number;
   readonly queue_mode: ConversationRow['queue_mode'];
   readonly lease_token: number;

@@ -45,6 +45,8 @@ export interface ClaimedConversation extends ConversationRef {
   /** Workers in a row that lost it before its turn ended or let go; this claim included. */
   readonly takeovers: number;
   readonly queueMode: ConversationRow['queue_mode'];
+  /** Its first open turns, in order, as many as were asked for. */
+  readonly turns: readonly TurnRow[];
 }
 
 /** What is waited for. */

@@ -1,4 +1,5 @@
 import { NOW_MS } from '../../clock-sql';
+import { OPEN } from './load-open-turns';
 import { LEAST_TOKEN } from '../../lease-token';
 import type { Statement } from '../../state-store';
 
@@ -24,9 +25,12 @@ export const CLAIM_MOST = 100;
  * The clock of `expired` stands in a subselect, so that the index is entered at what has run out and leases that have not
  * are never walked over.
  *
+ * Postgres answers with the conversations' first open turns, a row each, which spares a round trip. They are those of the
+ * statement's snapshot: a turn that was committed since is found by the claim after this one, for it is counted as pending.
+ *
  * Parameters: owner, lease TTL in ms, how many, the ring's cursor (tenant), how much of its weight that tenant has had
- * this round, and a JSON object {tenant: agent to go on after} for tenants with more agents than one claim looks at.
- * Touches: conversation_queue, claim_share, lease_history, server_timeline.
+ * this round, a JSON object {tenant: agent to go on after} for tenants with more agents than one claim looks at, and (Postgres)
+ * how many turns of each. Touches: conversation_queue, claim_share, lease_history, server_timeline, turn.
  */
 const ready = `conversation_queue where state = 'ready'`;
 
@@ -119,7 +123,11 @@ export const claimConversations: Statement = {
       insert into lease_history (kind, name, token, owner, taken_from, reason, at)
       select 'conversation', tenant_id || '/' || conversation_key, lease_token, $1, taken_from, 'taken_over', ${NOW_MS.postgres}
       from claimed where taken_from is not null)
-    select * from claimed order by pass nulls first, place`,
+    select t.*, claimed.* from claimed left join lateral (
+      select * from turn where tenant_id = claimed.tenant_id and conversation_key = claimed.conversation_key
+        and status in ${OPEN}
+      order by turn_seq limit $7) t on true
+    order by pass nulls first, place, claimed.tenant_id, claimed.conversation_key, t.turn_seq`,
   // One writer at a time, so what is picked here is still so when `takeConversations` takes it in the same transaction.
   // SQLite has no lateral join: a lane's first rows are found through their rowids.
   sqlite: `

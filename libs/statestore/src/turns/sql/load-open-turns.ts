@@ -1,5 +1,8 @@
 import type { Statement } from '../../state-store';
 
+/** The states of a turn that has not ended. The index of open turns is told by these very words. */
+export const OPEN = `('queued', 'running', 'paused')`;
+
 /**
  * The first unfinished turns of each of these conversations, in order. Takes a JSON list of {tenant_id,
  * conversation_key} and how many turns of each. Touches: turn.
@@ -11,17 +14,17 @@ export const loadOpenTurns: Statement = {
     cross join lateral (
       select * from turn
       where tenant_id = c.tenant_id and conversation_key = c.conversation_key
-        and status in ('queued', 'running', 'paused')
+        and status in ${OPEN}
       order by turn_seq limit $2) t
     order by t.tenant_id, t.conversation_key, t.turn_seq`,
   sqlite: `
     select t.* from json_each(?1) c
     join turn t on t.tenant_id = c.value ->> 'tenant_id' and t.conversation_key = c.value ->> 'conversation_key'
-      and t.status in ('queued', 'running', 'paused')
+      and t.status in ${OPEN}
     where t.turn_seq < coalesce((
       select turn_seq from turn u
       where u.tenant_id = t.tenant_id and u.conversation_key = t.conversation_key
-        and u.status in ('queued', 'running', 'paused')
+        and u.status in ${OPEN}
       order by turn_seq limit 1 offset ?2), 9223372036854775807)
     order by t.tenant_id, t.conversation_key, t.turn_seq`,
 };
