@@ -24,6 +24,7 @@ export const ALLOWED = {
     'outbox',
     'backplane',
     'idempotency',
+    'leases',
     'statestore',
     'protocol',
     'platform',

@@ -22,6 +22,7 @@ import { ConversationsController } from './http/conversations.controller';
 import { EventsController } from './http/events.controller';
 import { ProblemFilter } from './http/problem.filter';
 import { bearerAuthentication, httpMetrics, jsonBody, requestContext } from './http/request-pipeline';
+import { LeasesController } from './http/leases.controller';
 import { SchedulesController } from './http/schedules.controller';
 import { TokensController } from './http/tokens.controller';
 import { TurnsController } from './http/turns.controller';
@@ -86,6 +87,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         TokensController,
         SchedulesController,
         ArtifactsController,
+        LeasesController,
       ],
       providers: [
         { provide: GATEWAY_OPTIONS, useValue: options },
