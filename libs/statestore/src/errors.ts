@@ -62,11 +62,12 @@ export type ErrorClass =
   | 'connection'
   /** The database has no room for us now: shed load and try later. */
   | 'overloaded'
-  /** Anything else: a programmer's error, a constraint, a full disk. */
+  /** Anything else: a programmer's error, a constraint, SQLite's full disk. */
   | 'other';
 
 const RETRY = new Set(['40001', '40P01']);
-const OVERLOADED = new Set(['53300', '53400', '55P03', '57014']);
+/** 53100, 53200: the server's disk or memory is full. 53300, 53400: its connections. 55P03, 57014: a wait was too long. */
+const OVERLOADED = new Set(['53100', '53200', '53300', '53400', '55P03', '57014']);
 const CONNECTION_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
