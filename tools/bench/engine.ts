@@ -11,6 +11,7 @@ import {
   type StepExecutor,
 } from '@tyrum/execution';
 import { IdempotencyLedger } from '@tyrum/idempotency';
+import { Leases, LossLog } from '@tyrum/leases';
 import { createLogger, Metrics } from '@tyrum/platform';
 import { DEFAULT_TENANT_ID, payloadFingerprint, type Action } from '@tyrum/protocol';
 import { openStateStore, PostgresNotifications, type StateStore, type Statement } from '@tyrum/statestore';
@@ -92,6 +93,7 @@ export class Engine implements OpenContender {
     leaseTtlMs: number = LEASE_TTL_MS,
     watch?: Partial<ProcessorObserver>,
   ): RunningWorker {
+    const owner = `bench-${process.pid}`;
     const processor = new TurnProcessor(
       this.turns,
       this.backplane,
@@ -103,7 +105,8 @@ export class Engine implements OpenContender {
         random: Math.random,
         maxTurnAttempts: MAX_TURN_ATTEMPTS,
       },
-      { owner: `bench-${process.pid}`, leaseTtlMs, concurrency, turnsPerClaim: TURNS_PER_CLAIM },
+      { owner, leaseTtlMs, concurrency, turnsPerClaim: TURNS_PER_CLAIM },
+      new LossLog(new Leases(this.store), { owner, onError: () => undefined }),
     );
     processor.start();
     return {

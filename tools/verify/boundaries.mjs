@@ -37,6 +37,7 @@ export const ALLOWED = {
     'outbox',
     'backplane',
     'idempotency',
+    'leases',
     'statestore',
     'protocol',
     'platform',

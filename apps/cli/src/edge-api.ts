@@ -1,5 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { Action, ProblemDetails, Schedule, TokenCreated, TurnDetail, TurnListItem } from '@tyrum/protocol';
+import type {
+  Action,
+  Lease,
+  LeaseChange,
+  ProblemDetails,
+  Schedule,
+  TokenCreated,
+  TurnDetail,
+  TurnListItem,
+} from '@tyrum/protocol';
 
 /** The edge could not be reached at all. */
 export class UnreachableError extends Error {
@@ -90,6 +99,16 @@ export class EdgeApi {
 
   async schedules(): Promise<Schedule[]> {
     return ((await this.call('GET', '/v1/schedules')) as { schedules: Schedule[] }).schedules;
+  }
+
+  async leases(kind?: string): Promise<Lease[]> {
+    const query = kind === undefined ? '' : `?${new URLSearchParams({ kind }).toString()}`;
+    return ((await this.call('GET', `/v1/leases${query}`, { again: true })) as { leases: Lease[] }).leases;
+  }
+
+  async leaseHistory(kind: string, name: string): Promise<LeaseChange[]> {
+    const path = `/v1/leases/${encodeURIComponent(kind)}/${encodeURIComponent(name)}/history`;
+    return ((await this.call('GET', path, { again: true })) as { history: LeaseChange[] }).history;
   }
 
   remove(kind: 'tokens' | 'schedules', id: string): Promise<unknown> {

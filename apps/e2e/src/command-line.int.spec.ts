@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { eventually } from '@tyrum/test-services';
 import { Deployment } from './deployment';
 
 const TYRUM = join(__dirname, '..', '..', '..', 'dist', 'apps', 'cli', 'main.js');
@@ -86,6 +87,16 @@ describe('the command line', () => {
     expect((await run(['start', '--cli', 'true'], { TYRUM_TOKEN: token })).code).toBe(1);
     expect((await run(['token', 'revoke', tokenId])).code).toBe(0);
     expect((await run(['token', 'list'])).out).not.toContain(token);
+  });
+
+  it('shows who owns what and how it changed hands', async () => {
+    const started = await run(['start', '--cli', 'sleep 30', '--conversation', 'agent:default:leased:dm:x']);
+    const held = /^conversation +agent:default:leased:dm:x +held +1\.1 /m;
+    await eventually(async () => expect((await run(['leases'])).out).toMatch(held), { timeoutMs: 60_000 });
+    expect((await run(['leases', 'scheduler-shard'])).out).toMatch(/^scheduler-shard +\S+ +held +1\.1 /m);
+    expect((await run(['leases', 'scheduler-shard', 'shard-0'])).out).toMatch(/^\S+Z +acquired +1\.1 /m);
+    expect((await run(['leases', 'scheduler-shard', 'none'])).err).toContain('there is no such lease');
+    await run(['cancel', started.out.trim()]);
   });
 
   it('says what is wrong with a call, and that nobody answers', async () => {

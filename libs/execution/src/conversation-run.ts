@@ -62,7 +62,8 @@ export class ConversationRun implements CourseOf {
   private stepAbort = new AbortController();
   /** The execution of the current turn's first step, where it began before its turn's beginning was written. */
   private underWay: Promise<StepReport> | undefined;
-  private lost = false;
+  /** Whether it has been found out that the lease is lost. */
+  lost = false;
   draining = false;
   private cancelledTurnId: string | undefined;
 

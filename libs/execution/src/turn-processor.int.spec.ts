@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { conversationLease, Leases } from '@tyrum/leases';
 import { OutboxReader, type StoredEvent } from '@tyrum/outbox';
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
 import { describeOnBothDialects, type TestStores } from '@tyrum/statestore/testing';
@@ -197,6 +198,13 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
     expect(before?.steps[0]?.result?.output).toBe('quick');
     expect(before?.turn.attempt).toBe(2);
     expect(quick.requests[0]?.idempotencyKey).toBe(slow.requests[0]?.idempotencyKey);
+    const lease = conversationLease({ tenantId: DEFAULT_TENANT_ID, conversationKey: CONVERSATION });
+    await eventually(async () => {
+      expect(await new Leases(engine.store).history(lease, 10)).toMatchObject([
+        { reason: 'lost', owner: 'slow', token: 1 },
+        { reason: 'taken_over', owner: 'quick', taken_from: 'slow', token: 2 },
+      ]);
+    });
     await other.stop();
   });
 

@@ -1,4 +1,5 @@
 import { AdaptivePoll, type Backplane } from '@tyrum/backplane';
+import { conversationLease, type LossLog } from '@tyrum/leases';
 import { ClaimRing, type ClaimedConversation, type OpenTurn, type TurnStore } from '@tyrum/statestore/turns';
 import { ConversationRun, type RunPorts } from './conversation-run';
 
@@ -40,6 +41,7 @@ export class TurnProcessor {
     private readonly backplane: Backplane,
     private readonly ports: RunPorts,
     private readonly options: TurnProcessorOptions,
+    private readonly losses: LossLog,
   ) {
     this.poll = new AdaptivePoll(() => this.claim(), {
       backplane,
@@ -123,6 +125,7 @@ export class TurnProcessor {
     if (this.stopped) run.drain();
     const done = this.guard(run).finally(() => {
       this.runs.delete(run);
+      if (run.lost) this.losses.add({ ...conversationLease(run.ref), token: run.token });
       this.poll.wake();
     });
     this.runs.set(run, done);
@@ -147,6 +150,7 @@ export class TurnProcessor {
   /** One statement renews every lease of the process. */
   private async renew(): Promise<void> {
     this.dropUntrusted();
+    void this.losses.flush();
     if (this.renewing || this.runs.size === 0) return;
     this.renewing = true;
     const askedAt = performance.now();

@@ -4,10 +4,12 @@ import type { Backplane } from '@tyrum/backplane';
 import { Conversations, TurnControl, TurnIntake, TurnReader, TurnRedrive } from '@tyrum/execution';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
 import { IdempotencyLedger } from '@tyrum/idempotency';
+import { Leases } from '@tyrum/leases';
 import type { StateStore } from '@tyrum/statestore';
-import { TurnStore } from '@tyrum/statestore/turns';
+import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
 import { GatewayMetrics } from './gateway-metrics';
 import { Chats } from './operations/chats';
+import { LeaseDirectory } from './operations/lease-directory';
 import { Once } from './operations/once';
 import { Workflows } from './operations/workflows';
 
@@ -40,5 +42,11 @@ export const domainProviders: FactoryProvider[] = [
     useFactory: (
       ...[conversations, intake, reader, once, metrics]: [Conversations, TurnIntake, TurnReader, Once, GatewayMetrics]
     ) => new Chats({ conversations, intake, reader, once, metrics }, randomUUID),
+  },
+  {
+    provide: LeaseDirectory,
+    inject: [STATE_STORE, ConversationStore],
+    useFactory: (store: StateStore, conversations: ConversationStore) =>
+      new LeaseDirectory(store, conversations, new Leases(store)),
   },
 ];

@@ -26,6 +26,7 @@ import { DocumentsController } from './http/documents.controller';
 import { EventsController } from './http/events.controller';
 import { ProblemFilter } from './http/problem.filter';
 import { httpMetrics, jsonBody, requestContext } from './http/request-pipeline';
+import { LeasesController } from './http/leases.controller';
 import { SchedulesController } from './http/schedules.controller';
 import { TokensController } from './http/tokens.controller';
 import { TurnsController } from './http/turns.controller';
@@ -97,6 +98,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         SchedulesController,
         ArtifactsController,
         DocumentsController,
+        LeasesController,
       ],
       providers: [
         { provide: GATEWAY_OPTIONS, useValue: options },

@@ -1,2 +1,10 @@
-export { Leases, type HeldLease, type LeaseHistoryRow, type LeaseName, type LeaseRow } from './leases';
+export {
+  conversationLease,
+  Leases,
+  type HeldLease,
+  type LeaseHistoryRow,
+  type LeaseName,
+  type LeaseRow,
+} from './leases';
 export { LeaseKeeper, type LeaseKeeperOptions } from './lease-keeper';
+export { LossLog } from './loss-log';

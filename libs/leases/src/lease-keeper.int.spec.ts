@@ -3,6 +3,7 @@ import { describeOnBothDialects } from '@tyrum/statestore/testing';
 import { eventually } from '@tyrum/test-services';
 import { LeaseKeeper } from './lease-keeper';
 import { Leases, type LeaseName } from './leases';
+import { LossLog } from './loss-log';
 import { expireLease } from './testing';
 
 const NAME = { kind: 'test', name: 'kept' };
@@ -44,6 +45,9 @@ describeOnBothDialects('LeaseKeeper', (stores) => {
     expect(await leases.acquire(other, 'b', 600)).toBeUndefined();
   });
 
+  const reasons = async (from = NAME) =>
+    (await leases.history(from, 10)).map(({ reason, owner, token }) => [reason, owner, token]);
+
   it('says so when a lease was taken over', async () => {
     const mine = keeper('a', 900);
     const held = await mine.acquire(NAME);
@@ -52,6 +56,13 @@ describeOnBothDialects('LeaseKeeper', (stores) => {
     await eventually(() => expect(held?.lost.aborted).toBe(true));
     expect(mine.held).toEqual([]);
     expect(await mine.acquire(NAME)).toBeUndefined();
+    await eventually(async () =>
+      expect(await reasons()).toEqual([
+        ['lost', 'a', 1],
+        ['taken_over', 'b', 2],
+        ['acquired', 'a', 1],
+      ]),
+    );
   });
 
   it('gives a lease up before anybody else can have it when the database does not answer', async () => {
@@ -69,7 +80,28 @@ describeOnBothDialects('LeaseKeeper', (stores) => {
     expect(mine.held).toEqual([]);
     expect(errors.length).toBeGreaterThan(0);
     renewals.mockRestore();
+    // Nobody has taken it, and it has been given up all the same. That can be written when the database is back.
+    await eventually(async () => expect((await reasons())[0]).toEqual(['lost', 'a', 1]));
     expect(await mine.acquire(NAME)).toMatchObject({ lease: { token: 2 } });
+    await mine.release(NAME);
+    expect((await reasons()).map(([reason]) => reason)).toEqual(['released', 'acquired', 'lost', 'acquired']);
+  });
+
+  it('keeps a loss in mind while it cannot be written, and writes it once', async () => {
+    const errors: unknown[] = [];
+    const log = new LossLog(leases, { owner: 'a', onError: (error) => errors.push(error) });
+    const lease = { ...NAME, token: 1 };
+    expect(await leases.acquire(NAME, 'a', 60_000)).toEqual(lease);
+    log.add(lease);
+    const away = jest.spyOn(leases, 'noteLost').mockRejectedValue(new Error('no answer'));
+    await log.flush();
+    expect(errors).toHaveLength(1);
+    away.mockRestore();
+    await log.flush();
+    expect((await reasons()).map(([reason]) => reason)).toEqual(['lost', 'acquired']);
+    log.add(lease);
+    await log.flush();
+    expect((await reasons()).map(([reason]) => reason)).toEqual(['lost', 'acquired']);
   });
 
   it('does not trust a lease again whose renewal came through too late', async () => {

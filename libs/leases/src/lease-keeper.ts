@@ -1,4 +1,5 @@
 import { leaseKey, type HeldLease, type LeaseName, type Leases } from './leases';
+import { LossLog } from './loss-log';
 
 export interface LeaseKeeperOptions {
   /** Unique to this process and this start of it: an owner's leases are its own to take again. */
@@ -25,6 +26,7 @@ interface Kept {
  */
 export class LeaseKeeper {
   private readonly kept = new Map<string, Kept>();
+  private readonly losses: LossLog;
   private readonly timer: NodeJS.Timeout;
   private renewing = false;
   private closed = false;
@@ -33,6 +35,7 @@ export class LeaseKeeper {
     private readonly leases: Leases,
     private readonly options: LeaseKeeperOptions,
   ) {
+    this.losses = new LossLog(leases, options);
     this.timer = setInterval(() => void this.renew(), options.ttlMs / 3);
   }
 
@@ -81,6 +84,7 @@ export class LeaseKeeper {
   }
 
   private async renew(): Promise<void> {
+    void this.losses.flush();
     if (this.renewing || this.kept.size === 0) return;
     this.renewing = true;
     const askedAt = performance.now();
@@ -89,7 +93,7 @@ export class LeaseKeeper {
       const { owner, ttlMs } = this.options;
       const leases = all.map((kept) => kept.lease);
       const held = await this.leases.renewAll(leases, owner, ttlMs);
-      all.forEach((kept, i) => (held[i] ? this.trust(kept, askedAt) : this.drop(kept)));
+      all.forEach((kept, i) => (held[i] ? this.trust(kept, askedAt) : this.lose(kept)));
     } catch (error) {
       this.options.onError(error);
     } finally {
@@ -108,8 +112,14 @@ export class LeaseKeeper {
   private watch(lease: HeldLease, trustedUntil: number): NodeJS.Timeout {
     return setTimeout(() => {
       const kept = this.kept.get(leaseKey(lease));
-      if (kept?.lease.token === lease.token) this.drop(kept);
+      if (kept?.lease.token === lease.token) this.lose(kept);
     }, trustedUntil - performance.now());
+  }
+
+  private lose(kept: Kept): void {
+    // One that was released meanwhile has not been lost.
+    if (this.kept.get(leaseKey(kept.lease)) === kept) this.losses.add(kept.lease);
+    this.drop(kept);
   }
 
   private drop(kept: Kept): void {

@@ -1,5 +1,6 @@
-import type { StateStore, Tx } from '@tyrum/statestore';
+import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
 import { acquireLease } from './sql/acquire-lease';
+import { noteLostLeases } from './sql/note-lost-leases';
 import {
   holdLease,
   listLeaseHistory,
@@ -30,13 +31,22 @@ export interface LeaseRow extends LeaseName {
   readonly held: boolean;
 }
 
-/** One change of hands. */
+/** One change of hands. Of conversations only takeovers and losses are kept: the rest would double their writes. */
 export interface LeaseHistoryRow {
   readonly token: number;
   readonly owner: string;
   readonly taken_from: string | null;
+  /** `lost`: the owner found out that it was too late to renew, or that somebody else had taken it; `at`: when it said so. */
   readonly reason: 'acquired' | 'taken_over' | 'released' | 'lost';
   readonly at: number;
+}
+
+/** Leases of one kind are as many as hosts or shards; a list is never longer. */
+const MAX_LISTED = 10_000;
+
+/** What a conversation's lease, which lies in its own row, is called in the history. */
+export function conversationLease({ tenantId, conversationKey }: ConversationRef): LeaseName {
+  return { kind: 'conversation', name: `${tenantId}/${conversationKey}` };
 }
 
 /**
@@ -74,9 +84,14 @@ export class Leases {
     return (await tx.query(holdLease, [kind, name, token])).length > 0;
   }
 
-  /** All leases of a kind, by name. */
-  async list(kind: string): Promise<LeaseRow[]> {
-    const rows = await this.store.read((db) => db.query<LeaseRow>(listLeases, [kind]));
+  /** Writes into the history that their owner has lost these, each once. */
+  async noteLost(leases: readonly HeldLease[], owner: string): Promise<void> {
+    await this.store.execute(noteLostLeases, [JSON.stringify(leases), owner]);
+  }
+
+  /** The first `limit` leases of a kind, or of all, by kind and name. */
+  async list(kind?: string, limit = MAX_LISTED): Promise<LeaseRow[]> {
+    const rows = await this.store.read((db) => db.query<LeaseRow>(listLeases, [kind ?? null, limit]));
     return rows.map((row) => ({ ...row, held: Boolean(row.held) }));
   }
 

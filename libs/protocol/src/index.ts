@@ -20,6 +20,7 @@ export * from './ids';
 export * from './json';
 export * from './json-check';
 export * from './json-depth';
+export * from './lease';
 export * from './limits';
 export * from './pairing';
 export * from './parse-envelope';

@@ -28,6 +28,7 @@ import {
   type TurnListResult,
   type WorkflowStartResult,
 } from './requests';
+import { LeaseHistoryPayload, LeaseListPayload, type LeaseHistoryResult, type LeaseListResult } from './lease';
 import type { TurnDetail } from './turn';
 import type { PayloadClass } from './validate';
 
@@ -155,6 +156,18 @@ export const ROUTES = {
     status: 200,
     media: 'text/event-stream',
   },
+  'GET /v1/leases': {
+    summary: 'Who owns what, since when',
+    scope: 'operator.read',
+    status: 200,
+    query: { payload: LeaseListPayload, fields: { kind: { kind: 'text' }, limit: { kind: 'number' } } },
+  },
+  'GET /v1/leases/:kind/:name/history': {
+    summary: 'How a lease changed hands, newest first',
+    scope: 'operator.read',
+    status: 200,
+    query: { payload: LeaseHistoryPayload, fields: { limit: { kind: 'number' } } },
+  },
   'POST /v1/session': { summary: 'Begin a session with a cookie', scope: 'authenticated', status: 200 },
   'GET /v1/session': { summary: 'Who the caller is', scope: 'authenticated', status: 200 },
   'DELETE /v1/session': { summary: 'End the session with the cookie', scope: 'authenticated', status: 204 },
@@ -206,6 +219,8 @@ export interface RouteAnswers {
   'GET /v1/conversations/:key': ConversationResult;
   'PUT /v1/conversations/:key/queue': ConversationResult;
   'GET /v1/events': undefined;
+  'GET /v1/leases': LeaseListResult;
+  'GET /v1/leases/:kind/:name/history': LeaseHistoryResult;
   'POST /v1/session': Session;
   'GET /v1/session': Session;
   'DELETE /v1/session': undefined;

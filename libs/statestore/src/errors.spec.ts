@@ -1,4 +1,4 @@
-import { classifyError } from './errors';
+import { classifyError, StaleServerError } from './errors';
 
 const withCode = (code: string) => Object.assign(new Error('x'), { code });
 
@@ -11,11 +11,15 @@ describe('classifyError', () => {
     ['connection', withCode('08006')],
     ['connection', withCode('25P03')],
     ['connection', withCode('25006')],
+    ['connection', withCode('TY001')],
+    ['connection', new StaleServerError('standby', 'x')],
     ['connection', withCode('ECONNRESET')],
     ['connection', new Error('Connection terminated unexpectedly')],
     ['connection', new Error('timeout exceeded when trying to connect')],
     ['connection', new Error('Client has encountered a connection error and is not queryable')],
     ['connection', new Error('Query runner already released. Cannot run queries anymore.')],
+    ['overloaded', withCode('53100')],
+    ['overloaded', withCode('53200')],
     ['overloaded', withCode('53300')],
     ['overloaded', withCode('55P03')],
     ['overloaded', withCode('SQLITE_BUSY')],

@@ -68,7 +68,8 @@ export type ErrorClass =
   | 'other';
 
 const RETRY = new Set(['40001', '40P01']);
-const OVERLOADED = new Set(['53300', '53400', '55P03', '57014']);
+/** 53200: the server's memory is full. 53300, 53400: its connections. 55P03, 57014: a wait was too long. */
+const OVERLOADED = new Set(['53200', '53300', '53400', '55P03', '57014']);
 /** 53100: disk full, 58030: I/O error. SQLite's own, and its code for a file beside the database that cannot be made. */
 const DISK = new Set(['53100', '58030', 'SQLITE_FULL', 'SQLITE_IOERR', 'SQLITE_CANTOPEN']);
 const CONNECTION_CODES = new Set([

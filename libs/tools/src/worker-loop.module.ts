@@ -5,6 +5,7 @@ import type { Backplane } from '@tyrum/backplane';
 import { ArtifactStore, DirectoryBlobStore } from '@tyrum/evidence';
 import { DEFAULT_RETRY, StepExecution, TurnProcessor, TurnWriter, type StepExecutor } from '@tyrum/execution';
 import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
+import { Leases, LossLog } from '@tyrum/leases';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
@@ -82,11 +83,11 @@ const execution: FactoryProvider<StepExecution> = {
 
 const processor: FactoryProvider<TurnProcessor> = {
   provide: TurnProcessor,
-  inject: [TurnStore, BACKPLANE, TurnWriter, StepExecution, WorkerObserver, CONFIG],
+  inject: [TurnStore, BACKPLANE, TurnWriter, StepExecution, WorkerObserver, STATE_STORE, CONFIG],
   useFactory: (
     turns: TurnStore,
     backplane: Backplane,
-    ...[writer, steps, watching, config]: [TurnWriter, StepExecution, WorkerObserver, Config]
+    ...[writer, steps, watching, store, config]: [TurnWriter, StepExecution, WorkerObserver, StateStore, Config]
   ) =>
     new TurnProcessor(
       turns,
@@ -105,6 +106,10 @@ const processor: FactoryProvider<TurnProcessor> = {
         concurrency: config.workerConcurrency,
         turnsPerClaim: TURNS_PER_CLAIM,
       },
+      new LossLog(new Leases(store), {
+        owner: config.instanceId,
+        onError: (error) => watching.trouble('note_loss', error),
+      }),
     ),
 };
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { LocalBackplane, type Backplane } from '@tyrum/backplane';
 import { IdempotencyLedger } from '@tyrum/idempotency';
+import { Leases, LossLog } from '@tyrum/leases';
 import { DEFAULT_TENANT_ID, payloadFingerprint, type Action, type TurnBudgets } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
 import { ConversationStore, TurnStore, type QueueSettings } from '@tyrum/statestore/turns';
@@ -107,12 +108,15 @@ export class TestEngine {
       random: Math.random,
       maxTurnAttempts: 5,
     };
-    const processor = new TurnProcessor(this.turns, this.backplane, ports, {
-      owner: options.owner ?? randomUUID(),
-      leaseTtlMs: options.leaseTtlMs ?? 10_000,
-      concurrency: 50,
-      turnsPerClaim: 20,
-    });
+    const owner = options.owner ?? randomUUID();
+    const onError = (error: unknown) => ports.observer.trouble('note_loss', error);
+    const processor = new TurnProcessor(
+      this.turns,
+      this.backplane,
+      ports,
+      { owner, leaseTtlMs: options.leaseTtlMs ?? 10_000, concurrency: 50, turnsPerClaim: 20 },
+      new LossLog(new Leases(this.store), { owner, onError }),
+    );
     processor.start();
     this.processors.push(processor);
     return processor;

@@ -41,13 +41,13 @@ export const holdLease: Statement = {
   sqlite: 'select token from lease where kind = ?1 and name = ?2 and token = ?3 and owner is not null',
 };
 
-/** The leases of a kind with their state by the database's clock. Parameter: kind. Touches: lease. */
+/** Leases with their state by the database's clock. Parameters: kind, null for all; limit. Touches: lease. */
 export const listLeases: Statement = {
   name: 'list-leases',
   postgres: `select kind, name, owner, token, expires_at, acquired_at, owner is not null and expires_at > ${NOW_MS.postgres} as held
-    from lease where kind = $1 order by name`,
+    from lease where $1::text is null or kind = $1 order by kind, name limit $2`,
   sqlite: `select kind, name, owner, token, expires_at, acquired_at, owner is not null and expires_at > ${NOW_MS.sqlite} as held
-    from lease where kind = ?1 order by name`,
+    from lease where ?1 is null or kind = ?1 order by kind, name limit ?2`,
 };
 
 /** Who held a lease, newest first. Parameters: kind, name, limit. Touches: lease_history. */

@@ -1,6 +1,7 @@
 import type { ConversationRef, Reader, Tx } from '../state-store';
 import { deleteConversation, findConversation, listConversations, listMessages } from './sql/read-conversations';
 import { listTranscript } from './sql/deliver-inputs';
+import { listConversationLeases } from './sql/list-conversation-leases';
 import { setQueue } from './sql/set-queue';
 import type { ConversationRow, MessageRow } from './turn-rows';
 
@@ -10,6 +11,19 @@ export interface ConversationView extends ConversationRow {
   readonly last_role: MessageRow['role'] | null;
   /** JSON. */
   readonly last_parts: string | null;
+}
+
+/** A conversation's lease; times in ms since the epoch. */
+export interface ConversationLeaseRow {
+  readonly conversation_key: string;
+  readonly lease_owner: string;
+  readonly lease_token: number;
+  /** Null: taken by a binary that did not note it. */
+  readonly leased_at: number | null;
+  readonly expires_at: number;
+  readonly takeovers: number;
+  /** By the database's clock, when it was read. */
+  readonly held: boolean;
 }
 
 export interface ConversationFilter {
@@ -62,6 +76,12 @@ export class ConversationStore {
   async transcript(db: Reader, ref: ConversationRef, turnId: string, limit: number): Promise<TranscriptRow[]> {
     const params = [ref.tenantId, ref.conversationKey, turnId, limit];
     return (await db.query<TranscriptRow>(listTranscript, params)).reverse();
+  }
+
+  /** Who runs conversations of a tenant, or did and has not been heard of. */
+  async leases(db: Reader, tenantId: string, limit: number): Promise<ConversationLeaseRow[]> {
+    const rows = await db.query<ConversationLeaseRow>(listConversationLeases, [tenantId, limit]);
+    return rows.map((row) => ({ ...row, held: Boolean(row.held) }));
   }
 
   /** Sets what happens with inputs that come while a turn runs; the caller holds the lock. */

@@ -5,6 +5,7 @@ export { TurnStore } from './turn-store';
 export {
   ConversationStore,
   type ConversationFilter,
+  type ConversationLeaseRow,
   type ConversationView,
   type QueueSettings,
   type TranscriptRow,
