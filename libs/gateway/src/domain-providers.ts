@@ -7,6 +7,7 @@ import { IdempotencyLedger } from '@tyrum/idempotency';
 import type { StateStore } from '@tyrum/statestore';
 import { TurnStore } from '@tyrum/statestore/turns';
 import { GatewayMetrics } from './gateway-metrics';
+import { ClaimShares } from './operations/claim-shares';
 import { Chats } from './operations/chats';
 import { Once } from './operations/once';
 import { Workflows } from './operations/workflows';
@@ -40,5 +41,10 @@ export const domainProviders: FactoryProvider[] = [
     useFactory: (
       ...[conversations, intake, reader, once, metrics]: [Conversations, TurnIntake, TurnReader, Once, GatewayMetrics]
     ) => new Chats({ conversations, intake, reader, once, metrics }, randomUUID),
+  },
+  {
+    provide: ClaimShares,
+    inject: [STATE_STORE, TurnStore],
+    useFactory: (store: StateStore, turns: TurnStore) => new ClaimShares(store, turns),
   },
 ];

@@ -18,6 +18,7 @@ import type { StateStore } from '@tyrum/statestore';
 import type { RequestHandler } from 'express';
 import helmet from 'helmet';
 import { ArtifactsController } from './http/artifacts.controller';
+import { ClaimSharesController } from './http/claim-shares.controller';
 import { ConversationsController } from './http/conversations.controller';
 import { EventsController } from './http/events.controller';
 import { ProblemFilter } from './http/problem.filter';
@@ -82,6 +83,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         WorkflowsController,
         TurnsController,
         ConversationsController,
+        ClaimSharesController,
         EventsController,
         TokensController,
         SchedulesController,
