@@ -13,6 +13,8 @@ const PARAMETERS: Readonly<Record<string, JsonSchema>> = {
   id: { type: 'string', format: 'uuid' },
   key: { type: 'string', maxLength: LIMITS.conversationKeyLength },
   trigger: { type: 'string', format: 'uuid' },
+  kind: { type: 'string', minLength: 1 },
+  name: { type: 'string', minLength: 1 },
 };
 
 /** The HTTP door as an OpenAPI 3.1 document. */

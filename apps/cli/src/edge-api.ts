@@ -3,6 +3,7 @@ import type {
   Action,
   Lease,
   LeaseChange,
+  ClaimShareView,
   ProblemDetails,
   Schedule,
   TokenCreated,
@@ -83,6 +84,20 @@ export class EdgeApi {
   redrive(turnId: string, decision?: string): Promise<unknown> {
     const body = decision === undefined ? {} : { decision };
     return this.call('POST', `/v1/turns/${encodeURIComponent(turnId)}/redrive`, { body });
+  }
+
+  signal(turnId: string, name: string, result?: object): Promise<unknown> {
+    const body = { name, ...(result === undefined ? {} : { result }) };
+    return this.call('POST', `/v1/turns/${encodeURIComponent(turnId)}/signals`, { body });
+  }
+
+  async claimShares(tenantId?: string): Promise<ClaimShareView[]> {
+    const query = tenantId === undefined ? '' : `?tenant_id=${encodeURIComponent(tenantId)}`;
+    return ((await this.call('GET', `/v1/claim-shares${query}`)) as { shares: ClaimShareView[] }).shares;
+  }
+
+  async setClaimShare(body: object): Promise<ClaimShareView> {
+    return (await this.call('PUT', '/v1/claim-shares', { body })) as ClaimShareView;
   }
 
   async createToken(body: object): Promise<TokenCreated> {

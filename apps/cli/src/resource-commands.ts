@@ -6,7 +6,7 @@ import { planOf, print } from './turn-commands';
 
 type Globals = ConnectionOptions & { readonly json?: boolean };
 
-/** `token …` and `schedule …`. */
+/** `token …`, `schedule …` and `share …`. */
 export function addResourceCommands(program: Command): void {
   const globals = () => program.opts<Globals>();
   const token = program.command('token').description('access tokens');
@@ -103,5 +103,45 @@ export function addResourceCommands(program: Command): void {
     .action(async (id: string) => {
       await connect(globals()).remove('schedules', id);
       print(globals(), { schedule_id: id, deleted: true }, 'deleted\n');
+    });
+
+  addShareCommands(program, globals);
+}
+
+/** `share …`: what tenants and agents get of the workers. */
+function addShareCommands(program: Command, globals: () => Globals): void {
+  const share = program.command('share').description('what tenants and agents get of the workers');
+  const line = (s: { tenant_id: string; agent_key: string | null; weight: number; max_running: number | null }) => [
+    s.tenant_id,
+    s.agent_key ?? '(all)',
+    String(s.weight),
+    s.max_running === null ? 'none' : String(s.max_running),
+  ];
+  const columns = ['TENANT', 'AGENT', 'WEIGHT', 'CAP'];
+
+  share
+    .command('list')
+    .description('the shares that were set; others are weight 1 without a cap')
+    .option('--tenant <id>', 'another tenant (for admins of the default one)')
+    .action(async ({ tenant }: { tenant?: string }) => {
+      const shares = await connect(globals()).claimShares(tenant);
+      print(globals(), shares, table(columns, shares.map(line)));
+    });
+
+  share
+    .command('set')
+    .description('set a share; what is left out goes back to its default')
+    .option('--tenant <id>', 'another tenant (for admins of the default one)')
+    .option('--agent <key>', 'one agent and not the tenant as a whole')
+    .option('--weight <n>', 'conversations in each round of claims, 1 to 100')
+    .option('--max-running <n>', 'conversations that run at once')
+    .action(async (options: { tenant?: string; agent?: string; weight?: string; maxRunning?: string }) => {
+      const set = await connect(globals()).setClaimShare({
+        ...(options.tenant === undefined ? {} : { tenant_id: options.tenant }),
+        ...(options.agent === undefined ? {} : { agent_key: options.agent }),
+        ...(options.weight === undefined ? {} : { weight: Number(options.weight) }),
+        ...(options.maxRunning === undefined ? {} : { max_running: Number(options.maxRunning) }),
+      });
+      print(globals(), set, table(columns, [line(set)]));
     });
 }

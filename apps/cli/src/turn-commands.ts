@@ -19,7 +19,7 @@ export function planOf(file: string | undefined, command: string | undefined): P
   return command === undefined ? planOfFile(file as string) : planOfCommand(command);
 }
 
-/** `status`, `start`, `turns`, `turn`, `cancel`, `redrive`, `resolve`. */
+/** `status`, `start`, `turns`, `turn`, `cancel`, `redrive`, `signal`, `resolve`. */
 export function addTurnCommands(program: Command): void {
   const globals = () => program.opts<Globals>();
 
@@ -133,6 +133,16 @@ export function addTurnCommands(program: Command): void {
     });
 
   program
+    .command('signal <turn> <name>')
+    .description('tell a turn that something it waits for has happened')
+    .option('--result <json>', 'an object: the result of the step that waits')
+    .action(async (id: string, name: string, { result }: { result?: string }) => {
+      const answer = await connect(globals()).signal(id, name, result === undefined ? undefined : objectOf(result));
+      const said = { ready: 'the turn goes on', kept: 'kept until it waits for it', already: 'it was told before' };
+      print(globals(), answer, `${said[(answer as { outcome: keyof typeof said }).outcome]}\n`);
+    });
+
+  program
     .command('resolve <turn>')
     .description('decide about a step whose outcome is unknown')
     .option('--retry', 'run it again')
@@ -146,6 +156,17 @@ export function addTurnCommands(program: Command): void {
       const answer = await connect(globals()).resolve(id, decision, options.reason);
       print(globals(), answer, `resolved: ${decision}\n`);
     });
+}
+
+/** @throws {UsageError} */
+function objectOf(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  } catch {
+    // Said below.
+  }
+  throw new UsageError('--result must be a JSON object');
 }
 
 /** Aborts at the first Ctrl-C; the second one ends the process as usual. */

@@ -105,4 +105,29 @@ describe('the command line', () => {
     expect(await run(['turns'], { TYRUM_URL: 'http://127.0.0.1:1' })).toMatchObject({ code: 69 });
     expect(await run(['status'])).toMatchObject({ code: 0, out: expect.stringMatching(/^ready\n/) as string });
   });
+
+  it('tells a turn of a signal, which goes on with what it brings', async () => {
+    const file = join(tyrum.home, 'watch.json');
+    writeFileSync(file, JSON.stringify([{ type: 'Watch', args: { signal: 'paid' } }]));
+    const id = (await run(['start', file])).out.trim();
+    await tyrum.until(id, ['paused']);
+    expect(await run(['signal', id, 'other'])).toMatchObject({ code: 0, out: 'kept until it waits for it\n' });
+    expect((await run(['signal', id, 'paid', '--result', '[1]'])).code).toBe(2);
+    const told = await run(['signal', id, 'paid', '--result', '{"output":"12 EUR"}']);
+    expect(told).toMatchObject({ code: 0, out: 'the turn goes on\n' });
+    const { turn, steps } = await tyrum.ended(id);
+    expect([turn.status, steps[0]?.result]).toEqual(['succeeded', { output: '12 EUR' }]);
+    expect((await run(['signal', id, 'paid'])).err).toContain('the turn has succeeded');
+  });
+
+  it('shows and sets what tenants and agents get of the workers', async () => {
+    expect((await run(['share', 'set', '--weight', '3', '--max-running', '50'])).code).toBe(0);
+    expect((await run(['share', 'set', '--agent', 'slow', '--max-running', '1'])).code).toBe(0);
+    expect((await run(['share', 'set', '--agent', 'slow', '--weight', '2'])).code).toBe(2);
+    const { out } = await run(['share', 'list', '--json']);
+    expect(JSON.parse(out)).toMatchObject([
+      { agent_key: null, weight: 3, max_running: 50 },
+      { agent_key: 'slow', weight: 1, max_running: 1 },
+    ]);
+  });
 });

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import type { Handler, Topic } from './backplane';
 import { LinkedBackplane } from './linked-backplane';
-import { RedisWakeUps } from './redis-wake-ups';
+import { hangUp, RedisWakeUps } from './redis-wake-ups';
 
 /** This Redis may throw keys away when it is full; Tyrum does not start on it. */
 export class EvictionPolicyError extends Error {
@@ -120,8 +120,8 @@ export class RedisBackplane extends LinkedBackplane {
   protected async disconnect(): Promise<void> {
     clearInterval(this.heartbeat);
     await this.wakeUps.close();
-    this.publisher.disconnect();
-    this.listener.disconnect();
+    hangUp(this.publisher);
+    hangUp(this.listener);
   }
 
   /** Gives a command to Redis, unless it is away or has too many already. */

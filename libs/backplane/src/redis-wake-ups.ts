@@ -21,13 +21,19 @@ const JOB = { attempts: 1, removeOnComplete: true, removeOnFail: true } as const
 /** How soon a wake-up that finds a worker without room tries another one, in ms. */
 const PASS_ON_MS = 50;
 const MAX_RECONNECT_DELAY_MS = 2_000;
+/**
+ * How long a wait for a job may outlast its connection, in ms: BullMQ gives it up a second after `drainDelay`. The process
+ * would live for as long anyway, and what comes after the close may count on nothing being left of it.
+ */
+const LAST_WAIT_MS = 3_500;
 /** How long a Redis that hangs may hold up the end of a process, in ms. */
 const CLOSE_TIMEOUT_MS = 1_000;
 
 /** Wake-ups for one of many workers, now or later, as jobs of a BullMQ queue. */
 export class RedisWakeUps {
   private readonly queue: Queue;
-  private readonly workers: { readonly worker: Worker; readonly connection: Redis }[] = [];
+  private readonly workers: { readonly worker: Worker; readonly connection: Redis; readonly running: Promise<void> }[] =
+    [];
   private passing: NodeJS.Timeout | undefined;
   private isClosed = false;
 
@@ -63,9 +69,9 @@ export class RedisWakeUps {
       return Promise.resolve();
     };
     // It asks for the server's version: without it, delays are rounded up to whole seconds.
-    const worker = new Worker(QUEUE, look, { connection, prefix, ...QUICK });
+    const worker = new Worker(QUEUE, look, { connection, prefix, autorun: false, ...QUICK });
     worker.on('error', onError);
-    this.workers.push({ worker, connection });
+    this.workers.push({ worker, connection, running: worker.run().catch(onError) });
   }
 
   /**
@@ -83,12 +89,20 @@ export class RedisWakeUps {
   async close(): Promise<void> {
     this.isClosed = true;
     clearTimeout(this.passing);
-    const closing = this.workers.splice(0).map(async ({ worker, connection }) => {
+    const closing = this.workers.splice(0).map(async ({ worker, connection, running }) => {
       await within(CLOSE_TIMEOUT_MS, worker.close(true));
-      connection.disconnect();
+      hangUp(connection);
+      await within(LAST_WAIT_MS, running);
     });
     await Promise.all([...closing, within(CLOSE_TIMEOUT_MS, this.queue.close())]);
   }
+}
+
+/** Closes a connection without the two seconds that ioredis leaves a server to say goodbye. */
+export function hangUp(connection: Redis): void {
+  const { stream } = connection as { readonly stream?: Redis['stream'] };
+  connection.disconnect();
+  stream?.destroy();
 }
 
 /**

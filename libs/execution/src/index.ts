@@ -4,7 +4,7 @@ export { QueueFullError } from './input-queue';
 export { TurnControl, type Resolution } from './turn-control';
 export { TurnRedrive, type OpenStepDecision } from './turn-redrive';
 export { TurnReader } from './turn-reader';
-export { Waits, type Arrival } from './waits';
+export { arriveIn, signalTo, Waits, type Arrival, type ArriveOutcome } from './waits';
 export { Conversations } from './conversations';
 export { TurnProcessor, type TurnProcessorOptions } from './turn-processor';
 export { TurnWriter } from './turn-writer';

@@ -1,6 +1,6 @@
 import type { Backplane } from '@tyrum/backplane';
 import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
-import { settleTurns, type ArrivalKind, type TurnRow, type TurnStore } from '@tyrum/statestore/turns';
+import { settleTurns, type ArrivalKind, type TurnRow, type TurnStore, type WaitId } from '@tyrum/statestore/turns';
 import type { StepOutcome } from './step-executor';
 
 /** What a turn waits for, settled: the step that waits ends with `outcome`. */
@@ -56,6 +56,11 @@ export class Waits {
       }
     }
   }
+}
+
+/** A signal to a turn, as a wait names it: two turns may wait for signals of one name. */
+export function signalTo(tenantId: string, turnId: string, name: string): WaitId & { readonly kind: 'signal' } {
+  return { tenantId, kind: 'signal', id: `${turnId}/${name}` };
 }
 
 /** The same inside the caller's transaction, which has locked the waiter's conversation. */

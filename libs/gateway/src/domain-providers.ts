@@ -8,6 +8,7 @@ import { Leases } from '@tyrum/leases';
 import type { StateStore } from '@tyrum/statestore';
 import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
 import { GatewayMetrics } from './gateway-metrics';
+import { ClaimShares } from './operations/claim-shares';
 import { Chats } from './operations/chats';
 import { LeaseDirectory } from './operations/lease-directory';
 import { Once } from './operations/once';
@@ -48,5 +49,10 @@ export const domainProviders: FactoryProvider[] = [
     inject: [STATE_STORE, ConversationStore],
     useFactory: (store: StateStore, conversations: ConversationStore) =>
       new LeaseDirectory(store, conversations, new Leases(store)),
+  },
+  {
+    provide: ClaimShares,
+    inject: [STATE_STORE, TurnStore],
+    useFactory: (store: StateStore, turns: TurnStore) => new ClaimShares(store, turns),
   },
 ];

@@ -21,6 +21,7 @@ import { authentication } from './http/authentication';
 import { DeviceProofs } from './http/device-proofs';
 import { SessionController } from './http/session.controller';
 import { ArtifactsController } from './http/artifacts.controller';
+import { ClaimSharesController } from './http/claim-shares.controller';
 import { ConversationsController } from './http/conversations.controller';
 import { DocumentsController } from './http/documents.controller';
 import { EventsController } from './http/events.controller';
@@ -92,6 +93,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         WorkflowsController,
         TurnsController,
         ConversationsController,
+        ClaimSharesController,
         EventsController,
         TokensController,
         SessionController,

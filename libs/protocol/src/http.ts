@@ -8,6 +8,8 @@ import {
   ConversationKeyText,
   Flag,
   Instant,
+  KeyPart,
+  MaxJsonBytes,
   Nested,
   NestedUnion,
   OneOf,
@@ -16,6 +18,7 @@ import {
   rule,
   SomeOf,
   Text,
+  Uuid,
   WholeNumber,
 } from './payload-fields';
 import { BudgetsPayload } from './requests/workflow-requests';
@@ -128,6 +131,67 @@ export class TurnResolveBody {
   @Optional()
   @OpenObject()
   result?: JsonObject;
+}
+
+/** `POST /v1/turns/:id/signals`: something the turn waits for has happened. */
+export class TurnSignalBody {
+  @Text(LIMITS.signalNameLength)
+  name: string;
+
+  /** What the step that waits has as its result. */
+  @Optional()
+  @OpenObject()
+  @MaxJsonBytes(LIMITS.signalBytes)
+  result?: JsonObject;
+}
+
+export interface TurnSignalled {
+  turn_id: string;
+  name: string;
+  /** `ready`: the turn goes on with it. `kept`: until the turn waits for it. `already`: one of that name came before. */
+  outcome: 'ready' | 'kept' | 'already';
+}
+
+/** `PUT /v1/claim-shares`: what a tenant, or one of its agents, gets of the workers. What is left out goes back to its default. */
+export class ClaimShareBody {
+  /** The caller's own when absent. */
+  @Optional()
+  @Uuid()
+  tenant_id?: string;
+
+  /** The tenant as a whole when absent. */
+  @Optional()
+  @KeyPart()
+  agent_key?: string;
+
+  /** Conversations in each round of claims; of a tenant only. */
+  @Optional()
+  @WholeNumber(1, LIMITS.claimWeightMax)
+  weight?: number;
+
+  /** Conversations that run at once; without it there is no cap. */
+  @Optional()
+  @WholeNumber(1, LIMITS.claimRunningMax)
+  max_running?: number;
+}
+
+/** `GET /v1/claim-shares`. */
+export class ClaimShareQuery {
+  @Optional()
+  @Uuid()
+  tenant_id?: string;
+}
+
+export interface ClaimShareList {
+  shares: ClaimShareView[];
+}
+
+export interface ClaimShareView {
+  tenant_id: string;
+  /** Null: the tenant as a whole. */
+  agent_key: string | null;
+  weight: number;
+  max_running: number | null;
 }
 
 export class IntervalCadence {

@@ -82,6 +82,13 @@ export const LIMITS = Object.freeze({
   presenceMetadataBytes: 16 * KIB,
   evidenceBytes: 768 * KIB,
 
+  // Signals and shares
+  signalNameLength: 200,
+  signalBytes: 256 * KIB,
+  claimWeightMax: 100,
+  claimRunningMax: 1_000_000,
+  claimSharesPerTenant: 1_000,
+
   // Schedules
   intervalMinMs: 1_000,
   intervalMaxMs: 366 * 24 * 60 * 60 * 1000,

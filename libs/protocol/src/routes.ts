@@ -1,11 +1,16 @@
 import type { OperatorScope } from './access';
 import {
+  ClaimShareBody,
+  ClaimShareQuery,
   ConversationQueueBody,
   ScheduleCreateBody,
   TokenCreateBody,
   TurnCancelBody,
   TurnRedriveBody,
   TurnResolveBody,
+  TurnSignalBody,
+  type ClaimShareList,
+  type ClaimShareView,
   type Readiness,
   type Schedule,
   type ScheduleList,
@@ -15,6 +20,7 @@ import {
   type TurnCancelled,
   type TurnRedriven,
   type TurnResolved,
+  type TurnSignalled,
 } from './http';
 import {
   ConversationCreatePayload,
@@ -104,6 +110,13 @@ export const ROUTES = {
     body: TurnResolveBody,
     keyed: true,
   },
+  'POST /v1/turns/:id/signals': {
+    summary: 'Tell a turn that something it waits for has happened',
+    scope: 'operator.write',
+    status: 200,
+    body: TurnSignalBody,
+    keyed: true,
+  },
   'GET /v1/conversations': {
     summary: 'Conversations, the last changed first',
     scope: 'operator.read',
@@ -155,6 +168,18 @@ export const ROUTES = {
     scope: 'operator.read',
     status: 200,
     media: 'text/event-stream',
+  },
+  'GET /v1/claim-shares': {
+    summary: 'What tenants and agents get of the workers',
+    scope: 'operator.admin',
+    status: 200,
+    query: { payload: ClaimShareQuery, fields: { tenant_id: { kind: 'text' } } },
+  },
+  'PUT /v1/claim-shares': {
+    summary: 'Set what a tenant or an agent gets of the workers',
+    scope: 'operator.admin',
+    status: 200,
+    body: ClaimShareBody,
   },
   'GET /v1/leases': {
     summary: 'Who owns what, since when',
@@ -212,6 +237,7 @@ export interface RouteAnswers {
   'POST /v1/turns/:id/cancel': TurnCancelled;
   'POST /v1/turns/:id/redrive': TurnRedriven;
   'POST /v1/turns/:id/resolve': TurnResolved;
+  'POST /v1/turns/:id/signals': TurnSignalled;
   'GET /v1/conversations': ConversationListResult;
   'POST /v1/conversations': ConversationResult;
   'DELETE /v1/conversations/:key': undefined;
@@ -219,6 +245,8 @@ export interface RouteAnswers {
   'GET /v1/conversations/:key': ConversationResult;
   'PUT /v1/conversations/:key/queue': ConversationResult;
   'GET /v1/events': undefined;
+  'GET /v1/claim-shares': ClaimShareList;
+  'PUT /v1/claim-shares': ClaimShareView;
   'GET /v1/leases': LeaseListResult;
   'GET /v1/leases/:kind/:name/history': LeaseHistoryResult;
   'POST /v1/session': Session;

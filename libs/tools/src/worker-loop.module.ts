@@ -11,6 +11,7 @@ import type { StateStore } from '@tyrum/statestore';
 import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
 import { HttpExecutor } from './http-executor';
 import { NoModel } from './no-model';
+import { SignalExecutor } from './signal-executor';
 import { StepExecutors } from './step-executors';
 import { ToolRunnerClient } from './tool-runner-client';
 import { WorkerObserver } from './worker-observer';
@@ -62,6 +63,7 @@ const executors: FactoryProvider<StepExecutors> = {
     new StepExecutors([
       new WorkspaceExecutor(client, store),
       new HttpExecutor(store, new Set(httpAllow)),
+      new SignalExecutor(),
       await modelExecutor(model),
     ]),
 };

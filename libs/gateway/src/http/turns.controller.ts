@@ -6,9 +6,11 @@ import {
   TurnCancelBody,
   TurnRedriveBody,
   TurnResolveBody,
+  TurnSignalBody,
   validatePayload,
   WireError,
   type TurnListResult,
+  type TurnSignalled,
 } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
 import { randomUUID } from 'node:crypto';
@@ -102,5 +104,22 @@ export class TurnsController {
       ...(step_index === undefined ? {} : { stepIndex: step_index }),
     });
     return answerOf(response, done);
+  }
+
+  /** `{turn_id, name, outcome: ready | kept | already}`: what the turn waits for, or will, has happened. 409 when it has ended. */
+  @Post(':id/signals')
+  @HttpCode(200)
+  @Needs('operator.write')
+  async signal(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Body() body: unknown,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<TurnSignalled> {
+    const turnId = uuidParam(id);
+    const signal = validatePayload(TurnSignalBody, body, 'body');
+    const route = { route: 'POST /v1/turns/:id/signals', payload: [turnId, body], newKey: randomUUID };
+    return answerOf(response, await this.workflows.signal(idempotencyKey(request, caller, route), turnId, signal));
   }
 }

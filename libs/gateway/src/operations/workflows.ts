@@ -1,7 +1,22 @@
 import type { Backplane } from '@tyrum/backplane';
-import type { OpenStepDecision, Resolution, TurnControl, TurnIntake, TurnRedrive } from '@tyrum/execution';
+import {
+  arriveIn,
+  signalTo,
+  type ArriveOutcome,
+  type OpenStepDecision,
+  type Resolution,
+  type TurnControl,
+  type TurnIntake,
+  type TurnRedrive,
+} from '@tyrum/execution';
 import type { IdempotencyKey } from '@tyrum/idempotency';
-import { requireExecutable, WireError, type WorkflowStartPayload, type WorkflowStartResult } from '@tyrum/protocol';
+import {
+  requireExecutable,
+  WireError,
+  type TurnSignalBody,
+  type WorkflowStartPayload,
+  type WorkflowStartResult,
+} from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
 import type { TurnRow, TurnStore } from '@tyrum/statestore/turns';
 import { notFound } from '../failures';
@@ -130,6 +145,29 @@ export class Workflows {
             `step ${outcome.stepIndex} may have had its effect: decide \`retry\` or \`done\``,
           );
       }
+    });
+    this.ports.control.wake();
+    return done;
+  }
+
+  /**
+   * Tells a turn that something has happened. `ready`: it waited for it and goes on; `kept`: it will find it when it comes to
+   * wait; `already`: it was told before, and the first time counts.
+   * @throws {WireError} not_found; conflict when the turn has ended
+   */
+  async signal(
+    key: IdempotencyKey,
+    turnId: string,
+    { name, result = {} }: TurnSignalBody,
+  ): Promise<Answered<{ turn_id: string; name: string; outcome: ArriveOutcome }>> {
+    const found = await this.find(key.tenantId, turnId);
+    const done = await this.ports.once.run({ ...key, conversations: [refOf(found)] }, async (tx) => {
+      const turn = await this.ports.turns.find(tx, key.tenantId, turnId);
+      if (!turn) throw notFound('turn');
+      if (turn.finished_at !== null) throw new WireError('conflict', `the turn has ${turn.status}`);
+      const arrival = { ...signalTo(key.tenantId, turnId, name), outcome: { kind: 'succeeded', result } as const };
+      const outcome = await arriveIn(tx, this.ports.turns, arrival, turn.conversation_key);
+      return { turn_id: turnId, name, outcome };
     });
     this.ports.control.wake();
     return done;

@@ -85,13 +85,28 @@ describe('validateAction', () => {
 });
 
 describe('requireExecutable', () => {
-  const steps = ACTION_TYPES.map((type) => ({ type, args: { op: 'read' } }) as unknown as Action);
+  const steps = ACTION_TYPES.map((type) => ({ type, args: { op: 'read', signal: 's' } }) as unknown as Action);
 
   it('refuses the types that are not executed, each by its place', () => {
     const { details } = refusalOf(() => requireExecutable(steps, 'payload.steps'));
     const refused = ACTION_TYPES.flatMap((type, i) => (EXECUTED_ACTIONS.has(type) ? [] : [`payload.steps[${i}].type`]));
     expect(details.map(({ field }) => field)).toEqual(refused);
-    expect(refused).toHaveLength(14);
+    expect(refused).toHaveLength(13);
+  });
+
+  it('refuses to watch for anything but a signal', () => {
+    const watch = (args: object) => requireExecutable([validateAction({ type: 'Watch', args })], 'steps');
+    expect(() => watch({ signal: 's', timeout_ms: 5 })).not.toThrow();
+    for (const args of [
+      {},
+      { signal: '' },
+      { signal: 's', timeout_ms: 0 },
+      { signal: 'x'.repeat(LIMITS.signalNameLength + 1) },
+    ]) {
+      expect(refusalOf(() => watch(args)).details).toEqual([
+        expect.objectContaining({ field: 'steps[0].args.signal', rule: 'executable' }),
+      ]);
+    }
   });
 
   it('refuses a filesystem operation that is not executed', () => {

@@ -9,7 +9,13 @@ import { ConfirmArgs, DeviceArgs, HttpArgs, McpArgs, MessageArgs, NodeArgs, Prom
 import { CliArgs, FILESYSTEM_ARGS } from './workspace-args';
 
 /** The action types that are executed today. */
-export const EXECUTED_ACTIONS: ReadonlySet<ActionType> = new Set<ActionType>(['CLI', 'Filesystem', 'Http', 'Message']);
+export const EXECUTED_ACTIONS: ReadonlySet<ActionType> = new Set<ActionType>([
+  'CLI',
+  'Filesystem',
+  'Http',
+  'Message',
+  'Watch',
+]);
 
 /** The filesystem operations that are executed today. */
 export const EXECUTED_FILESYSTEM_OPS: ReadonlySet<FilesystemOp> = new Set(
@@ -44,9 +50,18 @@ export function requireExecutable(
       violations.add(`${at}.type`, 'executable', `actions of type ${action.type} are not executed here`);
     } else if (action.type === 'Filesystem' && !filesystemOps.has(action.args.op)) {
       violations.add(`${at}.args.op`, 'executable', `the operation ${action.args.op} is not executed here`);
+    } else if (action.type === 'Watch' && !isSignalWatch(action.args)) {
+      const message = `is missing: only signals are watched for (a name, ${LIMITS.signalNameLength} characters at the most)`;
+      violations.add(`${at}.args.signal`, 'executable', message);
     }
   });
   throwIfAny(violations);
+}
+
+/** `Watch` with `signal`, and perhaps `timeout_ms`: waits for `POST /v1/turns/:id/signals`. */
+function isSignalWatch({ signal, timeout_ms: timeoutMs = 1 }: JsonObject): boolean {
+  const isNamed = typeof signal === 'string' && signal.length > 0 && signal.length <= LIMITS.signalNameLength;
+  return isNamed && Number.isSafeInteger(timeoutMs) && Number(timeoutMs) > 0;
 }
 
 /**

@@ -1,12 +1,12 @@
 import type { ConversationRef, Reader, StateStore, Tx } from '../state-store';
-import { setClaimShare } from './sql/claim-shares';
+import { listClaimShares, setClaimShare } from './sql/claim-shares';
 import { findDeadLetter, listDeadTurns } from './sql/dead-letters';
 import { listWaitingInputs } from './sql/deliver-inputs';
 import { loadOpenTurns } from './sql/load-open-turns';
 import { copySteps, markRedriven, setOrigin } from './sql/redrive-turn';
 import { elapsedOfTurn, setBudgets } from './sql/turn-budgets';
 import { findWait, recordArrival, setParent } from './sql/waits';
-import type { DeadLetterRow, DeadTurnRow, TurnRow, WaitRow } from './turn-rows';
+import type { ClaimShareRow, DeadLetterRow, DeadTurnRow, TurnRow, WaitRow } from './turn-rows';
 import type { ClaimShare, Redrive, WaitId } from './turn-writes';
 
 /** What is kept about turns besides their course, and touched only where a turn takes an unusual one. */
@@ -21,6 +21,11 @@ export class TurnRecords {
       share.weight ?? 1,
       share.maxRunning ?? null,
     ]);
+  }
+
+  /** The shares that were set for a tenant and its agents, the tenant's own (agent '') first. */
+  listShares(tenantId: string, limit: number): Promise<ClaimShareRow[]> {
+    return this.store.read((db) => db.query<ClaimShareRow>(listClaimShares, [tenantId, limit]));
   }
 
   /** The newest turns that were given up and not redriven, newest first. */

@@ -56,6 +56,14 @@ export interface TurnRow {
   readonly parent_conversation_key: string | null;
 }
 
+/** What a tenant (agent '') or one of its agents gets of the workers. */
+export interface ClaimShareRow {
+  readonly tenant_id: string;
+  readonly agent_key: string;
+  readonly weight: number;
+  readonly max_running: number | null;
+}
+
 /** A turn that was given up. `cause` is JSON: {last_error, takeovers: [{owner, taken_from, token, at}]}. */
 export interface DeadLetterRow {
   readonly tenant_id: string;
