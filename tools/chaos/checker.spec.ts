@@ -34,6 +34,12 @@ describe('a verdict', () => {
     expect(verdictOf(goodRun())).toMatchObject({ outcome: 'clean', violations: [], missing: [] });
   });
 
+  it('has looked at something under every guarantee that this run can break', () => {
+    const idle = verdictOf(goodRun()).findings.filter(({ checked }) => checked === 0);
+    // There is no schedule and no Redis in it.
+    expect(idle.map(({ guarantee }) => guarantee)).toEqual(['G9', 'G12']);
+  });
+
   it('is the same for the same files', () => {
     const files = goodRun().files();
     expect(JSON.stringify(check(files))).toBe(JSON.stringify(check(files)));
@@ -129,6 +135,16 @@ describe('G3', () => {
     run.effect('begin', 'b', { token: 3 }).effect('end', 'b', { token: 3 });
     run.request('d').turn('d').effect('begin', 'd', { token: 2 }).effect('end', 'd', { token: 2 });
     expect(broken(run.delivered('s'))).toEqual(['G3']);
+  });
+  it('a settled step that was set back, but not in a turn that was given up', () => {
+    const steps = [{ step: 0, effect: 'once', status: 'running' }];
+    const ended = (status: string) => {
+      const run = quiet().request('a').turn('a', { status, steps });
+      return run.effect('begin', 'a').effect('end', 'a');
+    };
+    expect(broken(ended('succeeded').delivered('s'))).toEqual(['G3']);
+    expect(broken(ended('cancelled').event('turn.cancelled', 'turn-a').delivered('s'))).toEqual(['G3']);
+    expect(broken(ended('failed').delivered('s'))).toEqual([]);
   });
   it('a token taken over twice', () => {
     const run = quiet();

@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { check, readRun, type Verdict } from './checker';
-import { NEMESES } from './nemeses';
+import { parseCommand, replayCommand, type Command, type SeededOptions } from './options';
 import { detectPlanted, plantedBugs, runPlanted, type Catch } from './planted';
-import { PROFILES } from './profiles';
+import { PROFILES, type Profile } from './profiles';
+import { Progress } from './progress';
 import { runChaos } from './run';
 import { renderTimeline } from './timeline';
 
@@ -19,43 +19,29 @@ npm run chaos -- --planted [all|NAME,…] [--seed N] [--quick]
 Exits 0 only when the run was conclusive and clean, 1 with violations, 2 when it proves nothing, 3 when it could not be made.`;
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    args: withDefault(process.argv.slice(2), '--planted', 'all'),
-    options: {
-      profile: { type: 'string', default: 'pr' },
-      store: { type: 'string', default: 'sqlite' },
-      seed: { type: 'string' },
-      faults: { type: 'string' },
-      out: { type: 'string' },
-      check: { type: 'string' },
-      planted: { type: 'string' },
-      quick: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
-    console.log(USAGE);
-    return EXIT.clean;
+  const command = parseCommand(process.argv.slice(2), () => Math.floor(Math.random() * 1e9));
+  switch (command.kind) {
+    case 'help':
+      console.log(USAGE);
+      return EXIT.clean;
+    case 'usage':
+      console.error(command.why ?? USAGE);
+      return EXIT.usage;
+    case 'check':
+      return judge(resolve(command.folder));
+    case 'plant':
+      return plant(command);
+    case 'run':
+      return run(command);
   }
-  if (values.check !== undefined) return judge(resolve(values.check));
-  if (values.planted !== undefined) return plant(values.planted, Number(values.seed ?? 1), values.quick);
-  const { profile: profileName, store } = values;
-  const profile = PROFILES[profileName];
-  const seed = Number(values.seed ?? Math.floor(Math.random() * 1e9));
-  if (!profile || (store !== 'sqlite' && store !== 'postgres') || !Number.isSafeInteger(seed) || seed < 0) {
-    console.error(USAGE);
-    return EXIT.usage;
-  }
-  const faults = values.faults?.split(',');
-  const unknown = (faults ?? []).filter((fault) => !NEMESES.some(({ name }) => name === fault));
-  if (unknown.length > 0) {
-    console.error(`no such fault: ${unknown.join(', ')}; there are ${NEMESES.map(({ name }) => name).join(', ')}`);
-    return EXIT.usage;
-  }
-  const only = faults ? ` --faults ${faults.join(',')}` : '';
-  const replay = `npm run chaos -- --profile ${profileName} --store ${store} --seed ${seed}${only}`;
+}
+
+async function run(options: SeededOptions & { readonly out?: string }): Promise<number> {
+  const { profileName, store, seed, out } = options;
+  const profile = PROFILES[profileName] as Profile;
+  const replay = replayCommand(options);
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
-  const folder = resolve(values.out ?? join('tmp', 'chaos', `${store}-${seed}-${stamp}`));
+  const folder = resolve(out ?? join('tmp', 'chaos', `${store}-${seed}-${stamp}`));
   mkdirSync(folder, { recursive: true });
   console.log(`${replay}\nfiles: ${folder}`);
   // Whatever hangs, the run ends: the processes it started are killed when this one exits.
@@ -63,17 +49,10 @@ async function main(): Promise<number> {
     console.error(`\nthe run did not end within ${profile.deadlineMs} ms\nreplay: ${replay}`);
     process.exit(EXIT.failed);
   }, profile.deadlineMs);
-  await runChaos({
-    seed,
-    profileName,
-    profile,
-    store,
-    folder,
-    onProgress: showProgress,
-    ...(faults ? { faults } : {}),
-  });
+  const progress = new Progress(process.stdout, () => performance.now());
+  await runChaos({ ...options, profile, folder, onProgress: (line) => progress.show(line) });
   clearTimeout(watchdog);
-  if (process.stdout.isTTY) process.stdout.write('\n');
+  progress.end();
   const code = judge(folder);
   console.log(`replay: ${replay}`);
   return code;
@@ -89,13 +68,8 @@ function judge(folder: string): number {
   return EXIT[verdict.outcome];
 }
 
-/** `name` may stand without a value, at the end or before the next option. */
-function withDefault(args: readonly string[], name: string, value: string): string[] {
-  return args.flatMap((arg, i) => (arg === name && (args[i + 1] ?? '--').startsWith('--') ? [arg, value] : [arg]));
-}
-
 /** 0 when each bug was caught. */
-async function plant(names: string, seed: number, quick: boolean): Promise<number> {
+async function plant({ names, seed, quick }: Command & { kind: 'plant' }): Promise<number> {
   const bugs = plantedBugs().filter(({ name }) => names === 'all' || names.split(',').includes(name));
   if (bugs.length === 0) {
     const all = plantedBugs().map(({ name }) => name);
@@ -137,24 +111,13 @@ function print({ outcome, findings, violations, counters, missing }: Verdict): v
   console.log(outcome === 'inconclusive' ? `INCONCLUSIVE: no ${missing.join(', no ')}` : outcome.toUpperCase());
 }
 
-let shownAt = -Infinity;
-
-/** One line that is written over; where nobody watches, a line every 10 s. */
-function showProgress(line: string): void {
-  if (process.stdout.isTTY) return void process.stdout.write(`\r\x1b[K${line.slice(0, process.stdout.columns - 1)}`);
-  if (performance.now() - shownAt < 10_000) return;
-  shownAt = performance.now();
-  console.log(line);
-}
-
 // An orderly exit, at which the processes that were started are killed: a signal alone would leave them behind.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(EXIT.failed));
 
 main().then(
   (code) => process.exit(code),
   (error: unknown) => {
-    const isUsage = String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS');
-    console.error(isUsage ? USAGE : error);
-    process.exit(isUsage ? EXIT.usage : EXIT.failed);
+    console.error(error);
+    process.exit(EXIT.failed);
   },
 );

@@ -7,21 +7,17 @@ import { EdgeClient } from './edge-client';
 import { readFinalState } from './final-state';
 import { HistoryWriter, parseLines, type Fact } from './history';
 import { NEMESES, type Nemesis } from './nemeses';
+import type { SeededOptions } from './options';
 import type { Profile } from './profiles';
 import { Random } from './random';
 import { waitForRest } from './rest';
 import { Subscriber } from './subscriber';
 import { Workload } from './workload';
 
-export interface RunOptions {
-  readonly seed: number;
-  readonly profileName: string;
+export interface RunOptions extends SeededOptions {
   readonly profile: Profile;
-  readonly store: 'sqlite' | 'postgres';
   /** Where the files go; exists and is empty. */
   readonly folder: string;
-  /** Only these; all when absent. */
-  readonly faults?: readonly string[];
   readonly onProgress: (line: string) => void;
 }
 

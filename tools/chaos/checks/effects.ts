@@ -1,6 +1,8 @@
 import type { EffectLine } from '../ledger';
 import { Findings, factsOf, groupBy, type Finding, type RunFiles } from './run-files';
 
+const SETTLED = new Set(['succeeded', 'failed', 'cancelled']);
+
 /** G2: two executions in one conversation never overlap. */
 export function checkOverlaps(files: RunFiles): Finding {
   const found = new Findings('G2');
@@ -51,7 +53,16 @@ export function checkStaleHolders(files: RunFiles): Finding {
       highest = Math.max(highest, line.token);
     }
   }
-  // In the database: tokens of one conversation are given out once each.
+  // In the database: a turn that came to a good end, or was stopped, has no step that somebody set back since.
+  for (const { op, turn, status, steps } of files.final.turns) {
+    if (status !== 'succeeded' && status !== 'cancelled') continue;
+    const open = steps.filter((step) => !SETTLED.has(step.status));
+    found.expect(
+      open.length === 0,
+      () => `turn ${turn} (${op}) has ${status}, and its step ${open[0]?.step} is ${open[0]?.status} again`,
+    );
+  }
+  // And tokens of one conversation are given out once each.
   for (const [conversation, takeovers] of groupBy(files.final.takeovers, (takeover) => takeover.conversation)) {
     const tokens = takeovers.map(({ token }) => token);
     found.expect(

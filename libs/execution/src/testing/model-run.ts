@@ -30,6 +30,8 @@ export type Outcome =
 export class ModelRun {
   current: ModelTurn | undefined;
   over = false;
+  /** The step it is at, whatever became of its turn since. */
+  private at = 0;
   readonly owner: ModelConversation['owner'];
   private readonly token: number;
   private readonly mode: ModelConversation['mode'];
@@ -49,7 +51,7 @@ export class ModelRun {
   }
 
   seen(): unknown {
-    return `${this.owner} ${this.conversation.key} ${this.token}: ${this.turn().name}/${this.turn().steps.length - 1}`;
+    return `${this.owner} ${this.conversation.key} ${this.token}: ${this.turn().name}/${this.at}`;
   }
 
   holds(): boolean {
@@ -169,6 +171,7 @@ export class ModelRun {
 
   private atStep(turn: ModelTurn): void {
     const step = turn.steps.at(-1);
+    this.at = turn.steps.length - 1;
     if (step?.does !== 'quick') return;
     if (!this.holds()) return this.fence();
     step.status = 'succeeded';

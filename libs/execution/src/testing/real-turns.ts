@@ -9,7 +9,7 @@ import type { AcceptRequest } from '../turn-intake';
 import { CHILDREN, CONVERSATIONS, type Key, type Owner, type Planned } from './model-turns';
 import { TURNS_PER_CLAIM, type Outcome } from './model-run';
 import { readTurnState } from './read-turn-state';
-import { doesOf, SteppedRun } from './stepped-run';
+import { doesOf, SteppedRun, WatchedWriter } from './stepped-run';
 import { cliStep, TestEngine } from './test-engine';
 import type { Submission } from './turn-model';
 
@@ -33,11 +33,14 @@ export class RealTurns implements Real {
   /** The idempotency key that a step came with, by its place. */
   private readonly keys = new Map<string, string>();
   private readonly changedKeys: string[] = [];
+  private readonly writers: Readonly<Record<Owner, WatchedWriter>>;
 
   private constructor(
     private readonly engines: Readonly<Record<Owner, TestEngine>>,
     private readonly store: StateStore,
-  ) {}
+  ) {
+    this.writers = { p: WatchedWriter.of(engines.p), q: WatchedWriter.of(engines.q) };
+  }
 
   static async begin(stores: Readonly<Record<Owner, StateStore>>): Promise<RealTurns> {
     for (const statement of forget) await stores.p.execute(statement);
@@ -82,7 +85,7 @@ export class RealTurns implements Real {
     claimed.sort((a, b) => a.conversationKey.localeCompare(b.conversationKey));
     const work = await turns.workOf(claimed);
     for (const [i, conversation] of dies ? [] : claimed.entries()) {
-      const run = new SteppedRun(owner, conversation, work[i] ?? [], {
+      const run = new SteppedRun(owner, conversation, work[i] ?? [], this.writers[owner], {
         engine: this.engines[owner],
         onRequest: (request) => this.noteKey(request),
       });
@@ -100,6 +103,19 @@ export class RealTurns implements Real {
     if (!run || !open) throw new Error('a run that is at rest is at a step');
     open.answer(await this.outcomeOf(run, outcome));
     await run.rest();
+    this.forgetOver();
+  }
+
+  /** Answers all steps of a worker at once, so that what comes of them is written together. */
+  async settleAll(owner: Owner, outcome: Outcome): Promise<void> {
+    const answers: (() => void)[] = [];
+    for (const run of this.runsOf(owner)) {
+      const answer = await this.outcomeOf(run, outcome);
+      answers.push(() => run.step?.answer(answer));
+    }
+    const runs = this.runsOf(owner);
+    for (const answer of answers) answer();
+    for (const run of runs) await run.rest();
     this.forgetOver();
   }
 

@@ -18,10 +18,22 @@ export interface OpenStep {
   readonly answer: (outcome: StepOutcome) => void;
 }
 
-/** Remembers which intents are committed, because a step that reads may begin before its own is. */
-class WatchedWriter extends TurnWriter {
+/**
+ * The writer of one worker. It remembers which intents are committed, because a step that reads may begin before its own is.
+ */
+export class WatchedWriter extends TurnWriter {
   private readonly committed = new Set<string>();
-  onCommit: () => void = () => {};
+  private tell: () => void = () => {};
+  /** Resolves at the next commit. */
+  private next = this.nextCommit();
+
+  static of({ store, turns, backplane }: TestEngine): WatchedWriter {
+    return new WatchedWriter(store, turns, backplane, { newId: randomUUID, nowMs: () => Date.now() });
+  }
+
+  get committing(): Promise<void> {
+    return this.next;
+  }
 
   override async submit(write: TurnWrite): Promise<Written> {
     const written = await super.submit(write);
@@ -34,8 +46,13 @@ class WatchedWriter extends TurnWriter {
     for (const step of steps.filter(({ status }) => status === 'running')) {
       this.committed.add(JSON.stringify([step.turn_id, step.step_index, step.attempts]));
     }
-    this.onCommit();
+    this.tell();
+    this.next = this.nextCommit();
     return written;
+  }
+
+  private nextCommit(): Promise<void> {
+    return new Promise((resolve) => (this.tell = resolve));
   }
 
   has({ turnId, stepIndex, attempt }: Intent): boolean {
@@ -79,7 +96,6 @@ export function doesOf({ action }: Pick<StepRequest, 'action'>): string {
 export class SteppedRun {
   private readonly executor: HandExecutor;
   private readonly observer = new RecordingObserver();
-  private readonly writer: WatchedWriter;
   readonly run: ConversationRun;
   private readonly done: Promise<void>;
   over = false;
@@ -88,14 +104,13 @@ export class SteppedRun {
     readonly owner: string,
     readonly claimed: ClaimedConversation,
     work: OpenTurn[],
+    private readonly writer: WatchedWriter,
     { engine, onRequest }: { readonly engine: TestEngine; readonly onRequest: (request: StepRequest) => void },
   ) {
     this.executor = new HandExecutor(onRequest);
-    const { store, turns, backplane } = engine;
-    const stamps = { newId: randomUUID, nowMs: () => Date.now() };
-    this.writer = new WatchedWriter(store, turns, backplane, stamps);
+    const { store, backplane } = engine;
     this.run = new ConversationRun(claimed, work, {
-      writer: this.writer,
+      writer,
       execution: new StepExecution(this.executor, store, new ConversationStore(), backplane),
       observer: this.observer,
       retry: { maxAttempts: MAX_STEP_ATTEMPTS, baseMs: NEVER_MS, maxMs: NEVER_MS },
@@ -118,8 +133,8 @@ export class SteppedRun {
   /** Resolves when the run is at a step whose intent is committed, or over. @throws what the run has thrown */
   async rest(): Promise<void> {
     while (!this.over && !(this.step && this.writer.has(intentOf(this.step)))) {
-      const moved = new Promise<void>((resolve) => (this.executor.onOpen = this.writer.onCommit = resolve));
-      await Promise.race([moved, this.done]);
+      const opened = new Promise<void>((resolve) => (this.executor.onOpen = resolve));
+      await Promise.race([opened, this.writer.committing, this.done]);
     }
     if (this.over) await this.done;
   }

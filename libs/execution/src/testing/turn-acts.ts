@@ -47,6 +47,16 @@ const settle = (outcomes: fc.Arbitrary<Outcome>): TurnAct =>
     actual: (real, a) => real.settle(a.owner, a.nth, a.outcome),
   });
 
+/** All steps of a worker end in the same moment: the good writes and the stale ones travel together. */
+const settleAll = (outcomes: fc.Arbitrary<Outcome>): TurnAct =>
+  act('settleAll', fc.record({ owner, outcome: outcomes }), {
+    fits: (model, a) => model.runsOf(a.owner).length > 1,
+    expected: (model, a) => {
+      for (const run of model.runsOf(a.owner)) run.settle(a.outcome);
+    },
+    actual: (real, a) => real.settleAll(a.owner, a.outcome),
+  });
+
 const renew: TurnAct = act('renew', owner, {
   expected: (model, o) => model.renew(o),
   actual: (real, o) => real.renew(o),
@@ -66,6 +76,22 @@ const takeOver: TurnAct = act('takeOver', fc.record({ key: anyKey, owner }), {
   actual: async (real, a) => {
     await real.pass(a.key);
     return real.claim(a.owner, false);
+  },
+});
+
+/** It takes over, perhaps from its own earlier self, which does not know yet; what both come to is written together. */
+const takeOverInHaste: TurnAct = act('takeOverInHaste', fc.record({ key: anyKey, owner }), {
+  expected: (model, a) => {
+    model.pass(a.key);
+    const claimed = model.claim(a.owner, false);
+    for (const run of model.runsOf(a.owner)) run.settle('succeed');
+    return claimed;
+  },
+  actual: async (real, a) => {
+    await real.pass(a.key);
+    const claimed = await real.claim(a.owner, false);
+    await real.settleAll(a.owner, 'succeed');
+    return claimed;
   },
 });
 
@@ -145,9 +171,11 @@ export const TURN_ACTS: readonly TurnAct[] = [
   claimAndDie,
   die,
   settle(fc.constantFrom<Outcome>('succeed', 'succeed', 'ask', 'fail', 'fail_for_now', 'unknown')),
+  settleAll(fc.constantFrom<Outcome>('succeed', 'fail', 'unknown')),
   renew,
   pass,
   takeOver,
+  takeOverInHaste,
   perish,
   cancel,
   resolve,
@@ -162,9 +190,11 @@ export const WAIT_ACTS: readonly TurnAct[] = [
   claimAndDie,
   settle(fc.oneof(wait, fc.constantFrom<Outcome>('succeed', 'fail', 'start_child', 'start_child'))),
   settle(wait),
+  settleAll(fc.constantFrom<Outcome>('succeed', 'start_child')),
   renew,
   pass,
   takeOver,
+  takeOverInHaste,
   cancel,
   arrive,
   arrive,

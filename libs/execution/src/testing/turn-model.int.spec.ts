@@ -12,7 +12,7 @@ describeOnBothDialects('turns', (stores) => {
     await checkAgainstModel({
       acts,
       begin: async () => ({ model: new TurnModel(), real: await RealTurns.begin({ p, q }) }),
-      runs: 30,
+      runs: 25,
       maxActs: 60,
     });
   });
