@@ -32,6 +32,9 @@ import { TurnsController } from './http/turns.controller';
 import { WorkflowsController } from './http/workflows.controller';
 import { GatewayMetrics } from './gateway-metrics';
 import { domainProviders } from './domain-providers';
+import { limitProviders } from './limit-providers';
+import { Admission, type RequestLimits } from './limits/admission';
+import { RefusalAudit } from './limits/refusal-audit';
 import { ConnectionDirectory } from './ws/connection-directory';
 import { DirectedDelivery } from './ws/directed-delivery';
 import { EventFanOut } from './ws/event-fan-out';
@@ -43,6 +46,8 @@ import { socketProviders } from './socket-providers';
 export interface GatewayOptions extends Partial<Omit<SocketDoorOptions, 'stamps' | 'edgeId'>> {
   /** Exact origins whose pages may use the cookie. Default: `TYRUM_ALLOWED_ORIGINS`. */
   readonly allowedOrigins?: readonly string[];
+  /** Requests in ten seconds. Default: `TYRUM_RATE_PER_*`. */
+  readonly limits?: Partial<RequestLimits>;
   /** Modules that export `SCHEDULES_PORT` and `ARTIFACTS_PORT`. */
   readonly imports?: ModuleMetadata['imports'];
 }
@@ -53,12 +58,12 @@ export interface GatewayOptions extends Partial<Omit<SocketDoorOptions, 'stamps'
  */
 const httpPipeline: FactoryProvider = {
   provide: Symbol('tyrum.http-pipeline'),
-  inject: [HttpAdapterHost, TokenStore, DeviceProofs, ALLOWED_ORIGINS, GatewayMetrics],
+  inject: [HttpAdapterHost, TokenStore, DeviceProofs, ALLOWED_ORIGINS, GatewayMetrics, Admission, RefusalAudit],
   useFactory: (
     { httpAdapter }: HttpAdapterHost,
     tokens: TokenStore,
     proofs: DeviceProofs,
-    ...[allowedOrigins, metrics]: [ReadonlySet<string>, GatewayMetrics]
+    ...[allowedOrigins, metrics, admission, audit]: [ReadonlySet<string>, GatewayMetrics, Admission, RefusalAudit]
   ) => {
     const app = httpAdapter as unknown as Pick<NestExpressApplication, 'use' | 'set'>;
     // Answers are about what changes; hashing each of them for a comparison nobody makes costs more than sending it.
@@ -66,7 +71,7 @@ const httpPipeline: FactoryProvider = {
     app.use(requestContext());
     app.use(helmet() as RequestHandler);
     app.use(httpMetrics(metrics));
-    app.use('/v1', authentication({ tokens, proofs, allowedOrigins }));
+    app.use('/v1', authentication({ tokens, proofs, admission, audit, allowedOrigins }));
     app.use('/v1', jsonBody());
     return true;
   },
@@ -120,6 +125,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         },
         { provide: APP_FILTER, inject: [LOGGER], useFactory: (logger: Logger) => new ProblemFilter(logger) },
         ...domainProviders,
+        ...limitProviders,
         ...socketProviders({
           newId: randomUUID,
           newChallenge: () => encodeBase64Url(randomBytes(LIMITS.challengeBytes)),

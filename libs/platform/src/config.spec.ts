@@ -36,6 +36,7 @@ describe('defaults', () => {
       drainMs: 25_000,
       workerConcurrency: 50,
       httpAllow: [],
+      limits: { perAddress: 50_000, perToken: 50_000, perTenant: 200_000, connectionsPerAddress: 5_000 },
       allowedOrigins: [],
       unknownVariables: [],
     });
@@ -161,6 +162,10 @@ describe('single values', () => {
     TYRUM_DRAIN_MS: ['99', '600001'],
     TYRUM_WORKER_CONCURRENCY: ['0', '1001'],
     TYRUM_HTTP_ALLOW: ['a b', ',', 'http://x'],
+    TYRUM_RATE_PER_ADDRESS: ['0', '1000000001', '1.5'],
+    TYRUM_RATE_PER_TOKEN: ['0', '-1'],
+    TYRUM_RATE_PER_TENANT: ['0', 'none'],
+    TYRUM_CONNECTIONS_PER_ADDRESS: ['0', '1000001'],
     TYRUM_ALLOWED_ORIGINS: ['*', 'https://a.example/', 'https://a.example,', 'ftp://a', 'https://A.example'],
   };
   const model = { TYRUM_MODEL_BASE_URL: 'http://m', TYRUM_MODEL: 'm' };

@@ -46,6 +46,13 @@ export interface Config {
   readonly workerConcurrency: number;
   /** Hosts in private networks that `Http` steps may reach. */
   readonly httpAllow: readonly string[];
+  /** What peers of an edge may ask for; requests are counted in windows of 10 s. */
+  readonly limits: {
+    readonly perAddress: number;
+    readonly perToken: number;
+    readonly perTenant: number;
+    readonly connectionsPerAddress: number;
+  };
   /** Exact origins whose pages may use the session cookie. */
   readonly allowedOrigins: readonly string[];
   /** `TYRUM_*` variables nobody reads, most likely misspelt. Names only. */
@@ -124,6 +131,12 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
     drainMs: required(values.drainMs),
     workerConcurrency: required(values.workerConcurrency),
     httpAllow: required(values.httpAllow),
+    limits: {
+      perAddress: required(values.ratePerAddress),
+      perToken: required(values.ratePerToken),
+      perTenant: required(values.ratePerTenant),
+      connectionsPerAddress: required(values.connectionsPerAddress),
+    },
     allowedOrigins: required(values.allowedOrigins),
     unknownVariables: unknownVariables(env),
   };
