@@ -1,5 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import type { Action, ProblemDetails, Schedule, TokenCreated, TurnDetail, TurnListItem } from '@tyrum/protocol';
+import type {
+  Action,
+  ProblemDetails,
+  Schedule,
+  TenantCreated,
+  TenantList,
+  TenantView,
+  TokenCreated,
+  TurnDetail,
+  TurnListItem,
+} from '@tyrum/protocol';
 
 /** The edge could not be reached at all. */
 export class UnreachableError extends Error {
@@ -90,6 +100,18 @@ export class EdgeApi {
 
   async schedules(): Promise<Schedule[]> {
     return ((await this.call('GET', '/v1/schedules')) as { schedules: Schedule[] }).schedules;
+  }
+
+  async createTenant(body: object): Promise<TenantCreated> {
+    return (await this.call('POST', '/v1/tenants', { body })) as TenantCreated;
+  }
+
+  async tenants(): Promise<TenantView[]> {
+    return ((await this.call('GET', '/v1/tenants')) as TenantList).tenants;
+  }
+
+  async updateTenant(id: string, body: object): Promise<TenantView> {
+    return (await this.call('PATCH', `/v1/tenants/${encodeURIComponent(id)}`, { body })) as TenantView;
   }
 
   remove(kind: 'tokens' | 'schedules', id: string): Promise<unknown> {

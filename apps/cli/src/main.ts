@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { RefusedError, UnreachableError } from './edge-api';
 import { UsageError } from './config';
 import { addResourceCommands } from './resource-commands';
+import { addTenantCommands } from './tenant-commands';
 import { addTurnCommands } from './turn-commands';
 
 const EXIT_USAGE = 2;
@@ -17,6 +18,7 @@ const program = new Command('tyrum')
   .exitOverride();
 addTurnCommands(program);
 addResourceCommands(program);
+addTenantCommands(program);
 
 program.parseAsync().catch((error: unknown) => {
   process.exitCode = report(error);

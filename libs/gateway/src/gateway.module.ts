@@ -10,7 +10,7 @@ import {
 } from '@nestjs/common';
 import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { TokenStore } from '@tyrum/identity';
+import { Tenants, TokenStore } from '@tyrum/identity';
 import { ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import { encodeBase64Url, LIMITS } from '@tyrum/protocol';
@@ -27,6 +27,7 @@ import { EventsController } from './http/events.controller';
 import { ProblemFilter } from './http/problem.filter';
 import { httpMetrics, jsonBody, requestContext } from './http/request-pipeline';
 import { SchedulesController } from './http/schedules.controller';
+import { TenantsController } from './http/tenants.controller';
 import { TokensController } from './http/tokens.controller';
 import { TurnsController } from './http/turns.controller';
 import { WorkflowsController } from './http/workflows.controller';
@@ -97,6 +98,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         TurnsController,
         ConversationsController,
         EventsController,
+        TenantsController,
         TokensController,
         SessionController,
         SchedulesController,
@@ -116,6 +118,7 @@ export class GatewayModule implements OnApplicationBootstrap {
           inject: [STATE_STORE],
           useFactory: (store: StateStore) => new DeviceProofs(store, () => Date.now()),
         },
+        { provide: Tenants, inject: [STATE_STORE], useFactory: (store: StateStore) => new Tenants(store) },
         { provide: ConnectionDirectory, useFactory: () => new ConnectionDirectory() },
         {
           provide: GatewayMetrics,

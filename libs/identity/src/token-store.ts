@@ -114,6 +114,8 @@ export class TokenStore {
     const params = [JSON.stringify([...ended]), this.options.nowMs()];
     const live = await this.store.read((db) => db.query<{ token_id: string }>(findLiveTokens, params));
     for (const { token_id } of live) ended.delete(token_id);
+    // What was read before says otherwise.
+    for (const tokenId of ended) this.cache.delete(tokenId);
     return ended;
   }
 

@@ -79,6 +79,9 @@ export const LIMITS = Object.freeze({
   presenceMetadataBytes: 16 * KIB,
   evidenceBytes: 768 * KIB,
 
+  // Tenants
+  quotaMax: 1_000_000_000,
+
   // Schedules
   intervalMinMs: 1_000,
   intervalMaxMs: 366 * 24 * 60 * 60 * 1000,
