@@ -74,6 +74,8 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
   let stranger: string;
   /** What the first tenant has, under the folder of the route that shows it. */
   let ids: Record<string, string>;
+  /** The place in the outbox before everything the first tenant did. */
+  let before: string;
   const heard: string[] = [];
 
   const call = async (token: string, method: string, path: string, body?: object) => {
@@ -91,6 +93,7 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
     edge = await startTestEdge({ database, imports: [Ports] });
     owner = await edge.issue();
     stranger = await edge.issue({ tenantId: await edge.newTenant() });
+    before = await cursorOf(owner);
     const conversation_key = `agent:${CANARY}:dm:${CANARY}`;
     const turn = await made('/v1/workflows', { conversation_key, steps });
     const schedule = await made('/v1/schedules', {
@@ -136,6 +139,7 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
   );
 
   it('gets not_found, or nothing of it, from every request type, and hears no event', async () => {
+    const resumed = await TestClient.connect(edge.socketUrl, stranger, { resumeCursor: before });
     const [client, theirs] = [
       await TestClient.connect(edge.socketUrl, stranger),
       await TestClient.connect(edge.socketUrl, owner),
@@ -148,7 +152,7 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
         if (name in payload) payload[name] = type === 'workflow.start' ? 'agent:own:main' : ids['conversations'];
       }
       if ('workflow_run_id' in payload) payload['workflow_run_id'] = ids['turns'];
-      if (type === 'events.replay') payload['cursor'] = await cursorOf(owner);
+      if (type === 'events.replay') payload['cursor'] = before;
       const { ok, error } = await client.request(type, payload);
       const expected = REFUSED[type] ?? 'not_found';
       if (!(ok && OWN.has(type))) expect([type, error?.code]).toEqual([type, expected]);
@@ -156,11 +160,12 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
     await theirs.request('conversation.create', { agent_key: CANARY });
     await theirs.event('conversation.created');
     await client.request('ping');
-    heard.push(...client.frames.map((frame) => JSON.stringify(frame)));
-    await Promise.all([client.close(), theirs.close()]);
+    await resumed.request('ping');
+    heard.push(...[...client.frames, ...resumed.frames].map((frame) => JSON.stringify(frame)));
+    await Promise.all([client.close(), resumed.close(), theirs.close()]);
   });
 
-  /** A place in the outbox before everything the first tenant did. */
+  /** The head of the outbox, which a peer with a cursor of nowhere is told. */
   async function cursorOf(token: string): Promise<string> {
     const client = await TestClient.connect(edge.socketUrl, token, { resumeCursor: 'x' });
     await client.close();
