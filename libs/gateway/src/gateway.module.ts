@@ -47,6 +47,8 @@ import { socketProviders } from './socket-providers';
 export interface GatewayOptions extends Partial<Omit<SocketDoorOptions, 'stamps' | 'edgeId'>> {
   /** Exact origins whose pages may use the cookie. Default: `TYRUM_ALLOWED_ORIGINS`. */
   readonly allowedOrigins?: readonly string[];
+  /** How long a request's body may take, in ms. Default: 30 s. */
+  readonly bodyMs?: number;
   /** Requests in ten seconds. Default: `TYRUM_RATE_PER_*`. */
   readonly limits?: Partial<RequestLimits>;
   /** Modules that export `SCHEDULES_PORT` and `ARTIFACTS_PORT`. */
@@ -59,12 +61,27 @@ export interface GatewayOptions extends Partial<Omit<SocketDoorOptions, 'stamps'
  */
 const httpPipeline: FactoryProvider = {
   provide: Symbol('tyrum.http-pipeline'),
-  inject: [HttpAdapterHost, TokenStore, DeviceProofs, ALLOWED_ORIGINS, GatewayMetrics, Admission, RefusalAudit],
+  inject: [
+    HttpAdapterHost,
+    TokenStore,
+    DeviceProofs,
+    ALLOWED_ORIGINS,
+    GatewayMetrics,
+    Admission,
+    RefusalAudit,
+    GATEWAY_OPTIONS,
+  ],
   useFactory: (
     { httpAdapter }: HttpAdapterHost,
     tokens: TokenStore,
     proofs: DeviceProofs,
-    ...[allowedOrigins, metrics, admission, audit]: [ReadonlySet<string>, GatewayMetrics, Admission, RefusalAudit]
+    ...[allowedOrigins, metrics, admission, audit, options]: [
+      ReadonlySet<string>,
+      GatewayMetrics,
+      Admission,
+      RefusalAudit,
+      GatewayOptions,
+    ]
   ) => {
     const app = httpAdapter as unknown as Pick<NestExpressApplication, 'use' | 'set'>;
     // Answers are about what changes; hashing each of them for a comparison nobody makes costs more than sending it.
@@ -73,7 +90,7 @@ const httpPipeline: FactoryProvider = {
     app.use(helmet() as RequestHandler);
     app.use(httpMetrics(metrics));
     app.use('/v1', authentication({ tokens, proofs, admission, audit, allowedOrigins }));
-    app.use('/v1', jsonBody());
+    app.use('/v1', jsonBody(options));
     return true;
   },
 };
