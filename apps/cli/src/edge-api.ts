@@ -6,6 +6,9 @@ import type {
   ClaimShareView,
   ProblemDetails,
   Schedule,
+  TenantCreated,
+  TenantList,
+  TenantView,
   TokenCreated,
   TurnDetail,
   TurnListItem,
@@ -124,6 +127,18 @@ export class EdgeApi {
   async leaseHistory(kind: string, name: string): Promise<LeaseChange[]> {
     const path = `/v1/leases/${encodeURIComponent(kind)}/${encodeURIComponent(name)}/history`;
     return ((await this.call('GET', path, { again: true })) as { history: LeaseChange[] }).history;
+  }
+
+  async createTenant(body: object): Promise<TenantCreated> {
+    return (await this.call('POST', '/v1/tenants', { body })) as TenantCreated;
+  }
+
+  async tenants(): Promise<TenantView[]> {
+    return ((await this.call('GET', '/v1/tenants')) as TenantList).tenants;
+  }
+
+  async updateTenant(id: string, body: object): Promise<TenantView> {
+    return (await this.call('PATCH', `/v1/tenants/${encodeURIComponent(id)}`, { body })) as TenantView;
   }
 
   remove(kind: 'tokens' | 'schedules', id: string): Promise<unknown> {

@@ -3,6 +3,7 @@ import { RefusedError, UnreachableError } from './edge-api';
 import { UsageError } from './config';
 import { addLeaseCommands } from './lease-commands';
 import { addResourceCommands } from './resource-commands';
+import { addTenantCommands } from './tenant-commands';
 import { addTurnCommands } from './turn-commands';
 
 const EXIT_USAGE = 2;
@@ -19,6 +20,7 @@ const program = new Command('tyrum')
 addTurnCommands(program);
 addResourceCommands(program);
 addLeaseCommands(program);
+addTenantCommands(program);
 
 program.parseAsync().catch((error: unknown) => {
   process.exitCode = report(error);

@@ -3,3 +3,4 @@ export { AdaptivePoll, type AdaptivePollOptions, type PollResult } from './adapt
 export { LocalBackplane } from './local-backplane';
 export { PostgresBackplane, type NotificationSource } from './postgres-backplane';
 export { openRedisBackplane } from './open-redis-backplane';
+export { openRedisCounters, type SharedCounters } from './shared-counters';

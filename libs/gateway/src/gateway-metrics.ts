@@ -11,6 +11,8 @@ export class GatewayMetrics {
   private readonly refusedUpgrades;
   private readonly directed;
   private readonly gaps;
+  private readonly limited;
+  private readonly refusals;
   private lag: OutboxLag = { stallMs: 0, oldestWriterMs: 0, rowsBehind: 0 };
 
   /** @param connections how many are established now */
@@ -45,6 +47,8 @@ export class GatewayMetrics {
     this.accepts = metrics.counter('tyrum_gateway_accepts_total', 'Turns asked for, by what became of it.', [
       'outcome',
     ]);
+    this.limited = metrics.counter('tyrum_gateway_rate_limited_total', 'Requests refused by a rate limit.', ['by']);
+    this.refusals = metrics.counter('tyrum_gateway_refusals_total', 'Refused for who asked.', ['door', 'reason']);
     this.closes = metrics.counter('tyrum_gateway_closes_total', 'WebSockets we closed.', ['code']);
     this.refusedUpgrades = metrics.counter('tyrum_gateway_upgrades_refused_total', 'Upgrades refused.', ['status']);
   }
@@ -78,6 +82,15 @@ export class GatewayMetrics {
 
   closed(code: number): void {
     this.closes.inc({ code: String(code) });
+  }
+
+  rateLimited(by: 'address' | 'token' | 'tenant'): void {
+    this.limited.inc({ by });
+  }
+
+  /** @param refusal.reason one of a few stable words */
+  refused({ door, reason }: { door: string; reason: string }): void {
+    this.refusals.inc({ door, reason });
   }
 
   upgradeRefused(status: number): void {

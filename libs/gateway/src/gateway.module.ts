@@ -10,7 +10,7 @@ import {
 } from '@nestjs/common';
 import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { TokenStore } from '@tyrum/identity';
+import { Tenants, TokenStore } from '@tyrum/identity';
 import { ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import { encodeBase64Url, LIMITS } from '@tyrum/protocol';
@@ -29,11 +29,15 @@ import { ProblemFilter } from './http/problem.filter';
 import { httpMetrics, jsonBody, requestContext } from './http/request-pipeline';
 import { LeasesController } from './http/leases.controller';
 import { SchedulesController } from './http/schedules.controller';
+import { TenantsController } from './http/tenants.controller';
 import { TokensController } from './http/tokens.controller';
 import { TurnsController } from './http/turns.controller';
 import { WorkflowsController } from './http/workflows.controller';
 import { GatewayMetrics } from './gateway-metrics';
 import { domainProviders } from './domain-providers';
+import { limitProviders } from './limit-providers';
+import { Admission, type RequestLimits } from './limits/admission';
+import { RefusalAudit } from './limits/refusal-audit';
 import { ConnectionDirectory } from './ws/connection-directory';
 import { DirectedDelivery } from './ws/directed-delivery';
 import { EventFanOut } from './ws/event-fan-out';
@@ -45,6 +49,10 @@ import { socketProviders } from './socket-providers';
 export interface GatewayOptions extends Partial<Omit<SocketDoorOptions, 'stamps' | 'edgeId'>> {
   /** Exact origins whose pages may use the cookie. Default: `TYRUM_ALLOWED_ORIGINS`. */
   readonly allowedOrigins?: readonly string[];
+  /** How long a request's body may take, in ms. Default: 30 s. */
+  readonly bodyMs?: number;
+  /** Requests in ten seconds. Default: `TYRUM_RATE_PER_*`. */
+  readonly limits?: Partial<RequestLimits>;
   /** Modules that export `SCHEDULES_PORT` and `ARTIFACTS_PORT`. */
   readonly imports?: ModuleMetadata['imports'];
 }
@@ -55,12 +63,27 @@ export interface GatewayOptions extends Partial<Omit<SocketDoorOptions, 'stamps'
  */
 const httpPipeline: FactoryProvider = {
   provide: Symbol('tyrum.http-pipeline'),
-  inject: [HttpAdapterHost, TokenStore, DeviceProofs, ALLOWED_ORIGINS, GatewayMetrics],
+  inject: [
+    HttpAdapterHost,
+    TokenStore,
+    DeviceProofs,
+    ALLOWED_ORIGINS,
+    GatewayMetrics,
+    Admission,
+    RefusalAudit,
+    GATEWAY_OPTIONS,
+  ],
   useFactory: (
     { httpAdapter }: HttpAdapterHost,
     tokens: TokenStore,
     proofs: DeviceProofs,
-    ...[allowedOrigins, metrics]: [ReadonlySet<string>, GatewayMetrics]
+    ...[allowedOrigins, metrics, admission, audit, options]: [
+      ReadonlySet<string>,
+      GatewayMetrics,
+      Admission,
+      RefusalAudit,
+      GatewayOptions,
+    ]
   ) => {
     const app = httpAdapter as unknown as Pick<NestExpressApplication, 'use' | 'set'>;
     // Answers are about what changes; hashing each of them for a comparison nobody makes costs more than sending it.
@@ -68,8 +91,8 @@ const httpPipeline: FactoryProvider = {
     app.use(requestContext());
     app.use(helmet() as RequestHandler);
     app.use(httpMetrics(metrics));
-    app.use('/v1', authentication({ tokens, proofs, allowedOrigins }));
-    app.use('/v1', jsonBody());
+    app.use('/v1', authentication({ tokens, proofs, admission, audit, allowedOrigins }));
+    app.use('/v1', jsonBody(options));
     return true;
   },
 };
@@ -95,6 +118,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         ConversationsController,
         ClaimSharesController,
         EventsController,
+        TenantsController,
         TokensController,
         SessionController,
         SchedulesController,
@@ -115,6 +139,7 @@ export class GatewayModule implements OnApplicationBootstrap {
           inject: [STATE_STORE],
           useFactory: (store: StateStore) => new DeviceProofs(store, () => Date.now()),
         },
+        { provide: Tenants, inject: [STATE_STORE], useFactory: (store: StateStore) => new Tenants(store) },
         { provide: ConnectionDirectory, useFactory: () => new ConnectionDirectory() },
         {
           provide: GatewayMetrics,
@@ -124,6 +149,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         },
         { provide: APP_FILTER, inject: [LOGGER], useFactory: (logger: Logger) => new ProblemFilter(logger) },
         ...domainProviders,
+        ...limitProviders,
         ...socketProviders({
           newId: randomUUID,
           newChallenge: () => encodeBase64Url(randomBytes(LIMITS.challengeBytes)),

@@ -10,6 +10,8 @@ import type { GatewayOptions } from './gateway.module';
 import { ALLOWED_ORIGINS, GATEWAY_OPTIONS } from './gateway-options';
 import { EventStreams } from './http/event-streams';
 import { GatewayMetrics } from './gateway-metrics';
+import { Admission } from './limits/admission';
+import { RefusalAudit } from './limits/refusal-audit';
 import { Chats } from './operations/chats';
 import { Workflows } from './operations/workflows';
 import { ConnectionDirectory } from './ws/connection-directory';
@@ -99,19 +101,23 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
     },
     {
       provide: RequestDesk,
-      inject: [TokenStore, Workflows, Chats, TurnReader, EventReplay, GatewayMetrics, LOGGER],
+      inject: [TokenStore, Workflows, Chats, TurnReader, EventReplay, GatewayMetrics, Admission, RefusalAudit, LOGGER],
       useFactory: (
-        ...[tokens, workflows, chats, reader, replay, metrics, logger]: [
+        ...[tokens, workflows, chats, reader, replay, metrics, admission, audit, logger]: [
           TokenStore,
           Workflows,
           Chats,
           TurnReader,
           EventReplay,
           GatewayMetrics,
+          Admission,
+          RefusalAudit,
           Logger,
         ]
-      ) =>
-        new RequestDesk({ tokens, handlers: requestHandlers({ workflows, chats, reader, replay }), metrics, logger }),
+      ) => {
+        const handlers = requestHandlers({ workflows, chats, reader, replay });
+        return new RequestDesk({ tokens, handlers, metrics, admission, audit, logger });
+      },
     },
     {
       provide: SocketSession,
@@ -121,9 +127,12 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
     },
     {
       provide: UpgradeGate,
-      inject: [TokenStore, ALLOWED_ORIGINS],
-      useFactory: (tokens: TokenStore, allowedOrigins: ReadonlySet<string>) =>
-        new UpgradeGate(tokens, new FailedAttempts(nowMs), allowedOrigins),
+      inject: [TokenStore, Admission, RefusalAudit, ALLOWED_ORIGINS],
+      useFactory: (
+        tokens: TokenStore,
+        limits: Admission,
+        ...[audit, allowedOrigins]: [RefusalAudit, ReadonlySet<string>]
+      ) => new UpgradeGate({ tokens, failures: new FailedAttempts(nowMs), limits, audit }, allowedOrigins),
     },
     {
       provide: SocketDoor,
@@ -135,12 +144,13 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         EventFanOut,
         DirectedDelivery,
         GatewayMetrics,
+        RefusalAudit,
         LOGGER,
         CONFIG,
         GATEWAY_OPTIONS,
       ],
       useFactory: (
-        ...[gate, tokens, directory, session, fanOut, directed, metrics, logger, config, options]: [
+        ...[gate, tokens, directory, session, fanOut, directed, metrics, audit, logger, config, options]: [
           UpgradeGate,
           TokenStore,
           ConnectionDirectory,
@@ -148,14 +158,15 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
           EventFanOut,
           DirectedDelivery,
           GatewayMetrics,
+          RefusalAudit,
           Logger,
           Config,
           GatewayOptions,
         ]
       ) =>
         new SocketDoor(
-          { gate, tokens, directory, session, fanOut, directed, metrics, logger },
-          { ...options, stamps, edgeId: config.instanceId },
+          { gate, tokens, directory, session, fanOut, directed, metrics, audit, logger },
+          { maxPerAddress: config.limits.connectionsPerAddress, ...options, stamps, edgeId: config.instanceId },
         ),
     },
   ];

@@ -8,6 +8,9 @@ export interface Principal {
   readonly scopes: readonly OperatorScope[];
   /** The only device that may use the token; absent for any. */
   readonly deviceId?: string;
+  /** The tenant's quotas; absent: the installation's own limits. */
+  readonly maxConnections?: number;
+  readonly maxRequests?: number;
 }
 
 /**

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { formatToken, parseToken, type OperatorScope, type TokenRole } from '@tyrum/protocol';
 import type { StateStore, Tx } from '@tyrum/statestore';
-import { AuthTokens, Tenants, type AuthTokenRecord } from '@tyrum/statestore/records';
+import { AuthTokens, Tenants, type AuthTokenRecord, type TenantRecord } from '@tyrum/statestore/records';
 import type { Principal } from './principal';
+import { findLiveTokens } from './sql/find-live-tokens';
 import { hashSecret, matchesHash, newSecret } from './token-secret';
 
 /** A token to issue. */
@@ -30,9 +31,14 @@ export interface TokenStoreOptions {
   readonly cacheSize?: number;
 }
 
+/** A token's row and that of its tenant. */
+interface Held extends AuthTokenRecord {
+  readonly tenant: TenantRecord;
+}
+
 interface CachedRow {
   readonly readAt: number;
-  readonly row: Promise<AuthTokenRecord | undefined>;
+  readonly row: Promise<Held | undefined>;
 }
 
 const DEFAULT_CACHE_TTL_MS = 1_000;
@@ -94,6 +100,25 @@ export class TokenStore {
     return row && this.principalOf(row);
   }
 
+  /** Whose a token is, going by its id alone: for writing down that it was refused. */
+  async ownerOf(token: string): Promise<{ tenantId: string; tokenId: string } | undefined> {
+    const parts = parseToken(token);
+    const row = parts && (await this.read(parts.id));
+    return row && { tenantId: row.tenant_id, tokenId: row.token_id };
+  }
+
+  /** Those of the ids whose tokens no longer hold, read past the cache and at once. @throws {StoreUnavailableError} */
+  async endedAmong(tokenIds: readonly string[]): Promise<Set<string>> {
+    const ended = new Set(tokenIds);
+    if (ended.size === 0) return ended;
+    const params = [JSON.stringify([...ended]), this.options.nowMs()];
+    const live = await this.store.read((db) => db.query<{ token_id: string }>(findLiveTokens, params));
+    for (const { token_id } of live) ended.delete(token_id);
+    // What was read before says otherwise.
+    for (const tokenId of ended) this.cache.delete(tokenId);
+    return ended;
+  }
+
   /** Ends a token. False if the tenant has no such token that is not revoked yet. */
   async revoke(tenantId: string, tokenId: string): Promise<boolean> {
     const revoked = await this.store.transaction(async (tx) => {
@@ -130,7 +155,7 @@ export class TokenStore {
     };
   }
 
-  private principalOf(row: AuthTokenRecord): Principal | undefined {
+  private principalOf(row: Held): Principal | undefined {
     if (row.revoked_at !== null) return undefined;
     if (row.expires_at !== null && row.expires_at <= this.options.nowMs()) return undefined;
     return {
@@ -139,11 +164,13 @@ export class TokenStore {
       role: row.role,
       scopes: row.scopes as OperatorScope[],
       ...(row.device_id === null ? {} : { deviceId: row.device_id }),
+      ...(row.tenant.max_connections === null ? {} : { maxConnections: row.tenant.max_connections }),
+      ...(row.tenant.max_requests === null ? {} : { maxRequests: row.tenant.max_requests }),
     };
   }
 
   /** The promise is cached, not the row, so that a burst of requests with one token asks the database once. */
-  private read(tokenId: string): Promise<AuthTokenRecord | undefined> {
+  private read(tokenId: string): Promise<Held | undefined> {
     const now = this.options.nowMs();
     const cached = this.cache.get(tokenId);
     if (cached && now - cached.readAt < this.options.cacheTtlMs && now >= cached.readAt) return cached.row;
@@ -152,7 +179,7 @@ export class TokenStore {
     this.cache.set(tokenId, entry);
     this.evict();
     // Neither a failure nor an id somebody made up is worth a place.
-    const forget = (row?: AuthTokenRecord): void => {
+    const forget = (row?: Held): void => {
       if (!row && this.cache.get(tokenId) === entry) this.cache.delete(tokenId);
     };
     entry.row.then(forget, () => forget());
@@ -165,12 +192,12 @@ export class TokenStore {
     if (oldest !== undefined && this.cache.size > this.options.cacheSize) this.cache.delete(oldest);
   }
 
-  private load(tokenId: string): Promise<AuthTokenRecord | undefined> {
+  private load(tokenId: string): Promise<Held | undefined> {
     return this.store.read(async (db) => {
       const row = await db.records(AuthTokens).findOneBy({ token_id: tokenId });
       if (!row) return undefined;
       const tenant = await db.records(Tenants).findOneBy({ tenant_id: row.tenant_id });
-      return tenant?.disabled_at === null ? row : undefined;
+      return tenant?.disabled_at === null ? { ...row, tenant } : undefined;
     });
   }
 }

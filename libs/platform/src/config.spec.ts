@@ -39,6 +39,7 @@ describe('defaults', () => {
       workerConcurrency: 50,
       httpAllow: [],
       retention: { turnsMs: 90 * DAY_MS, eventsMs: 7 * DAY_MS, historyMs: 30 * DAY_MS },
+      limits: { perAddress: 50_000, perToken: 50_000, perTenant: 200_000, connectionsPerAddress: 5_000 },
       allowedOrigins: [],
       unknownVariables: [],
     });
@@ -167,6 +168,10 @@ describe('single values', () => {
     TYRUM_RETENTION_TURN_DAYS: ['0', '-1', '90d', '36501'],
     TYRUM_RETENTION_EVENT_DAYS: ['0', '0.5'],
     TYRUM_RETENTION_HISTORY_DAYS: ['0', 'never'],
+    TYRUM_RATE_PER_ADDRESS: ['0', '1000000001', '1.5'],
+    TYRUM_RATE_PER_TOKEN: ['0', '-1'],
+    TYRUM_RATE_PER_TENANT: ['0', 'none'],
+    TYRUM_CONNECTIONS_PER_ADDRESS: ['0', '1000001'],
     TYRUM_ALLOWED_ORIGINS: ['*', 'https://a.example/', 'https://a.example,', 'ftp://a', 'https://A.example'],
   };
   const model = { TYRUM_MODEL_BASE_URL: 'http://m', TYRUM_MODEL: 'm' };

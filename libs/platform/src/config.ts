@@ -54,6 +54,13 @@ export interface Config {
   /** Hosts in private networks that `Http` steps may reach. */
   readonly httpAllow: readonly string[];
   readonly retention: RetentionConfig;
+  /** What peers of an edge may ask for; requests are counted in windows of 10 s. */
+  readonly limits: {
+    readonly perAddress: number;
+    readonly perToken: number;
+    readonly perTenant: number;
+    readonly connectionsPerAddress: number;
+  };
   /** Exact origins whose pages may use the session cookie. */
   readonly allowedOrigins: readonly string[];
   /** `TYRUM_*` variables nobody reads, most likely misspelt. Names only. */
@@ -138,6 +145,12 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
       turnsMs: required(values.retentionTurnDays) * DAY_MS,
       eventsMs: required(values.retentionEventDays) * DAY_MS,
       historyMs: required(values.retentionHistoryDays) * DAY_MS,
+    },
+    limits: {
+      perAddress: required(values.ratePerAddress),
+      perToken: required(values.ratePerToken),
+      perTenant: required(values.ratePerTenant),
+      connectionsPerAddress: required(values.connectionsPerAddress),
     },
     allowedOrigins: required(values.allowedOrigins),
     unknownVariables: unknownVariables(env),

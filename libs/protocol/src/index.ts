@@ -29,6 +29,7 @@ export * from './payload-fingerprint';
 export * from './presence';
 export * from './requests';
 export * from './routes';
+export * from './tenants';
 export * from './turn';
 export { objectSchema, type JsonSchema, type SchemaRef } from './json-schema';
 export { isOpenClass, validatePayload, type PayloadClass } from './validate';

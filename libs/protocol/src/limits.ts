@@ -88,6 +88,8 @@ export const LIMITS = Object.freeze({
   claimWeightMax: 100,
   claimRunningMax: 1_000_000,
   claimSharesPerTenant: 1_000,
+  // Tenants
+  quotaMax: 1_000_000_000,
 
   // Schedules
   intervalMinMs: 1_000,

@@ -35,6 +35,7 @@ import {
   type WorkflowStartResult,
 } from './requests';
 import { LeaseHistoryPayload, LeaseListPayload, type LeaseHistoryResult, type LeaseListResult } from './lease';
+import { TenantCreateBody, TenantUpdateBody, type TenantCreated, type TenantList, type TenantView } from './tenants';
 import type { TurnDetail } from './turn';
 import type { PayloadClass } from './validate';
 
@@ -196,6 +197,21 @@ export const ROUTES = {
   'POST /v1/session': { summary: 'Begin a session with a cookie', scope: 'authenticated', status: 200 },
   'GET /v1/session': { summary: 'Who the caller is', scope: 'authenticated', status: 200 },
   'DELETE /v1/session': { summary: 'End the session with the cookie', scope: 'authenticated', status: 204 },
+  'POST /v1/tenants': {
+    summary: 'Create a tenant; the token of its first admin is shown this once',
+    scope: 'operator.admin',
+    status: 201,
+    body: TenantCreateBody,
+    keyed: true,
+  },
+  'GET /v1/tenants': { summary: 'Tenants', scope: 'operator.admin', status: 200 },
+  'GET /v1/tenants/:id': { summary: 'A tenant', scope: 'operator.admin', status: 200 },
+  'PATCH /v1/tenants/:id': {
+    summary: 'Set quotas of a tenant, disable or enable it',
+    scope: 'operator.admin',
+    status: 200,
+    body: TenantUpdateBody,
+  },
   'POST /v1/tokens': {
     summary: 'Issue a token; it is shown this once',
     scope: 'operator.admin',
@@ -252,6 +268,10 @@ export interface RouteAnswers {
   'POST /v1/session': Session;
   'GET /v1/session': Session;
   'DELETE /v1/session': undefined;
+  'POST /v1/tenants': TenantCreated;
+  'GET /v1/tenants': TenantList;
+  'GET /v1/tenants/:id': TenantView;
+  'PATCH /v1/tenants/:id': TenantView;
   'POST /v1/tokens': TokenCreated;
   'GET /v1/tokens': TokenList;
   'DELETE /v1/tokens/:id': undefined;

@@ -299,6 +299,10 @@ create table tenant (
   slug text not null,
   created_at bigint not null,
   disabled_at bigint,
+  max_connections integer,
+  max_requests integer,
+  constraint tenant_max_connections_check CHECK ((max_connections > 0)),
+  constraint tenant_max_requests_check CHECK ((max_requests > 0)),
   constraint tenant_pkey PRIMARY KEY (tenant_id),
   constraint tenant_slug_key UNIQUE (slug)
 );
@@ -351,6 +355,20 @@ create table wait (
   constraint wait_pkey PRIMARY KEY (tenant_id, kind, wait_id)
 );
 
+create table webhook_trigger (
+  tenant_id uuid not null,
+  trigger_id uuid not null,
+  label text not null,
+  generation integer not null default 1,
+  execution text not null,
+  enabled boolean not null default true,
+  created_at bigint not null,
+  updated_at bigint not null,
+  constraint webhook_trigger_generation_check CHECK ((generation > 0)),
+  constraint webhook_trigger_pkey PRIMARY KEY (trigger_id),
+  constraint webhook_trigger_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenant(tenant_id)
+);
+
 CREATE INDEX artifact_by_age ON artifact USING btree (created_at);
 
 CREATE INDEX artifact_by_hash ON artifact USING btree (tenant_id, sha256);
@@ -400,6 +418,8 @@ CREATE INDEX turn_by_delivery ON turn USING btree (tenant_id, delivered_to) WHER
 CREATE INDEX turn_open ON turn USING btree (tenant_id, conversation_key, turn_seq) WHERE (status = ANY (ARRAY['queued'::text, 'running'::text, 'paused'::text]));
 
 CREATE INDEX wait_by_age ON wait USING btree (created_at);
+
+CREATE INDEX webhook_trigger_by_tenant ON webhook_trigger USING btree (tenant_id, created_at);
 
 CREATE OR REPLACE FUNCTION public.current_timeline()
  RETURNS bigint

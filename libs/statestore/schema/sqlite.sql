@@ -245,7 +245,7 @@ CREATE TABLE tenant (
     slug text not null unique,
     created_at integer not null,
     disabled_at integer
-  );
+  , max_connections integer check (max_connections > 0), max_requests integer check (max_requests > 0));
 
 CREATE TABLE turn (
     tenant_id text not null,
@@ -283,6 +283,17 @@ CREATE TABLE wait (
     created_at integer not null,
     primary key (tenant_id, kind, wait_id),
     check ((arrived_at is null) = (outcome is null))
+  );
+
+CREATE TABLE webhook_trigger (
+    tenant_id text not null references tenant,
+    trigger_id text primary key,
+    label text not null,
+    generation integer not null default 1 check (generation > 0),
+    execution text not null,
+    enabled integer not null default 1 check (enabled in (0, 1)),
+    created_at integer not null,
+    updated_at integer not null
   );
 
 CREATE INDEX artifact_by_age on artifact (created_at);
@@ -335,3 +346,5 @@ CREATE INDEX turn_open on turn (tenant_id, conversation_key, turn_seq)
     where status in ('queued', 'running', 'paused');
 
 CREATE INDEX wait_by_age on wait (created_at);
+
+CREATE INDEX webhook_trigger_by_tenant on webhook_trigger (tenant_id, created_at);

@@ -40,6 +40,9 @@ export class EventStreams {
     if (directory.size >= maxConnections) {
       throw new WireError('overloaded', 'too many connections', { retry_after_ms: 5_000 });
     }
+    if (directory.countOf(caller.tenantId) >= (caller.maxConnections ?? Infinity)) {
+      throw new WireError('rate_limited', 'too many connections of this tenant', { retry_after_ms: 5_000 });
+    }
     const onClosing = (code: CloseCode): void => metrics.closed(code);
     const link = new EventStreamLink(response, {
       onClosing,

@@ -27,6 +27,8 @@ export class ProblemFilter implements ExceptionFilter {
     if (response.headersSent) return void response.destroy();
     const problem = this.problemOf(error, request.path);
     response.status(problem.status);
+    // What is left of the request will not be read.
+    if (problem.status === 408 || problem.status === 413) response.setHeader('Connection', 'close');
     if (problem.status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
     const retryAfterMs = (problem.details as { retry_after_ms?: number } | undefined)?.retry_after_ms;
     if (retryAfterMs !== undefined) response.setHeader('Retry-After', Math.max(1, Math.ceil(retryAfterMs / 1000)));

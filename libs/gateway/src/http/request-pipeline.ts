@@ -20,13 +20,13 @@ export function requestContext(): Middleware {
 }
 
 /** Reads JSON bodies with the limits of the wire: size while reading, depth before parsing. */
-export function jsonBody(): Middleware {
+export function jsonBody({ bodyMs = BODY_MS }: { readonly bodyMs?: number } = {}): Middleware {
   return (request, _response, next) => {
     if (!hasBody(request)) return next();
     if (!request.is(['application/json', 'application/*+json'])) {
       return next(new HttpProblem(415, 'invalid_request', 'the body must be application/json'));
     }
-    readText(request)
+    readText(request, bodyMs)
       .then((text) => {
         request.body = text === '' ? undefined : parseJsonPayload(text, 'body');
         next();
@@ -39,24 +39,48 @@ function hasBody(request: Request): boolean {
   return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
 }
 
-async function readText(request: Request): Promise<string> {
+/** A body has to be in by then: who sends it a byte at a time holds a request open for nothing. */
+const BODY_MS = 30_000;
+
+async function readText(request: Request, bodyMs: number): Promise<string> {
   const tooLarge = (): HttpProblem =>
     new HttpProblem(413, 'invalid_request', `the body must not be larger than ${LIMITS.frameBytes} bytes`);
   // Compressed bodies would need a limit of their own on what they unpack to, and nobody sends them.
   if (request.headers['content-encoding'] !== undefined)
     throw new HttpProblem(415, 'invalid_request', 'send it uncompressed');
   if (Number(request.headers['content-length'] ?? 0) > LIMITS.frameBytes) throw tooLarge();
+  const bytes = await withDeadline(bodyMs, readBytes(request, tooLarge));
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new HttpProblem(400, 'invalid_request', 'the body must be UTF-8');
+  }
+}
+
+async function readBytes(request: Request, tooLarge: () => HttpProblem): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // Leaving the loop must not destroy the socket: there is an answer to be sent over it.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += chunk.length;
     if (size > LIMITS.frameBytes) throw tooLarge();
     chunks.push(chunk);
   }
+  return Buffer.concat(chunks);
+}
+
+async function withDeadline(ms: number, body: Promise<Buffer>): Promise<Buffer> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const problem = new HttpProblem(408, 'invalid_request', `the body was not there within ${ms} ms`);
+    timer = setTimeout(() => reject(problem), ms);
+  });
+  // After the deadline the connection is closed, which ends the reading with an error nobody waits for.
+  body.catch(() => undefined);
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
-  } catch {
-    throw new HttpProblem(400, 'invalid_request', 'the body must be UTF-8');
+    return await Promise.race([body, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -1,8 +1,9 @@
-import { createParamDecorator, SetMetadata, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { createParamDecorator, Inject, SetMetadata, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { allows, type Principal } from '@tyrum/identity';
 import { WireError, type RouteScope } from '@tyrum/protocol';
 import type { Request } from 'express';
+import { RefusalAudit } from '../limits/refusal-audit';
 
 // Beside the request and not on it, so that nothing a client sends can take its place.
 const principals = new WeakMap<Request, Presented>();
@@ -47,12 +48,18 @@ export const Needs = (scope: NonNullable<RouteScope>): MethodDecorator => SetMet
 export class ScopeGuard implements CanActivate {
   private readonly reflector = new Reflector();
 
+  constructor(@Inject(RefusalAudit) private readonly audit: RefusalAudit) {}
+
   canActivate(context: ExecutionContext): boolean {
-    const principal = principalOf(context.switchToHttp().getRequest<Request>());
+    const request = context.switchToHttp().getRequest<Request>();
+    const principal = principalOf(request);
     const scope = this.reflector.get<NonNullable<RouteScope> | undefined>(SCOPE, context.getHandler());
     if (scope === undefined) throw new WireError('forbidden', 'this route is open to nobody');
-    if (scope !== 'authenticated' && !allows(principal, scope))
-      throw new WireError('forbidden', `this needs the scope ${scope}`);
-    return true;
+    if (scope === 'authenticated' || allows(principal, scope)) return true;
+    const { tenantId, tokenId } = principal;
+    const route = (request as { route?: { path?: unknown } }).route?.path;
+    const subject = typeof route === 'string' ? { subject: `${request.method} ${route}` } : {};
+    this.audit.note({ type: 'authz.denied', tenantId, tokenId, door: 'http', reason: 'scope', ...subject });
+    throw new WireError('forbidden', `this needs the scope ${scope}`);
   }
 }

@@ -1,14 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Req, Res, UseGuards } from '@nestjs/common';
-import { allows, TokenStore, type NewToken, type Principal, type TokenRecord } from '@tyrum/identity';
-import {
-  TokenCreateBody,
-  validatePayload,
-  WireError,
-  type TokenCreated,
-  type TokenList,
-  type TokenView,
-} from '@tyrum/protocol';
+import { allows, TokenStore, type NewToken, type Principal } from '@tyrum/identity';
+import { TokenCreateBody, validatePayload, WireError, type TokenCreated, type TokenList } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
 import { notFound } from '../failures';
 import { Once } from '../operations/once';
@@ -16,6 +9,7 @@ import { answerOf, idempotencyKey } from './idempotency-key';
 import { uuidParam } from './query';
 import { Caller, Needs, ScopeGuard, tokenOf } from './request-principal';
 import { openAnswer, sealAnswer } from './sealed-answer';
+import { tokenCreated, tokenView } from './token-view';
 
 /** Tokens of the caller's tenant. */
 @Controller('v1/tokens')
@@ -38,9 +32,7 @@ export class TokensController {
     const key = idempotencyKey(request, caller, { route: 'POST /v1/tokens', payload: body, newKey: randomUUID });
     const seal = { token: tokenOf(request), context: `${key.route} ${key.key}` };
     const done = await this.once.run(key, async (tx) => {
-      const { token, record } = await this.tokens.issueIn(tx, wanted);
-      const { revoked_at: _, ...shown } = viewOf(record);
-      return { sealed: sealAnswer(seal, { ...shown, token }) };
+      return { sealed: sealAnswer(seal, tokenCreated(await this.tokens.issueIn(tx, wanted))) };
     });
     const created = openAnswer(seal, answerOf(response, done).sealed) as TokenCreated | undefined;
     // The caller's token got another secret under the same id meanwhile.
@@ -51,7 +43,7 @@ export class TokensController {
   @Get()
   @Needs('operator.admin')
   async list(@Caller() caller: Principal): Promise<TokenList> {
-    return { tokens: (await this.tokens.list(caller.tenantId)).map(viewOf) };
+    return { tokens: (await this.tokens.list(caller.tenantId)).map(tokenView) };
   }
 
   /** Revokes it. Acts here at once and elsewhere within a second. */
@@ -76,18 +68,5 @@ function newTokenOf(caller: Principal, body: TokenCreateBody): NewToken {
     ...(body.label === undefined ? {} : { label: body.label }),
     ...(body.device_id === undefined ? {} : { deviceId: body.device_id }),
     ...(body.expires_at === undefined ? {} : { expiresAt: Date.parse(body.expires_at) }),
-  };
-}
-
-function viewOf(record: TokenRecord): TokenView {
-  return {
-    token_id: record.token_id,
-    role: record.role,
-    scopes: record.scopes,
-    ...(record.label === null ? {} : { label: record.label }),
-    ...(record.device_id === null ? {} : { device_id: record.device_id }),
-    created_at: new Date(record.created_at).toISOString(),
-    expires_at: record.expires_at === null ? null : new Date(record.expires_at).toISOString(),
-    revoked_at: record.revoked_at === null ? null : new Date(record.revoked_at).toISOString(),
   };
 }

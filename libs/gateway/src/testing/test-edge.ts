@@ -22,6 +22,8 @@ export interface TestEdgeOptions extends GatewayOptions {
   readonly drainMs?: number;
   /** The same for two starts = the same edge, restarted. */
   readonly instanceId?: string;
+  /** More of the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface TokenWish {
@@ -55,6 +57,7 @@ export async function startTestEdge({
   database = 'sqlite',
   drainMs = 5_000,
   instanceId,
+  env = {},
   ...options
 }: TestEdgeOptions = {}): Promise<TestEdge> {
   const place = await placeOf(database);
@@ -63,6 +66,7 @@ export async function startTestEdge({
     TYRUM_DATABASE_URL: place.url,
     TYRUM_DRAIN_MS: String(drainMs),
     TYRUM_ROLES: 'edge',
+    ...env,
     ...(instanceId === undefined ? {} : { TYRUM_INSTANCE_ID: instanceId }),
   });
   const { logger, lines } = memoryLogger();
@@ -94,7 +98,7 @@ export async function startTestEdge({
       (await tokens.issue({ tenantId, role, scopes, ...rest })).token,
     newTenant: async () => {
       const tenant_id = randomUUID();
-      const row = { tenant_id, slug: tenant_id, created_at: Date.now(), disabled_at: null };
+      const row = { tenant_id, slug: tenant_id, created_at: Date.now() };
       await store.transaction((tx) => tx.records(Tenants).insert(row));
       return tenant_id;
     },

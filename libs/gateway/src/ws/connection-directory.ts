@@ -22,6 +22,11 @@ export class ConnectionDirectory {
     return this.everybody.size;
   }
 
+  /** How many the tenant has. */
+  countOf(tenantId: string): number {
+    return this.tenants.get(tenantId)?.byClientId.size ?? 0;
+  }
+
   all(): Connection[] {
     return [...this.everybody];
   }

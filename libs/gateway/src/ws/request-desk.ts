@@ -17,6 +17,8 @@ import {
 } from '@tyrum/protocol';
 import { wireErrorOf } from '../failures';
 import type { GatewayMetrics } from '../gateway-metrics';
+import type { Admission } from '../limits/admission';
+import type { RefusalAudit } from '../limits/refusal-audit';
 import type { Connection } from './connection';
 import type { RequestCall, RequestHandler, RequestHandlers } from './request-handlers';
 
@@ -24,6 +26,8 @@ export interface DeskPorts {
   readonly tokens: TokenStore;
   readonly handlers: RequestHandlers;
   readonly metrics: GatewayMetrics;
+  readonly admission: Admission;
+  readonly audit: RefusalAudit;
   readonly logger: Logger;
 }
 
@@ -70,13 +74,18 @@ export class RequestDesk {
   ): Promise<WireErrorBody | 'session_over' | undefined> {
     const principal = await this.ports.tokens.recheck(peer.tokenId);
     if (!principal) return 'session_over';
+    this.ports.admission.requirePrincipal(principal);
     if (type === 'connect.init' || type === 'connect.proof') {
       return { code: 'invalid_request', message: 'the handshake is over' };
     }
     const { roles, scope } = REQUESTS[type];
-    if (!roles.includes(peer.role)) return { code: 'forbidden', message: `a ${peer.role} may not send ${type}` };
-    if (scope !== null && !allows(principal, scope))
-      return { code: 'forbidden', message: `${type} needs the scope ${scope}` };
+    const denied = (reason: string, message: string): WireErrorBody => {
+      const { tenantId, tokenId } = principal;
+      this.ports.audit.note({ type: 'authz.denied', tenantId, tokenId, door: 'ws', reason, subject: type });
+      return { code: 'forbidden', message };
+    };
+    if (!roles.includes(peer.role)) return denied('role', `a ${peer.role} may not send ${type}`);
+    if (scope !== null && !allows(principal, scope)) return denied('scope', `${type} needs the scope ${scope}`);
     return undefined;
   }
 }

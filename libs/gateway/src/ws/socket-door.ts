@@ -5,6 +5,7 @@ import type { DrainSequence, Logger } from '@tyrum/platform';
 import { CloseCode, LIMITS, SUBPROTOCOL } from '@tyrum/protocol';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { GatewayMetrics } from '../gateway-metrics';
+import type { RefusalAudit } from '../limits/refusal-audit';
 import { Connection } from './connection';
 import type { ConnectionDirectory } from './connection-directory';
 import type { EventFanOut } from './event-fan-out';
@@ -24,6 +25,7 @@ export interface SocketDoorPorts {
   readonly fanOut: EventFanOut;
   readonly directed: DirectedDelivery;
   readonly metrics: GatewayMetrics;
+  readonly audit: RefusalAudit;
   readonly logger: Logger;
 }
 
@@ -36,12 +38,24 @@ export interface SocketDoorOptions {
   readonly sendBufferBytes?: number;
   /** Sockets at once, handshakes included; more get 503. */
   readonly maxSockets?: number;
+  /** Sockets of one address at once, handshakes included; more get 429. */
+  readonly maxPerAddress?: number;
 }
 
 /** Long connections of one edge, event streams included. */
 export const DEFAULT_MAX_SOCKETS = 20_000;
 /** How long a peer may take to answer our close frame; a slow reader gets to read what was sent before it. */
 const CLOSE_TIMEOUT_MS = 10_000;
+/** How often the tokens of those who are connected are looked up: a revocation ends their sessions within two seconds. */
+const REVOKED_SWEEP_MS = 1_000;
+const BUSY_RETRY_S = 5;
+
+const HANDSHAKE_FAILURES: Partial<Record<CloseCode, string>> = {
+  [CloseCode.Unauthorized]: 'role',
+  [CloseCode.DeviceIdMismatch]: 'device_id',
+  [CloseCode.InvalidProof]: 'proof',
+  [CloseCode.TokenBoundToOtherDevice]: 'other_device',
+};
 
 /**
  * The WebSocket door. It drives the `ws` server by hand instead of through Nest's adapter: the adapter accepts an upgrade
@@ -58,6 +72,8 @@ export class SocketDoor {
     closeTimeout: CLOSE_TIMEOUT_MS,
   } as ConstructorParameters<typeof WebSocketServer>[0]);
   private accepting = true;
+  private readonly perAddress = new Map<string, number>();
+  private sweeping: NodeJS.Timeout | undefined;
   private pings: NodeJS.Timeout | undefined;
 
   constructor(
@@ -69,9 +85,15 @@ export class SocketDoor {
   attach(server: Server, drain: DrainSequence): void {
     server.on('upgrade', (request, socket, head) => void this.upgrade(request, socket, head));
     this.pings = setInterval(() => this.checkConnections(), this.options.pingIntervalMs ?? LIMITS.pingIntervalMs);
+    let sweep: Promise<void> | undefined;
+    this.sweeping = setInterval(
+      () => (sweep ??= this.endRevoked().finally(() => (sweep = undefined))),
+      REVOKED_SWEEP_MS,
+    );
     drain.register('stopAccepting', 'websocket upgrades', () => void (this.accepting = false));
     drain.register('closeSockets', 'websocket connections', async (signal) => {
       clearInterval(this.pings);
+      clearInterval(this.sweeping);
       await drainConnections(this.ports.directory.all(), signal);
       await this.ports.directed.stop();
       await this.ports.fanOut.stop();
@@ -93,12 +115,31 @@ export class SocketDoor {
       }
       const admission = await this.ports.gate.admit(request);
       if (admission.kind === 'refused') return this.refuse(socket, admission);
+      const full = this.fullFor(request.socket.remoteAddress ?? '', admission.principal);
+      if (full) return this.refuse(socket, { status: 429, message: full, retryAfterS: BUSY_RETRY_S });
+      this.countAddress(request.socket.remoteAddress ?? '', socket);
       socket.removeListener('error', ignore);
       this.server.handleUpgrade(request, socket, head, (ws) => this.greet(ws, admission.principal));
     } catch (error) {
       this.ports.logger.error({ err: error }, 'upgrade failed');
       this.refuse(socket, { status: 500, message: 'the gateway failed' });
     }
+  }
+
+  /** Which cap another connection would break, if any. */
+  private fullFor(address: string, { tenantId, maxConnections = Infinity }: Principal): string | undefined {
+    const { maxPerAddress = Infinity } = this.options;
+    if ((this.perAddress.get(address) ?? 0) >= maxPerAddress) return 'too many connections of this address';
+    return this.ports.directory.countOf(tenantId) >= maxConnections ? 'too many connections of this tenant' : undefined;
+  }
+
+  private countAddress(address: string, socket: Duplex): void {
+    this.perAddress.set(address, (this.perAddress.get(address) ?? 0) + 1);
+    socket.once('close', () => {
+      const left = (this.perAddress.get(address) ?? 1) - 1;
+      if (left > 0) this.perAddress.set(address, left);
+      else this.perAddress.delete(address);
+    });
   }
 
   private refuse(socket: Duplex, refusal: { status: number; message: string; retryAfterS?: number }): void {
@@ -122,7 +163,10 @@ export class SocketDoor {
       const step: HandshakeStep = isBinary
         ? { kind: 'close', code: CloseCode.BadMessage, reason: 'expected text frames' }
         : handshake.receive(data.toString());
-      if (step.kind === 'close') return link.close(step.code, step.reason);
+      if (step.kind === 'close') {
+        this.noteFailure(principal, step.code);
+        return link.close(step.code, step.reason);
+      }
       if (step.kind === 'reply') return void link.send(JSON.stringify(step.response));
       clearTimeout(tooLate);
       ws.removeListener('message', onMessage);
@@ -144,17 +188,27 @@ export class SocketDoor {
     session.begin(connection, step, this.options.edgeId);
   }
 
-  /** Pings everybody, and ends the sessions whose tokens have meanwhile expired or been revoked. */
+  /** A proof or a device that is not the token's is an attempt on it; a malformed message is just that. */
+  private noteFailure({ tenantId, tokenId }: Principal, code: CloseCode): void {
+    const reason = HANDSHAKE_FAILURES[code];
+    if (reason) this.ports.audit.note({ type: 'auth.failed', tenantId, tokenId, door: 'ws', reason });
+  }
+
   private checkConnections(): void {
-    for (const connection of this.ports.directory.all()) {
-      connection.link.ping();
-      void this.ports.tokens.recheck(connection.peer.tokenId).then(
-        (principal) => {
-          if (!principal) connection.link.close(CloseCode.SessionExpired, 'the token has expired or was revoked');
-        },
-        // No database, no verdict: the next round asks again.
-        () => undefined,
-      );
+    for (const connection of this.ports.directory.all()) connection.link.ping();
+  }
+
+  /** Ends the sessions whose tokens have expired or been revoked. Asks the database, so that no lost wake-up matters. */
+  private async endRevoked(): Promise<void> {
+    const connections = this.ports.directory.all();
+    try {
+      const ended = await this.ports.tokens.endedAmong([...new Set(connections.map(({ peer }) => peer.tokenId))]);
+      for (const { peer, link } of connections) {
+        if (ended.has(peer.tokenId)) link.close(CloseCode.SessionExpired, 'the token has expired or was revoked');
+      }
+    } catch (error) {
+      // No database, no verdict: the next round asks again.
+      this.ports.logger.debug({ err: error }, 'tokens cannot be looked up now');
     }
   }
 }

@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { Principal, TokenStore } from '@tyrum/identity';
-import { AUTH_SUBPROTOCOL_PREFIX, SUBPROTOCOL } from '@tyrum/protocol';
+import { AUTH_SUBPROTOCOL_PREFIX, DEFAULT_TENANT_ID, SUBPROTOCOL } from '@tyrum/protocol';
 import { StoreUnavailableError } from '@tyrum/statestore';
+import type { Admission as Limits } from '../limits/admission';
+import type { RefusalAudit } from '../limits/refusal-audit';
 import { credentialsOf, subprotocolsOf } from './credentials';
 import type { FailedAttempts } from './failed-attempts';
 
@@ -12,11 +14,17 @@ export type Admission =
   | { readonly kind: 'admitted'; readonly principal: Principal }
   | { readonly kind: 'refused'; readonly status: number; readonly message: string; readonly retryAfterS?: number };
 
+export interface GatePorts {
+  readonly tokens: TokenStore;
+  readonly failures: FailedAttempts;
+  readonly limits: Limits;
+  readonly audit: RefusalAudit;
+}
+
 /** Decides about an upgrade before there is a socket: what is refused here never costs more than one HTTP answer. */
 export class UpgradeGate {
   constructor(
-    private readonly tokens: TokenStore,
-    private readonly failures: FailedAttempts,
+    private readonly ports: GatePorts,
     /** Exact origins (`https://console.example`) whose pages may use the cookie. */
     private readonly allowedOrigins: ReadonlySet<string>,
   ) {}
@@ -27,14 +35,20 @@ export class UpgradeGate {
     if (path !== SOCKET_PATH) return refused(404, 'there is no WebSocket here');
     // URLs end up in proxies' logs. Whoever sends a token there learns it at once.
     if (holdsToken(url)) return refused(400, 'a token must not be in the URL');
+    const wait = this.ports.limits.waitOf(request.socket.remoteAddress ?? '');
+    if (wait > 0) return { ...refused(429, 'too many requests of this address'), retryAfterS: Math.ceil(wait / 1000) };
     const credentials = credentialsOf(request.headers);
     if (credentials.from === 'cookie' && !this.allowedOrigins.has(request.headers.origin ?? '')) {
+      await this.note(credentials.token, 'origin');
       return refused(403, 'this origin may not use the cookie');
     }
-    if (credentials.from === 'nowhere') return this.unauthorized(request, 'a token is needed');
+    if (credentials.from === 'nowhere') {
+      await this.note(undefined, 'no_token');
+      return this.unauthorized(request, 'a token is needed');
+    }
     let principal: Principal | undefined;
     try {
-      principal = await this.tokens.verify(credentials.token);
+      principal = await this.ports.tokens.verify(credentials.token);
     } catch (error) {
       if (!(error instanceof StoreUnavailableError)) throw error;
       return {
@@ -42,14 +56,22 @@ export class UpgradeGate {
         retryAfterS: Math.ceil(error.retryAfterMs / 1000),
       };
     }
-    if (!principal) return this.unauthorized(request, 'the token is not valid');
+    if (!principal) {
+      await this.note(credentials.token, 'bad_token');
+      return this.unauthorized(request, 'the token is not valid');
+    }
     if (!subprotocolsOf(request.headers).includes(SUBPROTOCOL))
       return refused(400, `offer the subprotocol ${SUBPROTOCOL}`);
     return { kind: 'admitted', principal };
   }
 
+  private async note(token: string | undefined, reason: string): Promise<void> {
+    const owner = token === undefined ? undefined : await this.ports.tokens.ownerOf(token).catch(() => undefined);
+    this.ports.audit.note({ type: 'auth.failed', tenantId: DEFAULT_TENANT_ID, ...owner, door: 'ws', reason });
+  }
+
   private unauthorized(request: IncomingMessage, message: string): Admission & { kind: 'refused' } {
-    const tooMany = this.failures.record(request.socket.remoteAddress ?? '');
+    const tooMany = this.ports.failures.record(request.socket.remoteAddress ?? '');
     return tooMany ? { ...refused(429, 'too many failed attempts'), retryAfterS: 60 } : refused(401, message);
   }
 }

@@ -10,6 +10,8 @@ import { timelinesPostgres } from './0004-timelines.postgres';
 import { timelinesSqlite } from './0004-timelines.sqlite';
 import { retentionPostgres } from './0005-retention.postgres';
 import { retentionSqlite } from './0005-retention.sqlite';
+import { doorsPostgres } from './0006-doors.postgres';
+import { doorsSqlite } from './0006-doors.sqlite';
 
 /** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
 interface PairedMigration {
@@ -28,6 +30,7 @@ const migrations: readonly PairedMigration[] = [
   { revision: 3, name: 'Queueing', minBinaryRevision: 1, postgres: queueingPostgres, sqlite: queueingSqlite },
   { revision: 4, name: 'Timelines', minBinaryRevision: 1, postgres: timelinesPostgres, sqlite: timelinesSqlite },
   { revision: 5, name: 'Retention', minBinaryRevision: 1, postgres: retentionPostgres, sqlite: retentionSqlite },
+  { revision: 6, name: 'Doors', minBinaryRevision: 1, postgres: doorsPostgres, sqlite: doorsSqlite },
 ];
 
 /** The newest schema revision this binary knows. */

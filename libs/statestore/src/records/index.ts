@@ -7,6 +7,10 @@ export interface TenantRecord {
   slug: string;
   created_at: number;
   disabled_at: number | null;
+  /** Long connections at one edge; null: as many as an edge takes. */
+  max_connections: number | null;
+  /** Requests in ten seconds; null: the installation's own limit. */
+  max_requests: number | null;
 }
 
 export interface AuthTokenRecord {
@@ -55,6 +59,19 @@ export interface ArtifactRecord {
   created_at: number;
 }
 
+/** A definition that webhooks fire. */
+export interface WebhookTriggerRecord {
+  tenant_id: string;
+  trigger_id: string;
+  label: string;
+  /** Grows when the secret is renewed. */
+  generation: number;
+  execution: Record<string, unknown>;
+  enabled: boolean;
+  created_at: number;
+  updated_at: number;
+}
+
 export interface DesktopHostRecord {
   host_id: string;
   instance_id: string;
@@ -66,7 +83,14 @@ export interface DesktopHostRecord {
 
 export const Tenants = new EntitySchema<TenantRecord>({
   name: 'tenant',
-  columns: { tenant_id: key, slug: text, created_at: integer, disabled_at: nullableInteger },
+  columns: {
+    tenant_id: key,
+    slug: text,
+    created_at: integer,
+    disabled_at: nullableInteger,
+    max_connections: nullableInteger,
+    max_requests: nullableInteger,
+  },
 });
 
 export const AuthTokens = new EntitySchema<AuthTokenRecord>({
@@ -120,6 +144,20 @@ export const Artifacts = new EntitySchema<ArtifactRecord>({
   },
 });
 
+export const WebhookTriggers = new EntitySchema<WebhookTriggerRecord>({
+  name: 'webhook_trigger',
+  columns: {
+    tenant_id: text,
+    trigger_id: key,
+    label: text,
+    generation: integer,
+    execution: json,
+    enabled: flag,
+    created_at: integer,
+    updated_at: integer,
+  },
+});
+
 export const DesktopHosts = new EntitySchema<DesktopHostRecord>({
   name: 'desktop_host',
   columns: {
@@ -133,4 +171,4 @@ export const DesktopHosts = new EntitySchema<DesktopHostRecord>({
 });
 
 /** Everything TypeORM maps. The hot tables are not here: they are written only by the statements in `sql/`. */
-export const RECORDS = [Tenants, AuthTokens, Schedules, Artifacts, DesktopHosts];
+export const RECORDS = [Tenants, AuthTokens, Schedules, Artifacts, DesktopHosts, WebhookTriggers];

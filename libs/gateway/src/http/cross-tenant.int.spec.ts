@@ -1,0 +1,188 @@
+import { randomUUID } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { Module } from '@nestjs/common';
+import { DEFAULT_TENANT_ID, REQUESTS, ROUTES, type RequestType, type RouteSpec } from '@tyrum/protocol';
+import { REQUEST_EXAMPLES } from '@tyrum/protocol/testing';
+import { Schedules } from '@tyrum/scheduling';
+import { SchedulingModule } from '@tyrum/scheduling/nest';
+import openapi from './openapi.json';
+import { ARTIFACTS_PORT, SCHEDULES_PORT, type ArtifactsPort } from '../ports';
+import { startTestEdge, TestClient, type TestEdge } from '../testing';
+
+/*
+ * Whatever a tenant has, every route and every request type is asked for it by another tenant's admin. What can be asked is
+ * read from the published documents and the catalogue, so that a new route is in here before anybody thinks of it: one whose
+ * ids nobody named below fails.
+ */
+
+const CANARY = 'canary-7f3a';
+const artifactId = randomUUID();
+
+const artifacts: ArtifactsPort = {
+  open: (tenantId, id) =>
+    Promise.resolve(
+      tenantId === DEFAULT_TENANT_ID && id === artifactId
+        ? { artifact: { filename: CANARY, mime_type: 'text/plain' } as never, bytes: Readable.from([CANARY]) }
+        : undefined,
+    ),
+};
+
+@Module({
+  imports: [SchedulingModule],
+  providers: [
+    { provide: SCHEDULES_PORT, useExisting: Schedules },
+    { provide: ARTIFACTS_PORT, useValue: artifacts },
+  ],
+  exports: [SCHEDULES_PORT, ARTIFACTS_PORT],
+})
+class Ports {}
+
+const steps = [{ type: 'CLI', args: { cmd: 'echo', args: [CANARY] } }];
+
+/** A valid body for each route that takes one, so that it is the id and not the body that is refused. */
+const BODIES: Partial<Record<keyof typeof ROUTES, object>> = {
+  'POST /v1/turns/:id/resolve': { decision: 'retry' },
+  'POST /v1/conversations/:key/messages': {
+    trigger: 'submit-message',
+    messages: [{ id: 'm', role: 'user', parts: [{ type: 'text', text: 'x' }] }],
+  },
+  'PUT /v1/conversations/:key/queue': { mode: 'collect' },
+};
+
+/** Request types that name nothing of a tenant's, or whose names are the caller's own: these may well be answered. */
+const OWN: ReadonlySet<RequestType> = new Set([
+  'ping',
+  'conversation.create',
+  'conversation.list',
+  'turn.list',
+  'workflow.start',
+  'events.replay',
+  'approval.list',
+  'presence.beacon',
+]);
+/** Answered otherwise than by what is found: the handshake is over, and only nodes send these. */
+const REFUSED: Partial<Record<RequestType, string>> = {
+  'connect.init': 'invalid_request',
+  'connect.proof': 'invalid_request',
+  'capability.ready': 'forbidden',
+  'attempt.evidence': 'forbidden',
+};
+
+describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (database) => {
+  let edge: TestEdge;
+  let owner: string;
+  let stranger: string;
+  /** What the first tenant has, under the folder of the route that shows it. */
+  let ids: Record<string, string>;
+  /** The place in the outbox before everything the first tenant did. */
+  let before: string;
+  const heard: string[] = [];
+
+  const call = async (token: string, method: string, path: string, body?: object) => {
+    const answer = await fetch(`${edge.httpUrl}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
+    return { status: answer.status, text: await answer.text() };
+  };
+  const made = async (path: string, body: object): Promise<Record<string, string>> =>
+    JSON.parse((await call(owner, 'POST', path, body)).text) as Record<string, string>;
+
+  beforeAll(async () => {
+    edge = await startTestEdge({ database, imports: [Ports] });
+    owner = await edge.issue();
+    stranger = await edge.issue({ tenantId: await edge.newTenant() });
+    before = await cursorOf(owner);
+    const conversation_key = `agent:${CANARY}:dm:${CANARY}`;
+    const turn = await made('/v1/workflows', { conversation_key, steps });
+    const schedule = await made('/v1/schedules', {
+      kind: 'heartbeat',
+      cadence: { type: 'interval', interval_ms: 3_600_000 },
+      execution: { kind: 'steps', conversation_key, steps },
+    });
+    const token = await made('/v1/tokens', { role: 'client', label: CANARY });
+    ids = {
+      turns: turn['workflow_run_id'] as string,
+      conversations: conversation_key,
+      schedules: schedule['schedule_id'] as string,
+      tokens: token['token_id'] as string,
+      tenants: DEFAULT_TENANT_ID,
+      artifacts: artifactId,
+    };
+  });
+  afterAll(() => edge.stop());
+
+  const routes = Object.entries(openapi.paths).flatMap(([path, operations]) =>
+    Object.keys(operations).map((method) => [method.toUpperCase(), path] as const),
+  );
+
+  it.each(routes.filter(([, path]) => path.includes('{')))('finds nothing at %s %s', async (method, path) => {
+    const folder = path.split('/')[2] as string;
+    const id = ids[folder];
+    if (id === undefined) throw new Error(`say what another tenant has under ${folder}`);
+    const route = `${method} ${path.replace(/\{(\w+)\}/g, ':$1')}` as keyof typeof ROUTES;
+    const body = BODIES[route] ?? ((ROUTES[route] as RouteSpec).body ? {} : undefined);
+    const { status, text } = await call(stranger, method, path.replace(/\{\w+\}/, encodeURIComponent(id)), body);
+    // A conversation's queue may not be set before there is a conversation, and its key is any tenant's to use.
+    expect([status, JSON.parse(text)]).toEqual([404, expect.objectContaining({ code: 'not_found' })]);
+    heard.push(text.replaceAll(encodeURIComponent(id), ''));
+  });
+
+  it.each(routes.filter(([method, path]) => !path.includes('{') && method === 'GET' && path !== '/v1/events'))(
+    'is shown nothing by %s %s',
+    async (method, path) => {
+      const { status, text } = await call(stranger, method, path);
+      expect([200, 403]).toContain(status);
+      heard.push(text);
+    },
+  );
+
+  it('gets not_found, or nothing of it, from every request type, and hears no event', async () => {
+    const resumed = await TestClient.connect(edge.socketUrl, stranger, { resumeCursor: before });
+    const [client, theirs] = [
+      await TestClient.connect(edge.socketUrl, stranger),
+      await TestClient.connect(edge.socketUrl, owner),
+    ];
+    for (const type of Object.keys(REQUESTS) as RequestType[]) {
+      // The smallest message of all is one without a message, which is refused for that.
+      const example = REQUEST_EXAMPLES[type][type === 'conversation.send' ? 1 : 0];
+      const payload = { ...example } as Record<string, unknown>;
+      for (const name of ['conversation_id', 'conversation_key']) {
+        if (name in payload) payload[name] = type === 'workflow.start' ? 'agent:own:main' : ids['conversations'];
+      }
+      if ('workflow_run_id' in payload) payload['workflow_run_id'] = ids['turns'];
+      if (type === 'events.replay') payload['cursor'] = before;
+      const { ok, error } = await client.request(type, payload);
+      const expected = REFUSED[type] ?? 'not_found';
+      if (!(ok && OWN.has(type))) expect([type, error?.code]).toEqual([type, expected]);
+    }
+    await theirs.request('conversation.create', { agent_key: CANARY });
+    await theirs.event('conversation.created');
+    await client.request('ping');
+    await resumed.request('ping');
+    heard.push(...[...client.frames, ...resumed.frames].map((frame) => JSON.stringify(frame)));
+    await Promise.all([client.close(), resumed.close(), theirs.close()]);
+  });
+
+  /** The head of the outbox, which a peer with a cursor of nowhere is told. */
+  async function cursorOf(token: string): Promise<string> {
+    const client = await TestClient.connect(edge.socketUrl, token, { resumeCursor: 'x' });
+    await client.close();
+    return client.hello.cursor;
+  }
+
+  it('has not seen a single thing of it, nor changed any', async () => {
+    expect(heard.length).toBeGreaterThan(20);
+    const shown = heard.filter((text) => text.includes(CANARY) || text.includes(ids['schedules'] as string));
+    expect(shown).toEqual([]);
+    const turn = await call(owner, 'GET', `/v1/turns/${ids['turns']}`);
+    expect(JSON.parse(turn.text)).toMatchObject({ turn: { status: 'queued' } });
+    expect((await call(owner, 'GET', `/v1/conversations/${ids['conversations']}`)).status).toBe(200);
+    const lists = await Promise.all(['schedules', 'tokens'].map((name) => call(owner, 'GET', `/v1/${name}`)));
+    expect(lists[0]?.text).toContain(ids['schedules']);
+    expect(JSON.parse(lists[1]?.text ?? '')).toMatchObject({
+      tokens: expect.arrayContaining([expect.objectContaining({ token_id: ids['tokens'], revoked_at: null })]),
+    });
+  });
+});

@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto';
+import { Body, Controller, Get, HttpCode, Param, Patch, Post, Req, Res, UseGuards } from '@nestjs/common';
+import { Tenants, TokenStore, type Principal, type TenantQuotas } from '@tyrum/identity';
+import {
+  DEFAULT_TENANT_ID,
+  TenantCreateBody,
+  TenantUpdateBody,
+  validatePayload,
+  WireError,
+  type TenantCreated,
+  type TenantList,
+  type TenantView,
+} from '@tyrum/protocol';
+import type { Request, Response } from 'express';
+import { notFound } from '../failures';
+import { Once } from '../operations/once';
+import { answerOf, idempotencyKey } from './idempotency-key';
+import { uuidParam } from './query';
+import { Caller, Needs, ScopeGuard, tokenOf } from './request-principal';
+import { openAnswer, sealAnswer } from './sealed-answer';
+import { tokenCreated } from './token-view';
+
+type Row = NonNullable<Awaited<ReturnType<Tenants['get']>>>;
+
+/** The tenants of the installation. Only admins of its first tenant see that there are others. */
+@Controller('v1/tenants')
+@UseGuards(ScopeGuard)
+export class TenantsController {
+  constructor(
+    private readonly tenants: Tenants,
+    private readonly tokens: TokenStore,
+    private readonly once: Once,
+  ) {}
+
+  /** Creates one with its first admin's token. */
+  @Post()
+  @Needs('operator.admin')
+  async create(
+    @Caller() caller: Principal,
+    @Body() body: unknown,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<TenantCreated> {
+    requireOperator(caller);
+    const { slug, disabled, ...quotas } = validatePayload(TenantCreateBody, body, 'body');
+    if (disabled) throw new WireError('invalid_request', 'a tenant is disabled after it was created');
+    const key = idempotencyKey(request, caller, { route: 'POST /v1/tenants', payload: body, newKey: randomUUID });
+    const seal = { token: tokenOf(request), context: `${key.route} ${key.key}` };
+    const done = await this.once.run(key, async (tx) => {
+      const tenant = await this.tenants.createIn(tx, slug, quotasOf(quotas));
+      const { tenant_id: tenantId } = tenant;
+      const admin = await this.tokens.issueIn(tx, { tenantId, role: 'admin', scopes: [], label: 'first admin' });
+      return { sealed: sealAnswer(seal, { tenant: viewOf(tenant), admin: tokenCreated(admin) }) };
+    });
+    const created = openAnswer(seal, answerOf(response, done).sealed) as TenantCreated | undefined;
+    if (!created) throw new WireError('conflict', 'the tenant was created and its token cannot be shown again');
+    return created;
+  }
+
+  @Get()
+  @Needs('operator.admin')
+  async list(@Caller() caller: Principal): Promise<TenantList> {
+    requireOperator(caller);
+    return { tenants: (await this.tenants.list()).map(viewOf) };
+  }
+
+  @Get(':id')
+  @Needs('operator.admin')
+  async get(@Caller() caller: Principal, @Param('id') id: string): Promise<TenantView> {
+    const found = isOperator(caller) ? await this.tenants.get(uuidParam(id)) : undefined;
+    if (!found) throw notFound('tenant');
+    return viewOf(found);
+  }
+
+  /** Quotas, and whether its tokens hold. */
+  @Patch(':id')
+  @HttpCode(200)
+  @Needs('operator.admin')
+  async update(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown): Promise<TenantView> {
+    const { disabled, ...quotas } = validatePayload(TenantUpdateBody, body, 'body');
+    const wish = { ...quotasOf(quotas), ...(disabled === undefined ? {} : { disabled }) };
+    const found = isOperator(caller) ? await this.tenants.update(uuidParam(id), wish) : undefined;
+    if (!found) throw notFound('tenant');
+    return viewOf(found);
+  }
+}
+
+function isOperator({ tenantId }: Principal): boolean {
+  return tenantId === DEFAULT_TENANT_ID;
+}
+
+function requireOperator(caller: Principal): void {
+  if (!isOperator(caller)) throw new WireError('forbidden', "this is for the installation's own tenant");
+}
+
+function quotasOf({ max_connections, max_requests }: TenantUpdateBody): TenantQuotas {
+  return {
+    ...(max_connections === undefined ? {} : { maxConnections: max_connections || null }),
+    ...(max_requests === undefined ? {} : { maxRequests: max_requests || null }),
+  };
+}
+
+function viewOf({ tenant_id, slug, created_at, disabled_at, max_connections, max_requests }: Row): TenantView {
+  return {
+    tenant_id,
+    slug,
+    created_at: new Date(created_at).toISOString(),
+    disabled_at: disabled_at === null ? null : new Date(disabled_at).toISOString(),
+    max_connections,
+    max_requests,
+  };
+}

@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto';
+import { DEFAULT_TENANT_ID, WireError } from '@tyrum/protocol';
+import { isUniqueViolation, type StateStore, type Tx } from '@tyrum/statestore';
+import { Tenants as TenantRecords, type TenantRecord } from '@tyrum/statestore/records';
+
+/** Tenants of one installation at the most: a list of them is not paged. */
+export const MAX_TENANTS = 1_000;
+
+/** What a tenant may use; null: the installation's own limit. Absent fields stay as they are. */
+export interface TenantQuotas {
+  readonly maxConnections?: number | null;
+  readonly maxRequests?: number | null;
+}
+
+/** Creates, shows and changes the tenants of an installation. Who may do so is the caller's business. */
+export class Tenants {
+  constructor(
+    private readonly store: StateStore,
+    private readonly nowMs: () => number = Date.now,
+    private readonly newId: () => string = randomUUID,
+  ) {}
+
+  /** Creates one inside the caller's transaction. @throws {WireError} conflict: the slug is taken, or there are too many */
+  async createIn(
+    tx: Tx,
+    slug: string,
+    { maxConnections = null, maxRequests = null }: TenantQuotas,
+  ): Promise<TenantRecord> {
+    const records = tx.records(TenantRecords);
+    if ((await records.count()) >= MAX_TENANTS) throw new WireError('conflict', `there are ${MAX_TENANTS} tenants`);
+    const record: TenantRecord = {
+      tenant_id: this.newId(),
+      slug,
+      created_at: this.nowMs(),
+      disabled_at: null,
+      max_connections: maxConnections,
+      max_requests: maxRequests,
+    };
+    try {
+      await records.insert(record);
+    } catch (error) {
+      if (!isUniqueViolation(error)) throw error;
+      throw new WireError('conflict', 'another tenant has this slug');
+    }
+    return record;
+  }
+
+  /** Oldest first. */
+  list(): Promise<TenantRecord[]> {
+    const order = { created_at: 'ASC', tenant_id: 'ASC' } as const;
+    return this.store.read((db) => db.records(TenantRecords).find({ order, take: MAX_TENANTS }));
+  }
+
+  /** Undefined = there is none of that id. */
+  async get(tenantId: string): Promise<TenantRecord | undefined> {
+    const found = await this.store.read((db) => db.records(TenantRecords).findOneBy({ tenant_id: tenantId }));
+    return found ?? undefined;
+  }
+
+  /**
+   * Changes quotas, and whether the tenant's tokens hold at all. Acts within two seconds, on open connections too.
+   * @returns undefined when there is none of that id
+   * @throws {WireError} conflict, when the tenant the installation is run from would be disabled
+   */
+  async update(
+    tenantId: string,
+    { disabled, ...quotas }: TenantQuotas & { readonly disabled?: boolean },
+  ): Promise<TenantRecord | undefined> {
+    if (disabled && tenantId === DEFAULT_TENANT_ID) {
+      throw new WireError('conflict', 'the first tenant runs the installation and cannot be disabled');
+    }
+    return this.store.transaction(async (tx) => {
+      const records = tx.records(TenantRecords);
+      const before = await records.findOneBy({ tenant_id: tenantId });
+      if (!before) return undefined;
+      const after: TenantRecord = {
+        ...before,
+        ...(disabled === undefined ? {} : { disabled_at: disabled ? (before.disabled_at ?? this.nowMs()) : null }),
+        ...(quotas.maxConnections === undefined ? {} : { max_connections: quotas.maxConnections }),
+        ...(quotas.maxRequests === undefined ? {} : { max_requests: quotas.maxRequests }),
+      };
+      const { disabled_at, max_connections, max_requests } = after;
+      await records.update({ tenant_id: tenantId }, { disabled_at, max_connections, max_requests });
+      return after;
+    });
+  }
+}
