@@ -12,7 +12,7 @@ describeOnBothDialects('turns', (stores) => {
     await checkAgainstModel({
       acts,
       begin: async () => ({ model: new TurnModel(), real: await RealTurns.begin({ p, q }) }),
-      runs: 25,
+      runs: 20,
       maxActs: 60,
     });
   });
