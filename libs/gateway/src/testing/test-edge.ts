@@ -21,6 +21,8 @@ export interface TestEdgeOptions extends GatewayOptions {
   readonly drainMs?: number;
   /** The same for two starts = the same edge, restarted. */
   readonly instanceId?: string;
+  /** Variables besides. */
+  readonly env?: Record<string, string>;
 }
 
 export interface TokenWish {
@@ -52,6 +54,7 @@ export async function startTestEdge({
   database = 'sqlite',
   drainMs = 5_000,
   instanceId,
+  env = {},
   ...options
 }: TestEdgeOptions = {}): Promise<TestEdge> {
   const place = await placeOf(database);
@@ -60,6 +63,7 @@ export async function startTestEdge({
     TYRUM_DATABASE_URL: place.url,
     TYRUM_DRAIN_MS: String(drainMs),
     TYRUM_ROLES: 'edge',
+    ...env,
     ...(instanceId === undefined ? {} : { TYRUM_INSTANCE_ID: instanceId }),
   });
   const { logger, lines } = memoryLogger();
