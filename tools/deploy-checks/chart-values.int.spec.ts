@@ -24,6 +24,7 @@ const samples: Readonly<Record<string, unknown>> = {
   'secret.databaseUrl': 'postgres://other.example/tyrum',
   'secret.redisUrl': 'redis://other.example:6379',
   'model.baseUrl': 'https://other.example/v1',
+  'model.price': '1,2',
   'persistence.home.size': '7Gi',
   'persistence.workspaces.size': '7Gi',
   tolerations: [{ operator: 'Exists' }],

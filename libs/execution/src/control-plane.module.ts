@@ -114,9 +114,9 @@ const domain: FactoryProvider[] = [
   },
   {
     provide: TurnControl,
-    inject: [STATE_STORE, TurnStore, TurnWriter, BACKPLANE],
-    useFactory: (store: StateStore, turns: TurnStore, writer: TurnWriter, plane: Backplane) =>
-      new TurnControl(store, turns, writer, plane),
+    inject: [STATE_STORE, TurnStore, TurnWriter, BACKPLANE, CONFIG],
+    useFactory: (store: StateStore, turns: TurnStore, ...[writer, plane, { model }]: [TurnWriter, Backplane, Config]) =>
+      new TurnControl(store, turns, writer, plane, model?.price),
   },
   { provide: TurnRedrive, inject: [TurnStore], useFactory: (turns: TurnStore) => new TurnRedrive(turns, STAMPS) },
   {

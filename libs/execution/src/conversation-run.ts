@@ -16,6 +16,7 @@ import type { ProcessorObserver } from './processor-observer';
 import type { RetryPolicy } from './retry-policy';
 import type { AbortReason } from './step-executor';
 import type { StepExecution, StepReport } from './step-execution';
+import type { ModelPrice } from './turn-budget';
 import { TurnCourse, type CourseOf } from './turn-course';
 import * as progress from './turn-progress';
 import type { TurnChange } from './turn-progress';
@@ -31,6 +32,8 @@ export interface RunPorts {
   readonly random: () => number;
   /** Executions of one turn by different workers at the most: a turn that kills its worker must come to an end. */
   readonly maxTurnAttempts: number;
+  /** What the model costs, if that is known: budgets of money are held by it. */
+  readonly modelPrice?: ModelPrice;
 }
 
 /** A turn that has ended and of which nothing is written yet. */

@@ -7,6 +7,7 @@ export { TurnReader } from './turn-reader';
 export { arriveIn, signalTo, Waits, type Arrival, type ArriveOutcome } from './waits';
 export { Conversations } from './conversations';
 export { TurnProcessor, type TurnProcessorOptions } from './turn-processor';
+export type { ModelPrice } from './turn-budget';
 export { TurnWriter } from './turn-writer';
 export { StepExecution } from './step-execution';
 export { DEFAULT_RETRY } from './retry-policy';

@@ -125,4 +125,32 @@ describeOnBothDialects("a turn's budget", (stores: () => TestStores) => {
     await until(id, 'succeeded');
     expect((await get(id))?.turn.budgets?.max_total_tokens).toBe(201);
   });
+
+  describe('of money', () => {
+    const price = { promptMicros: 2.5, completionMicros: 10 };
+    /** Each model call costs 1,000 × 2.5 + 300 × 10 = 5,500 micro-dollars. */
+    const model = () =>
+      new ScriptedExecutor(() => {
+        const usage = { prompt_tokens: 1_000, completion_tokens: 300, total_tokens: 1_300 };
+        return Promise.resolve({ kind: 'succeeded', result: { output: 'ok', usage } });
+      });
+
+    it('is held by what the model costs, and goes on when an operator allows as much again', async () => {
+      engine = new TestEngine(await stores().open(), undefined, price);
+      engine.process(model());
+      const id = await start([llm, llm, llm], { max_usd_micros: 8_000 });
+      const told = { reason: 'budget', detail: 'it spent 11000 micro-dollars of 8000', kind: 'manual' };
+      expect(await blocked(id)).toEqual(told);
+      await resolve(id, 'retry');
+      await until(id, 'succeeded');
+      expect((await get(id))?.turn.budgets?.max_usd_micros).toBe(19_000);
+    });
+
+    it('goes no further than one step with a worker that does not know the price', async () => {
+      engine.process(model());
+      const id = await start([llm, llm], { max_usd_micros: 8_000 });
+      expect((await blocked(id)).detail).toContain('does not know what the model costs');
+      expect((await get(id))?.steps.map(({ status }) => status)).toEqual(['succeeded', 'queued']);
+    });
+  });
 });

@@ -15,18 +15,42 @@ export function budgetsOf(turn: TurnRow): TurnBudgets {
   return turn.budgets === null ? {} : (JSON.parse(turn.budgets) as TurnBudgets);
 }
 
-/** What a turn's model calls have used so far. */
-export function tokensUsed(steps: readonly StepRow[]): number {
-  return steps.reduce((sum, step) => sum + tokensOf(step), 0);
+/** What a model's tokens cost, in micro-dollars each. */
+export interface ModelPrice {
+  readonly promptMicros: number;
+  readonly completionMicros: number;
 }
 
-function tokensOf(step: StepRow): number {
-  if (step.result === null || actionOf(step).type !== 'Llm') return 0;
+interface Used {
+  readonly prompt: number;
+  readonly completion: number;
+  readonly total: number;
+}
+
+/** What a turn's model calls have used so far. */
+export function tokensUsed(steps: readonly StepRow[]): number {
+  return steps.reduce((sum, step) => sum + usedBy(step).total, 0);
+}
+
+/** What they have cost, rounded up. */
+export function microsSpent(steps: readonly StepRow[], { promptMicros, completionMicros }: ModelPrice): number {
+  const micros = steps.map(usedBy).reduce((sum, used) => {
+    // Of a bare total nobody knows which half it is: it counts as the dearer one.
+    const unknown = used.total - used.prompt - used.completion;
+    const dearer = Math.max(promptMicros, completionMicros);
+    return sum + used.prompt * promptMicros + used.completion * completionMicros + Math.max(0, unknown) * dearer;
+  }, 0);
+  return Math.ceil(micros);
+}
+
+function usedBy(step: StepRow): Used {
+  const nothing = { prompt: 0, completion: 0, total: 0 };
+  if (step.result === null || actionOf(step).type !== 'Llm') return nothing;
   const { usage } = JSON.parse(step.result) as { usage?: Usage };
-  if (!usage) return 0;
-  const asked = usage.prompt_tokens ?? usage.input_tokens ?? 0;
-  const answered = usage.completion_tokens ?? usage.output_tokens ?? 0;
-  return usage.total_tokens ?? asked + answered;
+  if (!usage) return nothing;
+  const prompt = usage.prompt_tokens ?? usage.input_tokens ?? 0;
+  const completion = usage.completion_tokens ?? usage.output_tokens ?? 0;
+  return { prompt, completion, total: usage.total_tokens ?? prompt + completion };
 }
 
 /**
@@ -37,7 +61,12 @@ export class TurnBudget {
   private readonly deadline: number;
   private readonly budgets: TurnBudgets;
 
-  constructor(turn: TurnRow, elapsedMs: number) {
+  /** @param price absent: this process cannot count money, and takes a turn that may spend only so much no further than a step */
+  constructor(
+    turn: TurnRow,
+    elapsedMs: number,
+    private readonly price: ModelPrice | undefined,
+  ) {
     this.budgets = budgetsOf(turn);
     this.deadline = performance.now() + (this.budgets.max_duration_ms ?? Infinity) - elapsedMs;
   }
@@ -56,18 +85,32 @@ export class TurnBudget {
   exceeded(steps: readonly StepRow[]): string | undefined {
     const { max_duration_ms: maxMs, max_total_tokens: maxTokens } = this.budgets;
     if (maxMs !== undefined && performance.now() >= this.deadline) return this.timeIsUp;
-    if (maxTokens === undefined) return undefined;
-    const used = tokensUsed(steps);
-    return used > maxTokens ? `it used ${used} tokens of ${maxTokens}` : undefined;
+    const used = maxTokens === undefined ? 0 : tokensUsed(steps);
+    if (maxTokens !== undefined && used > maxTokens) return `it used ${used} tokens of ${maxTokens}`;
+    return this.overspent(steps);
+  }
+
+  private overspent(steps: readonly StepRow[]): string | undefined {
+    const { max_usd_micros: maxMicros } = this.budgets;
+    if (maxMicros === undefined) return undefined;
+    if (!this.price) return 'its worker does not know what the model costs (TYRUM_MODEL_PRICE)';
+    const spent = microsSpent(steps, this.price);
+    return spent > maxMicros ? `it spent ${spent} micro-dollars of ${maxMicros}` : undefined;
   }
 }
 
 /** The budgets of a turn that may spend as much again, on top of what it has used or was allowed. */
-export function extended(turn: TurnRow, elapsedMs: number, steps: readonly StepRow[]): TurnBudgets {
-  const { max_duration_ms: maxMs, max_total_tokens: maxTokens, ...rest } = budgetsOf(turn);
+export function extended(
+  turn: TurnRow,
+  used: { readonly elapsedMs: number; readonly steps: readonly StepRow[]; readonly price: ModelPrice | undefined },
+): TurnBudgets {
+  const { max_duration_ms: maxMs, max_total_tokens: maxTokens, max_usd_micros: maxMicros, ...rest } = budgetsOf(turn);
+  const { elapsedMs, steps, price } = used;
+  const spent = price ? microsSpent(steps, price) : 0;
   return {
     ...rest,
     ...(maxMs === undefined ? {} : { max_duration_ms: Math.max(maxMs, elapsedMs) + maxMs }),
     ...(maxTokens === undefined ? {} : { max_total_tokens: Math.max(maxTokens, tokensUsed(steps)) + maxTokens }),
+    ...(maxMicros === undefined ? {} : { max_usd_micros: Math.max(maxMicros, spent) + maxMicros }),
   };
 }

@@ -2,7 +2,7 @@ import type { Backplane } from '@tyrum/backplane';
 import type { StepError } from '@tyrum/protocol';
 import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
 import type { QueueRow, StepRow, TurnRow, TurnStore } from '@tyrum/statestore/turns';
-import { extended } from './turn-budget';
+import { extended, type ModelPrice } from './turn-budget';
 import * as progress from './turn-progress';
 import type { TurnChange } from './turn-progress';
 import type { TurnWrite, TurnWriter } from './turn-writer';
@@ -37,6 +37,7 @@ export class TurnControl {
     private readonly turns: TurnStore,
     private readonly writer: TurnWriter,
     private readonly backplane: Backplane,
+    private readonly modelPrice?: ModelPrice,
   ) {}
 
   async cancel(tenantId: string, turnId: string, reason?: string): Promise<CancelOutcome> {
@@ -122,7 +123,8 @@ export class TurnControl {
       await this.writer.writeIn(tx, outsideWrite(turn, change, cut, 'release'));
       return { kind: 'resolved' };
     }
-    await this.turns.setBudgets(tx, turn, extended(turn, await this.turns.elapsedMs(tx, tenantId, turnId), steps));
+    const elapsedMs = await this.turns.elapsedMs(tx, tenantId, turnId);
+    await this.turns.setBudgets(tx, turn, extended(turn, { elapsedMs, steps, price: this.modelPrice }));
     const patch = { turnId, attempt: turn.attempt, status: 'paused' } as const;
     const decided = open.map((step) => decideStep(step, resolution));
     await this.writer.writeIn(tx, outsideWrite(turn, { patch, events: [], messages: [] }, decided, 'retry'));

@@ -43,7 +43,7 @@ export class TurnCourse {
 
   /** A turn begins. */
   begin(turn: TurnRow): void {
-    this.budget = turn.budgets === null ? undefined : new TurnBudget(turn, 0);
+    this.budget = turn.budgets === null ? undefined : new TurnBudget(turn, 0, this.ports.modelPrice);
   }
 
   /** Goes on with a turn that waited or was left behind, from the first step without a result. */
@@ -53,7 +53,9 @@ export class TurnCourse {
     const attempt = resumed.patch?.attempt ?? 0;
     if (attempt > this.ports.maxTurnAttempts) return givenUp(open, attempt);
     this.budget =
-      open.turn.budgets === null ? undefined : new TurnBudget(open.turn, await this.ports.writer.elapsedMs(open.turn));
+      open.turn.budgets === null
+        ? undefined
+        : new TurnBudget(open.turn, await this.ports.writer.elapsedMs(open.turn), this.ports.modelPrice);
     const last = open.steps.at(-1);
     if (!last || progress.isSettled(last)) return withTurn(resumed, this.proceed(open, []));
     const { wait_kind: kind, wait_id: id } = open.turn;

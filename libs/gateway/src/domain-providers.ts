@@ -5,6 +5,7 @@ import { Conversations, TurnControl, TurnIntake, TurnReader, TurnRedrive } from 
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import { Leases } from '@tyrum/leases';
+import { CONFIG, type Config } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
 import { GatewayMetrics } from './gateway-metrics';
@@ -23,9 +24,9 @@ export const domainProviders: FactoryProvider[] = [
   },
   {
     provide: Workflows,
-    inject: [STATE_STORE, TurnStore, TurnIntake, TurnControl, TurnRedrive, BACKPLANE, Once, GatewayMetrics],
+    inject: [STATE_STORE, TurnStore, TurnIntake, TurnControl, TurnRedrive, BACKPLANE, Once, GatewayMetrics, CONFIG],
     useFactory: (
-      ...[store, turns, intake, control, redrives, backplane, once, metrics]: [
+      ...[store, turns, intake, control, redrives, backplane, once, metrics, { model }]: [
         StateStore,
         TurnStore,
         TurnIntake,
@@ -34,8 +35,13 @@ export const domainProviders: FactoryProvider[] = [
         Backplane,
         Once,
         GatewayMetrics,
+        Config,
       ]
-    ) => new Workflows({ store, turns, intake, control, redrives, backplane, once, metrics }, randomUUID),
+    ) => {
+      const knowsPrice = model?.price !== undefined;
+      const ports = { store, turns, intake, control, redrives, backplane, once, metrics, knowsPrice };
+      return new Workflows(ports, randomUUID);
+    },
   },
   {
     provide: Chats,

@@ -137,6 +137,8 @@ describe('model', () => {
   it('is absent, or has base URL, name and perhaps a key', () => {
     expect(load({}).model).toBeUndefined();
     expect(load(BASE).model).toEqual({ baseUrl: BASE.TYRUM_MODEL_BASE_URL, name: 'small' });
+    const price = { promptMicros: 2.5, completionMicros: 10 };
+    expect(load({ ...BASE, TYRUM_MODEL_PRICE: '2.50,10' }).model?.price).toEqual(price);
     expect(load({ ...BASE, TYRUM_MODEL_API_KEY: 'sk-1' }).model?.apiKey?.reveal()).toBe('sk-1');
   });
 
@@ -144,6 +146,7 @@ describe('model', () => {
     expect(problemsOf({ TYRUM_MODEL: 'small' })).toEqual(['TYRUM_MODEL_BASE_URL']);
     expect(problemsOf({ TYRUM_MODEL_BASE_URL: BASE.TYRUM_MODEL_BASE_URL })).toEqual(['TYRUM_MODEL']);
     expect(problemsOf({ TYRUM_MODEL_API_KEY: 'sk-1' })).toEqual(['TYRUM_MODEL_BASE_URL', 'TYRUM_MODEL']);
+    expect(problemsOf({ TYRUM_MODEL_PRICE: '1,2' })).toEqual(['TYRUM_MODEL_BASE_URL', 'TYRUM_MODEL']);
   });
 });
 
@@ -179,6 +182,7 @@ describe('single values', () => {
     TYRUM_MODEL_BASE_URL: ['m', 'ftp://m', 'http://u:p@m/v1', 'http://m/?key=1'],
     TYRUM_MODEL: ['a b'],
     TYRUM_MODEL_API_KEY: ['a b'],
+    TYRUM_MODEL_PRICE: ['2.50', '2.50,', '-1,2', '1e3,2', '2,5,1'],
   };
   const good: Record<string, string[]> = {
     TYRUM_PORT: ['0', '65535'],

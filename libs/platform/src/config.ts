@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { DatabaseConfig, Parse } from './parsers';
+import type { DatabaseConfig, ModelPrice, Parse } from './parsers';
 import type { Secret } from './secret';
 import { type AppName, KNOWN_VARIABLES, type Role, VARIABLES, type Variable } from './variables';
 
@@ -16,6 +16,7 @@ export interface ModelConfig {
   readonly baseUrl: string;
   readonly name: string;
   readonly apiKey?: Secret;
+  readonly price?: ModelPrice;
 }
 
 /** How long what nobody needs to run is kept, in ms. */
@@ -209,9 +210,11 @@ function chooseBackplane(values: Values, bad: ReadonlySet<string>, problems: Con
 }
 
 function chooseModel(values: Values, bad: ReadonlySet<string>, problems: ConfigProblem[]): ModelConfig | undefined {
-  const { modelBaseUrl: baseUrl, model: name, modelApiKey: apiKey } = values;
-  if (baseUrl !== undefined && name !== undefined) return { baseUrl, name, ...(apiKey && { apiKey }) };
-  if (baseUrl === undefined && name === undefined && apiKey === undefined) return undefined;
+  const { modelBaseUrl: baseUrl, model: name, modelApiKey: apiKey, modelPrice: price } = values;
+  if (baseUrl !== undefined && name !== undefined) {
+    return { baseUrl, name, ...(apiKey && { apiKey }), ...(price && { price }) };
+  }
+  if ([baseUrl, name, apiKey, price].every((value) => value === undefined)) return undefined;
   const both = `${VARIABLES.modelBaseUrl.name} and ${VARIABLES.model.name} go together`;
   for (const [value, { name: variable }] of [
     [baseUrl, VARIABLES.modelBaseUrl],

@@ -88,3 +88,15 @@ export function listOf<T>(parse: Parse<T>): Parse<readonly T[]> {
     return parts.every((part) => part !== undefined) ? (parts as T[]) : undefined;
   };
 }
+
+/** What a model's tokens cost, in micro-dollars each. */
+export interface ModelPrice {
+  readonly promptMicros: number;
+  readonly completionMicros: number;
+}
+
+/** Two decimal numbers, dollars per million tokens: a dollar for a million is a micro-dollar for one. */
+export const modelPrice: Parse<ModelPrice> = (text) => {
+  const [, prompt, completion] = /^(\d{1,6}(?:\.\d{1,6})?),(\d{1,6}(?:\.\d{1,6})?)$/.exec(text) ?? [];
+  return prompt === undefined ? undefined : { promptMicros: Number(prompt), completionMicros: Number(completion) };
+};

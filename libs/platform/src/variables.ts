@@ -5,6 +5,7 @@ import {
   integer,
   listOf,
   matching,
+  modelPrice,
   oneOf,
   path,
   plainHttpUrl,
@@ -175,6 +176,13 @@ export const VARIABLES = {
     expected: '1 to 4096 printable ASCII characters without spaces',
     apps: RUNS_TURNS,
     parse: secretMatching(/^[\x21-\x7e]{1,4096}$/),
+  }),
+  modelPrice: variable({
+    name: 'TYRUM_MODEL_PRICE',
+    description: 'What the model costs, for budgets of money; without it they are refused.',
+    expected: 'two prices in dollars per million tokens, of prompt and completion: 2.50,10',
+    apps: RUNS_TURNS,
+    parse: modelPrice,
   }),
   drainMs: variable({
     name: 'TYRUM_DRAIN_MS',

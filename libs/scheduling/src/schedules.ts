@@ -2,6 +2,7 @@ import type { Backplane } from '@tyrum/backplane';
 import {
   ContractError,
   isUuid,
+  requireEnforceable,
   requireExecutable,
   WireError,
   type Schedule,
@@ -23,6 +24,8 @@ export class Schedules {
     private readonly store: StateStore,
     private readonly backplane: Backplane,
     private readonly newId: () => string,
+    /** Whether money can be counted where turns run. */
+    private readonly knowsPrice = false,
   ) {}
 
   /**
@@ -42,6 +45,7 @@ export class Schedules {
       throw ContractError.at('cadence.type', 'isIn', `must be ${CADENCE_OF[body.kind]} for a ${body.kind}`);
     }
     requireExecutable(body.execution.steps, 'execution.steps');
+    requireEnforceable(body.execution.budgets, 'execution.budgets', { knowsPrice: this.knowsPrice });
     const records = tx.records(ScheduleRecords);
     if ((await records.countBy({ tenant_id: tenantId })) >= MAX_SCHEDULES_PER_TENANT) {
       throw new WireError('conflict', `there are ${MAX_SCHEDULES_PER_TENANT} schedules: remove one first`);

@@ -18,8 +18,9 @@ import { Schedules } from './schedules';
 
 const schedules: FactoryProvider<Schedules> = {
   provide: Schedules,
-  inject: [STATE_STORE, BACKPLANE],
-  useFactory: (store: StateStore, backplane: Backplane) => new Schedules(store, backplane, randomUUID),
+  inject: [STATE_STORE, BACKPLANE, CONFIG],
+  useFactory: (store: StateStore, backplane: Backplane, { model }: Config) =>
+    new Schedules(store, backplane, randomUUID, model?.price !== undefined),
 };
 
 /** The definitions of schedules, for whoever serves them. */

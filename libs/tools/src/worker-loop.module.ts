@@ -101,6 +101,7 @@ const processor: FactoryProvider<TurnProcessor> = {
         retry: DEFAULT_RETRY,
         random: Math.random,
         maxTurnAttempts: MAX_TURN_ATTEMPTS,
+        ...(config.model?.price ? { modelPrice: config.model.price } : {}),
       },
       {
         owner: config.instanceId,

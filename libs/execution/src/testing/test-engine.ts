@@ -16,6 +16,7 @@ import {
   TurnWriter,
   Waits,
   type AcceptOutcome,
+  type ModelPrice,
   type ProcessorObserver,
   type StepContext,
   type StepExecutor,
@@ -84,11 +85,12 @@ export class TestEngine {
   constructor(
     readonly store: StateStore,
     readonly backplane: Backplane = new LocalBackplane(),
+    private readonly modelPrice?: ModelPrice,
   ) {
     this.turns = new TurnStore(store);
     this.intake = new TurnIntake(store, this.turns, new IdempotencyLedger(), backplane, STAMPS);
     this.writer = new TurnWriter(store, this.turns, backplane, STAMPS);
-    this.control = new TurnControl(store, this.turns, this.writer, backplane);
+    this.control = new TurnControl(store, this.turns, this.writer, backplane, modelPrice);
     this.redrives = new TurnRedrive(this.turns, STAMPS);
     this.waits = new Waits(store, this.turns, backplane);
     this.reader = new TurnReader(store, this.turns);
@@ -107,6 +109,7 @@ export class TestEngine {
       retry: { maxAttempts: 3, baseMs: 20, maxMs: 100 },
       random: Math.random,
       maxTurnAttempts: 5,
+      ...(this.modelPrice ? { modelPrice: this.modelPrice } : {}),
     };
     const owner = options.owner ?? randomUUID();
     const onError = (error: unknown) => ports.observer.trouble('note_loss', error);

@@ -11,6 +11,7 @@ import {
 } from '@tyrum/execution';
 import type { IdempotencyKey } from '@tyrum/idempotency';
 import {
+  requireEnforceable,
   requireExecutable,
   WireError,
   type TurnSignalBody,
@@ -33,6 +34,8 @@ export interface WorkflowPorts {
   readonly backplane: Backplane;
   readonly once: Once;
   readonly metrics: GatewayMetrics;
+  /** Whether money can be counted here. */
+  readonly knowsPrice: boolean;
 }
 
 /** What a cancellation came to. `cancelled` is false when the turn had ended before. */
@@ -59,6 +62,7 @@ export class Workflows {
     field: string,
   ): Promise<Answered<WorkflowStartResult>> {
     requireExecutable(payload.steps, `${field}.steps`);
+    requireEnforceable(payload.budgets, `${field}.budgets`, this.ports);
     const turnId = this.newId();
     const answer: WorkflowStartResult = {
       workflow_run_id: turnId,

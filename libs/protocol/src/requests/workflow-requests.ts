@@ -1,4 +1,5 @@
 import { ActionList, type Action } from '../actions';
+import { ContractError } from '../error-codes';
 import { LIMITS } from '../limits';
 import { ConversationKeyText, Flag, Nested, Optional, SomeOf, Text, Uuid, WholeNumber } from '../payload-fields';
 import { TURN_STATUSES, type TurnBudgets, type TurnListItem, type TurnStatus } from '../turn';
@@ -15,6 +16,21 @@ export class BudgetsPayload implements TurnBudgets {
   @Optional()
   @WholeNumber()
   max_total_tokens?: number;
+}
+
+/**
+ * Refuses a budget that nothing would hold, at the start and not when it is overspent.
+ * @param path of the budgets, for the error: `payload.budgets`
+ * @throws {ContractError} with rule `enforceable`
+ */
+export function requireEnforceable(
+  budgets: TurnBudgets | undefined,
+  path: string,
+  { knowsPrice }: { readonly knowsPrice: boolean },
+): void {
+  if (budgets?.max_usd_micros === undefined || knowsPrice) return;
+  const message = 'cannot be held here, because nobody has said what the model costs: use max_total_tokens';
+  throw ContractError.at(`${path}.max_usd_micros`, 'enforceable', message);
 }
 
 /** `workflow.start`, and the body of `POST /v1/workflows`. */
