@@ -9,4 +9,5 @@ export {
 } from './errors';
 export { openStateStore, type DatabaseAddress } from './open-state-store';
 export { NOW_MS } from './clock-sql';
+export { portable } from './portable';
 export { PostgresNotifications } from './postgres-notifications';

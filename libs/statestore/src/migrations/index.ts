@@ -6,6 +6,8 @@ import { edgeSlotsPostgres } from './0002-edge-slots.postgres';
 import { edgeSlotsSqlite } from './0002-edge-slots.sqlite';
 import { queueingPostgres } from './0003-queueing.postgres';
 import { queueingSqlite } from './0003-queueing.sqlite';
+import { nodesPostgres } from './0007-nodes.postgres';
+import { nodesSqlite } from './0007-nodes.sqlite';
 
 /** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
 interface PairedMigration {
@@ -22,6 +24,7 @@ const migrations: readonly PairedMigration[] = [
   { revision: 1, name: 'Core', minBinaryRevision: 1, postgres: corePostgres, sqlite: coreSqlite },
   { revision: 2, name: 'EdgeSlots', minBinaryRevision: 1, postgres: edgeSlotsPostgres, sqlite: edgeSlotsSqlite },
   { revision: 3, name: 'Queueing', minBinaryRevision: 1, postgres: queueingPostgres, sqlite: queueingSqlite },
+  { revision: 7, name: 'Nodes', minBinaryRevision: 1, postgres: nodesPostgres, sqlite: nodesSqlite },
 ];
 
 /** The newest schema revision this binary knows. */
