@@ -356,6 +356,7 @@ export class ConversationRun implements CourseOf {
       events: [...next.events, ...next.change.events],
       starts: following ? [startOf(following, firstStep(following))] : [],
       ...(next.post ? { post: next.post } : {}),
+      ...(next.alongside ? { alongside: next.alongside } : {}),
       ...(arrival ? { arrival } : {}),
     });
     this.takeInputs(inputs, written.settled);

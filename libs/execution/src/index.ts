@@ -12,6 +12,7 @@ export { StepExecution } from './step-execution';
 export { DEFAULT_RETRY } from './retry-policy';
 export type { ProcessorObserver } from './processor-observer';
 export type {
+  Alongside,
   StepContext,
   StepExecutor,
   StepOutcome,

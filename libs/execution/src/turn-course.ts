@@ -1,5 +1,5 @@
 import type { ConversationRef } from '@tyrum/statestore';
-import type { ArrivalKind, OpenTurn, StepRow, TurnRow } from '@tyrum/statestore/turns';
+import type { ArrivalKind, BlockedReason, OpenTurn, StepRow, TurnRow } from '@tyrum/statestore/turns';
 import {
   ended,
   givenUp,
@@ -75,7 +75,7 @@ export class TurnCourse {
       const outcome = JSON.parse(row.outcome) as StepOutcome;
       return withTurn(resumed, this.afterStep(open, step, { outcome, durationMs: 0 }));
     }
-    if (open.turn.wait_until === null) return waitingFor(open.turn, wait);
+    if (open.turn.wait_until === null) return waitingFor(open.turn, { ...wait, ...reasonOf(open.turn) });
     const error = { code: 'wait_timeout', message: `no ${wait.kind} arrived in time` };
     const outcome: StepOutcome = { kind: 'failed', error, retryable: false };
     return withTurn(resumed, this.afterStep(open, step, { outcome, durationMs: 0 }));
@@ -124,7 +124,7 @@ export class TurnCourse {
     if (outcome.kind === 'unknown') {
       return { change: progress.parkTurn(turn, step, outcome.detail), rows: [], events: [], rest: 'parked' };
     }
-    if (outcome.kind === 'waiting') return waitingFor(turn, outcome.wait);
+    if (outcome.kind === 'waiting') return waitingFor(turn, outcome.wait, outcome.alongside);
     if (outcome.kind === 'interrupted') {
       // The timer's word and not the clock's: timers may fire a fraction of a millisecond early.
       const timeIsUp = this.run.abortReason === 'budget' ? this.budget?.timeIsUp : undefined;
@@ -156,4 +156,12 @@ export class TurnCourse {
     const step = progress.intentOf(open.turn, move);
     return { change: NO_CHANGE, step, rows: [...rows, step], events: [progress.stepEvent(open.turn, step)] };
   }
+}
+
+/** Why a turn stands still, where it goes on to stand still for the same. */
+function reasonOf({ blocked_reason: reason, blocked_detail: detail }: TurnRow): {
+  reason?: BlockedReason;
+  detail?: string;
+} {
+  return { ...(reason === null ? {} : { reason }), ...(detail === null ? {} : { detail }) };
 }

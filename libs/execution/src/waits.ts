@@ -39,7 +39,8 @@ export class Waits {
     private readonly backplane: Backplane,
   ) {}
 
-  async arrive(arrival: Arrival): Promise<ArriveOutcome> {
+  /** @param alongside writes in the same commit; when it says no, nothing has arrived */
+  async arrive(arrival: Arrival, alongside?: (tx: Tx) => Promise<boolean>): Promise<ArriveOutcome> {
     for (let look = 1; ; look += 1) {
       const found = await this.store.read((db) => this.turns.findWait(db, arrival));
       const waiter = found?.conversation_key ?? undefined;
@@ -47,6 +48,7 @@ export class Waits {
         const outcome = await this.store.transaction(async (tx) => {
           // Conversations are locked before the first write, so the waiter has to be known by now.
           if (waiter !== undefined) await tx.lockConversations([refOf(arrival, waiter)]);
+          if (alongside && !(await alongside(tx))) return 'already';
           return arriveIn(tx, this.turns, arrival, waiter);
         });
         if (outcome === 'ready') this.backplane.publish('work');
