@@ -20,6 +20,7 @@ import helmet from 'helmet';
 import { ArtifactsController } from './http/artifacts.controller';
 import { ConversationsController } from './http/conversations.controller';
 import { EventsController } from './http/events.controller';
+import { NodesController } from './http/nodes.controller';
 import { ProblemFilter } from './http/problem.filter';
 import { bearerAuthentication, httpMetrics, jsonBody, requestContext } from './http/request-pipeline';
 import { SchedulesController } from './http/schedules.controller';
@@ -27,10 +28,9 @@ import { TokensController } from './http/tokens.controller';
 import { TurnsController } from './http/turns.controller';
 import { WorkflowsController } from './http/workflows.controller';
 import { GatewayMetrics } from './gateway-metrics';
+import { EdgeLoops } from './edge-loops';
 import { domainProviders } from './domain-providers';
 import { ConnectionDirectory } from './ws/connection-directory';
-import { DirectedDelivery } from './ws/directed-delivery';
-import { EventFanOut } from './ws/event-fan-out';
 import { SocketDoor, type SocketDoorOptions } from './ws/socket-door';
 import { GATEWAY_OPTIONS } from './gateway-options';
 import { socketProviders } from './socket-providers';
@@ -69,8 +69,7 @@ export class GatewayModule implements OnApplicationBootstrap {
   constructor(
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
     @Inject(SocketDoor) private readonly door: SocketDoor,
-    @Inject(EventFanOut) private readonly fanOut: EventFanOut,
-    @Inject(DirectedDelivery) private readonly directed: DirectedDelivery,
+    @Inject(EdgeLoops) private readonly loops: EdgeLoops,
     @Inject(DrainSequence) private readonly drain: DrainSequence,
   ) {}
 
@@ -86,6 +85,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         TokensController,
         SchedulesController,
         ArtifactsController,
+        NodesController,
       ],
       providers: [
         { provide: GATEWAY_OPTIONS, useValue: options },
@@ -111,8 +111,7 @@ export class GatewayModule implements OnApplicationBootstrap {
 
   /** Events are followed before the first connection can be made, so that none is missed in between. */
   async onApplicationBootstrap(): Promise<void> {
-    await this.fanOut.start();
-    this.directed.start();
+    await this.loops.start();
     this.door.attach(this.host.httpAdapter.getHttpServer() as Server, this.drain);
   }
 }

@@ -10,7 +10,11 @@ import type { GatewayOptions } from './gateway.module';
 import { GATEWAY_OPTIONS } from './gateway-options';
 import { EventStreams } from './http/event-streams';
 import { GatewayMetrics } from './gateway-metrics';
+import { DispatchLoop, PeerRegistry } from '@tyrum/nodes';
+import { EdgeLoops } from './edge-loops';
+import { nodeProviders } from './node-providers';
 import { Chats } from './operations/chats';
+import { NodePairings } from './operations/node-pairings';
 import { Workflows } from './operations/workflows';
 import { ConnectionDirectory } from './ws/connection-directory';
 import { DirectedDelivery } from './ws/directed-delivery';
@@ -19,6 +23,9 @@ import { EventReplay } from './ws/event-replay';
 import { FailedAttempts } from './ws/failed-attempts';
 import type { HandshakeStamps } from './ws/handshake';
 import { RequestDesk } from './ws/request-desk';
+import { NodeDesk } from './ws/node-desk';
+import { PresenceFanOut } from './ws/presence-fan-out';
+import { nodeHandlers } from './ws/node-handlers';
 import { requestHandlers } from './ws/request-handlers';
 import { DEFAULT_MAX_SOCKETS, SocketDoor } from './ws/socket-door';
 import { SocketSession } from './ws/socket-session';
@@ -31,6 +38,7 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
   // This start of the edge: its name comes back with the next one, and this does not.
   const holder = newId();
   return [
+    ...nodeProviders(holder),
     { provide: OutboxReader, inject: [STATE_STORE], useFactory: (store: StateStore) => new OutboxReader(store) },
     {
       provide: EventFanOut,
@@ -99,9 +107,20 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
     },
     {
       provide: RequestDesk,
-      inject: [TokenStore, Workflows, Chats, TurnReader, EventReplay, GatewayMetrics, LOGGER],
+      inject: [
+        TokenStore,
+        Workflows,
+        Chats,
+        TurnReader,
+        EventReplay,
+        GatewayMetrics,
+        LOGGER,
+        NodePairings,
+        NodeDesk,
+        PeerRegistry,
+      ],
       useFactory: (
-        ...[tokens, workflows, chats, reader, replay, metrics, logger]: [
+        ...[tokens, workflows, chats, reader, replay, metrics, logger, nodes, desk, registry]: [
           TokenStore,
           Workflows,
           Chats,
@@ -109,15 +128,29 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
           EventReplay,
           GatewayMetrics,
           Logger,
+          NodePairings,
+          NodeDesk,
+          PeerRegistry,
         ]
-      ) =>
-        new RequestDesk({ tokens, handlers: requestHandlers({ workflows, chats, reader, replay }), metrics, logger }),
+      ) => {
+        const handlers = {
+          ...requestHandlers({ workflows, chats, reader, replay }),
+          ...nodeHandlers({ nodes, desk, registry }),
+        };
+        return new RequestDesk({ tokens, handlers, metrics, logger });
+      },
     },
     {
       provide: SocketSession,
-      inject: [RequestDesk, EventReplay, LOGGER],
-      useFactory: (desk: RequestDesk, replay: EventReplay, logger: Logger) =>
-        new SocketSession({ desk, replay, logger, newId, nowMs }),
+      inject: [RequestDesk, EventReplay, NodeDesk, LOGGER],
+      useFactory: (desk: RequestDesk, replay: EventReplay, nodes: NodeDesk, logger: Logger) =>
+        new SocketSession({ desk, replay, nodes, logger, newId, nowMs }),
+    },
+    {
+      provide: EdgeLoops,
+      inject: [EventFanOut, DirectedDelivery, NodeDesk, PresenceFanOut, DispatchLoop],
+      useFactory: (...loops: [EventFanOut, DirectedDelivery, NodeDesk, PresenceFanOut, DispatchLoop]) =>
+        new EdgeLoops(...loops),
     },
     {
       provide: UpgradeGate,
@@ -132,21 +165,21 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         TokenStore,
         ConnectionDirectory,
         SocketSession,
-        EventFanOut,
-        DirectedDelivery,
+        EdgeLoops,
+        NodeDesk,
         GatewayMetrics,
         LOGGER,
         CONFIG,
         GATEWAY_OPTIONS,
       ],
       useFactory: (
-        ...[gate, tokens, directory, session, fanOut, directed, metrics, logger, config, options]: [
+        ...[gate, tokens, directory, session, loops, nodes, metrics, logger, config, options]: [
           UpgradeGate,
           TokenStore,
           ConnectionDirectory,
           SocketSession,
-          EventFanOut,
-          DirectedDelivery,
+          EdgeLoops,
+          NodeDesk,
           GatewayMetrics,
           Logger,
           Config,
@@ -154,7 +187,7 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         ]
       ) =>
         new SocketDoor(
-          { gate, tokens, directory, session, fanOut, directed, metrics, logger },
+          { gate, tokens, directory, session, loops, nodes, metrics, logger },
           { ...options, stamps, edgeId: config.instanceId },
         ),
     },

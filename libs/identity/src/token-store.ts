@@ -61,9 +61,14 @@ export class TokenStore {
 
   /** Makes a token. `token` is shown this once and cannot be had again. */
   async issue(request: NewToken): Promise<{ token: string; record: TokenRecord }> {
+    return this.store.transaction((tx) => this.issueIn(tx, request));
+  }
+
+  /** The same inside the caller's transaction. */
+  async issueIn(tx: Tx, request: NewToken): Promise<{ token: string; record: TokenRecord }> {
     const parts = { id: this.options.newId(), secret: this.options.newSecret() };
     const row = this.rowOf(request, parts);
-    await this.store.transaction((tx) => tx.records(AuthTokens).insert(row));
+    await tx.records(AuthTokens).insert(row);
     return { token: formatToken(parts), record: toRecord(row) };
   }
 
@@ -91,15 +96,18 @@ export class TokenStore {
 
   /** Ends a token. False if the tenant has no such token that is not revoked yet. */
   async revoke(tenantId: string, tokenId: string): Promise<boolean> {
-    const revoked = await this.store.transaction(async (tx) => {
-      const tokens = tx.records(AuthTokens);
-      const row = await tokens.findOneBy({ tenant_id: tenantId, token_id: tokenId });
-      if (!row || row.revoked_at !== null) return false;
-      await tokens.update({ tenant_id: tenantId, token_id: tokenId }, { revoked_at: this.options.nowMs() });
-      return true;
-    });
+    const revoked = await this.store.transaction((tx) => this.revokeIn(tx, tenantId, tokenId));
     this.cache.delete(tokenId);
     return revoked;
+  }
+
+  /** The same inside the caller's transaction; acts everywhere within the time that rows are cached. */
+  async revokeIn(tx: Tx, tenantId: string, tokenId: string): Promise<boolean> {
+    const tokens = tx.records(AuthTokens);
+    const row = await tokens.findOneBy({ tenant_id: tenantId, token_id: tokenId });
+    if (!row || row.revoked_at !== null) return false;
+    await tokens.update({ tenant_id: tenantId, token_id: tokenId }, { revoked_at: this.options.nowMs() });
+    return true;
   }
 
   /** The tenant's tokens, newest first, revoked ones too. */

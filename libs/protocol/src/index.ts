@@ -18,6 +18,7 @@ export * from './json';
 export * from './json-check';
 export * from './json-depth';
 export * from './limits';
+export * from './node-http';
 export * from './pairing';
 export * from './parse-envelope';
 export * from './parse-json';

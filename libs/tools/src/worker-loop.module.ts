@@ -5,11 +5,14 @@ import type { Backplane } from '@tyrum/backplane';
 import { ArtifactStore, DirectoryBlobStore } from '@tyrum/evidence';
 import { DEFAULT_RETRY, StepExecution, TurnProcessor, TurnWriter, type StepExecutor } from '@tyrum/execution';
 import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
+import { DispatchLoop } from '@tyrum/nodes';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
 import { HttpExecutor } from './http-executor';
 import { NoModel } from './no-model';
+import { NodeExecutor } from './node-executor';
+import { nodeProviders } from './node-providers';
 import { StepExecutors } from './step-executors';
 import { ToolRunnerClient } from './tool-runner-client';
 import { WorkerObserver } from './worker-observer';
@@ -56,11 +59,17 @@ const runner: FactoryProvider<ToolRunnerClient> = {
 
 const executors: FactoryProvider<StepExecutors> = {
   provide: StepExecutors,
-  inject: [ToolRunnerClient, ArtifactStore, CONFIG],
-  useFactory: async (client: ToolRunnerClient, store: ArtifactStore, { model, httpAllow }: Config) =>
+  inject: [ToolRunnerClient, ArtifactStore, CONFIG, NodeExecutor],
+  useFactory: async (
+    client: ToolRunnerClient,
+    store: ArtifactStore,
+    { model, httpAllow }: Config,
+    nodes: NodeExecutor,
+  ) =>
     new StepExecutors([
       new WorkspaceExecutor(client, store),
       new HttpExecutor(store, new Set(httpAllow)),
+      nodes,
       await modelExecutor(model),
     ]),
 };
@@ -121,6 +130,7 @@ export class WorkerLoopModule {
         artifacts,
         observer,
         runner,
+        ...nodeProviders,
         executors,
         execution,
         processor,
@@ -131,14 +141,17 @@ export class WorkerLoopModule {
   constructor(
     @Inject(TurnProcessor) turns: TurnProcessor,
     @Inject(ToolRunnerClient) client: ToolRunnerClient,
+    @Inject(DispatchLoop) nodes: DispatchLoop,
     @Inject(DrainSequence) drain: DrainSequence,
     @Inject(CONFIG) { drainMs }: Config,
   ) {
     drain.register('stopClaiming', 'turn processor', () => turns.stopClaiming());
     drain.register('finishWork', 'turn processor', async () => {
       await turns.finish(AbortSignal.timeout(drainMs * INTERRUPT_AT));
+      await nodes.stop();
       client.close();
     });
     turns.start();
+    nodes.start();
   }
 }

@@ -8,7 +8,15 @@ import { ConfirmArgs, DeviceArgs, HttpArgs, McpArgs, MessageArgs, NodeArgs, Prom
 import { CliArgs, FILESYSTEM_ARGS } from './workspace-args';
 
 /** The action types that are executed today. */
-export const EXECUTED_ACTIONS: ReadonlySet<ActionType> = new Set<ActionType>(['CLI', 'Filesystem', 'Http', 'Message']);
+export const EXECUTED_ACTIONS: ReadonlySet<ActionType> = new Set<ActionType>([
+  'CLI',
+  'Filesystem',
+  'Http',
+  'Message',
+  'Node',
+  'Desktop',
+  'Browser',
+]);
 
 /** The filesystem operations that are executed today. */
 export const EXECUTED_FILESYSTEM_OPS: ReadonlySet<FilesystemOp> = new Set(
