@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { RefusedError, UnreachableError } from './edge-api';
 import { UsageError } from './config';
+import { addGateCommands } from './gate-commands';
 import { addResourceCommands } from './resource-commands';
 import { addTurnCommands } from './turn-commands';
 
@@ -17,6 +18,7 @@ const program = new Command('tyrum')
   .exitOverride();
 addTurnCommands(program);
 addResourceCommands(program);
+addGateCommands(program);
 
 program.parseAsync().catch((error: unknown) => {
   process.exitCode = report(error);

@@ -1,5 +1,6 @@
 import { StoreUnavailableError, type ConversationRef } from '@tyrum/statestore';
 import type { ClaimedConversation, OpenTurn, StepRow, TurnRow, Written } from '@tyrum/statestore/turns';
+import type { ApprovalGate } from './approval-gate';
 import {
   beginsQuietly,
   counted,
@@ -26,6 +27,8 @@ import { arrivalOfEnd } from './waits';
 export interface RunPorts {
   readonly writer: TurnWriter;
   readonly execution: StepExecution;
+  /** What asks for approvals; without it nothing does. */
+  readonly gate?: ApprovalGate;
   readonly observer: ProcessorObserver;
   readonly retry: RetryPolicy;
   readonly random: () => number;

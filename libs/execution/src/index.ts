@@ -5,6 +5,8 @@ export { TurnControl, type Resolution } from './turn-control';
 export { TurnRedrive, type OpenStepDecision } from './turn-redrive';
 export { TurnReader } from './turn-reader';
 export { Waits, type Arrival } from './waits';
+export { ApprovalGate, type GatePolicy } from './approval-gate';
+export { Approvals, type ApprovalVerdict, type Resolved } from './approvals';
 export { Conversations } from './conversations';
 export { TurnProcessor, type TurnProcessorOptions } from './turn-processor';
 export { TurnWriter } from './turn-writer';

@@ -9,8 +9,11 @@ export interface Arrival {
   readonly kind: ArrivalKind;
   /** The approval, the dispatch to a node, the child turn, the signal's name. */
   readonly id: string;
-  readonly outcome: StepOutcome;
+  readonly outcome: ArrivedOutcome;
 }
+
+/** What has arrived for a step: its outcome, or leave to run it. */
+export type ArrivedOutcome = StepOutcome | { readonly kind: 'approved' };
 
 export type ArriveOutcome =
   /** A turn was waiting, and its conversation is ready for any worker. */

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import type { FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
-import { Conversations, TurnControl, TurnIntake, TurnReader, TurnRedrive } from '@tyrum/execution';
+import { Approvals, Conversations, TurnControl, TurnIntake, TurnReader, TurnRedrive, Waits } from '@tyrum/execution';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import type { StateStore } from '@tyrum/statestore';
 import { TurnStore } from '@tyrum/statestore/turns';
 import { GatewayMetrics } from './gateway-metrics';
 import { Chats } from './operations/chats';
+import { Gates } from './operations/gates';
 import { Once } from './operations/once';
 import { Workflows } from './operations/workflows';
 
@@ -33,6 +34,21 @@ export const domainProviders: FactoryProvider[] = [
         GatewayMetrics,
       ]
     ) => new Workflows({ store, turns, intake, control, redrives, backplane, once, metrics }, randomUUID),
+  },
+  {
+    provide: Gates,
+    inject: [STATE_STORE, TurnStore, Approvals, Waits, TurnControl, BACKPLANE, Once],
+    useFactory: (
+      ...[store, turns, approvals, waits, control, backplane, once]: [
+        StateStore,
+        TurnStore,
+        Approvals,
+        Waits,
+        TurnControl,
+        Backplane,
+        Once,
+      ]
+    ) => new Gates({ store, turns, approvals, waits, control, backplane, once }),
   },
   {
     provide: Chats,

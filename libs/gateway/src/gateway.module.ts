@@ -17,6 +17,7 @@ import { encodeBase64Url, LIMITS } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
 import type { RequestHandler } from 'express';
 import helmet from 'helmet';
+import { ApprovalsController } from './http/approvals.controller';
 import { ArtifactsController } from './http/artifacts.controller';
 import { ConversationsController } from './http/conversations.controller';
 import { EventsController } from './http/events.controller';
@@ -86,6 +87,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         SchedulesController,
         ArtifactsController,
         NodesController,
+        ApprovalsController,
       ],
       providers: [
         { provide: GATEWAY_OPTIONS, useValue: options },

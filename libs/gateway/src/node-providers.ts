@@ -7,8 +7,10 @@ import { TokenStore } from '@tyrum/identity';
 import { DispatchLoop, Dispatches, Pairings, PeerDirectory, PeerRegistry } from '@tyrum/nodes';
 import { CONFIG, LOGGER, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
+import { NodeEvidence } from './operations/node-evidence';
 import { NodePairings } from './operations/node-pairings';
 import { Once } from './operations/once';
+import { ARTIFACTS_PORT, type ArtifactsPort } from './ports';
 import { ConnectionDirectory } from './ws/connection-directory';
 import { NodeDesk } from './ws/node-desk';
 import { PresenceFanOut } from './ws/presence-fan-out';
@@ -79,6 +81,12 @@ export function nodeProviders(holder: string): FactoryProvider[] {
       inject: [BACKPLANE, ConnectionDirectory],
       useFactory: (backplane: Backplane, directory: ConnectionDirectory) =>
         new PresenceFanOut(backplane, directory, { newId: randomUUID, nowMs }),
+    },
+    {
+      provide: NodeEvidence,
+      inject: [Dispatches, Once, BACKPLANE, { token: ARTIFACTS_PORT, optional: true }],
+      useFactory: (dispatches: Dispatches, once: Once, backplane: Backplane, artifacts?: ArtifactsPort) =>
+        new NodeEvidence({ dispatches, once, backplane, artifacts, newId: randomUUID, nowMs }),
     },
     {
       provide: NodePairings,

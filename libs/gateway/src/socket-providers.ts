@@ -14,6 +14,8 @@ import { DispatchLoop, PeerRegistry } from '@tyrum/nodes';
 import { EdgeLoops } from './edge-loops';
 import { nodeProviders } from './node-providers';
 import { Chats } from './operations/chats';
+import { Gates } from './operations/gates';
+import { NodeEvidence } from './operations/node-evidence';
 import { NodePairings } from './operations/node-pairings';
 import { Workflows } from './operations/workflows';
 import { ConnectionDirectory } from './ws/connection-directory';
@@ -25,6 +27,7 @@ import type { HandshakeStamps } from './ws/handshake';
 import { RequestDesk } from './ws/request-desk';
 import { NodeDesk } from './ws/node-desk';
 import { PresenceFanOut } from './ws/presence-fan-out';
+import { gateHandlers } from './ws/gate-handlers';
 import { nodeHandlers } from './ws/node-handlers';
 import { requestHandlers } from './ws/request-handlers';
 import { DEFAULT_MAX_SOCKETS, SocketDoor } from './ws/socket-door';
@@ -118,9 +121,11 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         NodePairings,
         NodeDesk,
         PeerRegistry,
+        Gates,
+        NodeEvidence,
       ],
       useFactory: (
-        ...[tokens, workflows, chats, reader, replay, metrics, logger, nodes, desk, registry]: [
+        ...[tokens, workflows, chats, reader, replay, metrics, logger, nodes, desk, registry, gates, evidence]: [
           TokenStore,
           Workflows,
           Chats,
@@ -131,11 +136,14 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
           NodePairings,
           NodeDesk,
           PeerRegistry,
+          Gates,
+          NodeEvidence,
         ]
       ) => {
         const handlers = {
           ...requestHandlers({ workflows, chats, reader, replay }),
-          ...nodeHandlers({ nodes, desk, registry }),
+          ...nodeHandlers({ nodes, desk, registry, evidence }),
+          ...gateHandlers(gates),
         };
         return new RequestDesk({ tokens, handlers, metrics, logger });
       },

@@ -1,6 +1,6 @@
 import type { Backplane } from '@tyrum/backplane';
 import { DirectedMail } from '@tyrum/outbox';
-import { payloadFingerprint, type Action, type EffectClass, type StepError, type StepResult } from '@tyrum/protocol';
+import { fingerprintUuid, type Action, type EffectClass, type StepError, type StepResult } from '@tyrum/protocol';
 import type { StateStore, Tx } from '@tyrum/statestore';
 import { demandOf } from './capabilities';
 import type { DispatchJournal } from './peer-directory';
@@ -118,9 +118,7 @@ export class Dispatches {
 
   /** What the turn waits for: the same id for the same attempt, whoever asks. */
   static idOf({ tenantId, turnId, stepIndex, attempt }: DispatchRequest): string {
-    const hex = payloadFingerprint([tenantId, turnId, stepIndex, attempt]);
-    // A name-based UUID (version 8): the wire and the column want one.
-    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+    return fingerprintUuid(['dispatch', tenantId, turnId, stepIndex, attempt]);
   }
 
   /** Notes the request in the commit in which the turn parks, and sends it if a node is there. Publish `directed` afterwards. */

@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { Inject, Module, type DynamicModule, type FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
 import { ArtifactStore, DirectoryBlobStore } from '@tyrum/evidence';
-import { DEFAULT_RETRY, StepExecution, TurnProcessor, TurnWriter, type StepExecutor } from '@tyrum/execution';
+import {
+  ApprovalGate,
+  DEFAULT_RETRY,
+  StepExecution,
+  TurnProcessor,
+  TurnWriter,
+  type StepExecutor,
+} from '@tyrum/execution';
 import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
 import { DispatchLoop } from '@tyrum/nodes';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
@@ -84,18 +91,21 @@ async function modelExecutor(model: Config['model']): Promise<StepExecutor> {
 
 const execution: FactoryProvider<StepExecution> = {
   provide: StepExecution,
-  inject: [StepExecutors, STATE_STORE, ConversationStore, BACKPLANE],
-  useFactory: (steps: StepExecutors, store: StateStore, conversations: ConversationStore, backplane: Backplane) =>
-    new StepExecution(steps, store, conversations, backplane),
+  inject: [StepExecutors, STATE_STORE, ConversationStore, BACKPLANE, ApprovalGate],
+  useFactory: (
+    steps: StepExecutors,
+    store: StateStore,
+    ...[conversations, backplane, gate]: [ConversationStore, Backplane, ApprovalGate]
+  ) => new StepExecution(steps, store, conversations, backplane, gate),
 };
 
 const processor: FactoryProvider<TurnProcessor> = {
   provide: TurnProcessor,
-  inject: [TurnStore, BACKPLANE, TurnWriter, StepExecution, WorkerObserver, CONFIG],
+  inject: [TurnStore, BACKPLANE, TurnWriter, StepExecution, ApprovalGate, WorkerObserver, CONFIG],
   useFactory: (
     turns: TurnStore,
     backplane: Backplane,
-    ...[writer, steps, watching, config]: [TurnWriter, StepExecution, WorkerObserver, Config]
+    ...[writer, steps, gate, watching, config]: [TurnWriter, StepExecution, ApprovalGate, WorkerObserver, Config]
   ) =>
     new TurnProcessor(
       turns,
@@ -103,6 +113,7 @@ const processor: FactoryProvider<TurnProcessor> = {
       {
         writer,
         execution: steps,
+        gate,
         observer: watching,
         retry: DEFAULT_RETRY,
         random: Math.random,

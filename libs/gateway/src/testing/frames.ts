@@ -22,6 +22,13 @@ export interface SeenEntry {
   readonly mode?: string;
 }
 
+/** An approval as far as tests look. */
+export interface SeenApproval {
+  readonly approval_id: string;
+  readonly status: string;
+  readonly prompt: string;
+}
+
 /** Every result field tests look at, whatever the request: which of them are there, the test knows. */
 export interface SeenResult {
   readonly connection_id: string;
@@ -38,6 +45,8 @@ export interface SeenResult {
   readonly gap: boolean;
   readonly pairing: SeenPairing;
   readonly entry: SeenEntry;
+  readonly approval: SeenApproval;
+  readonly approvals: readonly SeenApproval[];
 }
 
 /** Every event payload field tests look at. */
@@ -49,6 +58,8 @@ export interface SeenPayload {
   readonly conversation?: SeenConversation;
   readonly pairing: SeenPairing;
   readonly scoped_token?: string;
+  readonly approval: SeenApproval;
+  readonly approval_id?: string;
   readonly entry: SeenEntry;
   readonly instance_id: string;
   readonly node_id: string;

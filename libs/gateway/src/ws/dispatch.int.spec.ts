@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { Module } from '@nestjs/common';
 import type { StepExecutor, StepOutcome, StepRequest } from '@tyrum/execution';
 import { TestEngine } from '@tyrum/execution/testing';
 import { Dispatches, isForNodes } from '@tyrum/nodes';
 import { DEFAULT_TENANT_ID, type Action, type EffectClass } from '@tyrum/protocol';
 import { eventually } from '@tyrum/test-services';
+import { ARTIFACTS_PORT, type ArtifactsPort } from '../ports';
 import { startTestEdge, TestClient, TestDevice, type TestEdge } from '../testing';
 
 const CONVERSATION = 'agent:default:main';
@@ -18,17 +20,50 @@ const click = (args: Record<string, unknown> = {}): Action =>
 
 /** What the tools library does for nodes, as far as these tests need it. */
 class DispatchingExecutor implements StepExecutor {
-  constructor(private readonly dispatches: Dispatches) {}
+  constructor(
+    private readonly dispatches: Dispatches,
+    private readonly committed: () => void,
+  ) {}
 
   handles(action: Action): boolean {
     return isForNodes(action);
   }
 
   execute(request: StepRequest): Promise<StepOutcome> {
-    const alongside = { writeIn: (tx: Parameters<Dispatches['openIn']>[0]) => this.dispatches.openIn(tx, request) };
+    const { committed } = this;
+    const alongside = {
+      writeIn: (tx: Parameters<Dispatches['openIn']>[0]) => this.dispatches.openIn(tx, request),
+      committed,
+    };
     return Promise.resolve({ kind: 'waiting', wait: { kind: 'node', id: Dispatches.idOf(request) }, alongside });
   }
 }
+
+/** Artifacts whose bytes are nowhere: what is looked at is that they are kept once. */
+const keep: NonNullable<ArtifactsPort['keep']> = ({ filename, mimeType, kind }) => {
+  const artifact_id = randomUUID();
+  return Promise.resolve(() =>
+    Promise.resolve({
+      artifact_id,
+      uri: `artifact://${artifact_id}`,
+      external_url: `/v1/artifacts/${artifact_id}`,
+      kind,
+      media_class: 'document',
+      created_at: new Date(0).toISOString(),
+      filename,
+      mime_type: mimeType,
+      labels: [],
+    }),
+  );
+};
+
+@Module({
+  providers: [
+    { provide: ARTIFACTS_PORT, useValue: { open: () => Promise.resolve(undefined), keep } satisfies ArtifactsPort },
+  ],
+  exports: [ARTIFACTS_PORT],
+})
+class KeptInMemory {}
 
 describe.each(['sqlite', 'postgres'] as const)('an action for a node on %s', (database) => {
   let edge: TestEdge;
@@ -38,12 +73,12 @@ describe.each(['sqlite', 'postgres'] as const)('an action for a node on %s', (da
   let nodeToken: string;
 
   beforeEach(async () => {
-    edge = await startTestEdge({ database });
+    edge = await startTestEdge({ database, imports: [KeptInMemory] });
     other = await startTestEdge({ database: { url: edge.databaseUrl } });
     engine = new TestEngine(edge.store, edge.backplane);
     const { store, backplane } = edge;
     const dispatches = new Dispatches({ store, backplane, waits: engine.waits, newId: randomUUID });
-    engine.process(new DispatchingExecutor(dispatches));
+    engine.process(new DispatchingExecutor(dispatches, () => backplane.publish('directed')));
     operator = await TestClient.connect(edge.socketUrl, await edge.issue());
     nodeToken = await edge.issue({ role: 'node' });
   });
@@ -118,8 +153,12 @@ describe.each(['sqlite', 'postgres'] as const)('an action for a node on %s', (da
     await eventually(async () => expect(await queue()).toMatchObject({ state: 'parked', lease_owner: null }), PATIENCE);
     await waits(id, /^sent to node dev_/);
     answer(node, request_id, { result: { ok: 1 }, evidence: ['seen'] });
-    answer(node, request_id, { result: { ok: 2 } });
     expect((await until(id, 'succeeded'))?.steps[0]?.result).toEqual({ output: { ok: 1 }, evidence: ['seen'] });
+    answer(node, request_id, { result: { ok: 2 } });
+    const last = await engine.start(CONVERSATION, [click()]);
+    answer(node, (await asked(node, 2)).request_id ?? '', { result: { ok: 3 } });
+    await until(last, 'succeeded');
+    expect((await get(id))?.steps[0]?.result).toEqual({ output: { ok: 1 }, evidence: ['seen'] });
   });
 
   it('waits for a node to come, to be approved, and to be allowed that capability', async () => {
@@ -214,6 +253,23 @@ describe.each(['sqlite', 'postgres'] as const)('an action for a node on %s', (da
       ).not.toBe(node.asks('task.execute')[0]?.request_id);
     },
   );
+
+  it('keeps what the node saw as an artifact of the turn, from the node that was asked alone', async () => {
+    const { node } = await approved();
+    const id = await engine.start(CONVERSATION, [click()]);
+    const { request_id: dispatch_id } = await asked(node);
+    const { node: stranger } = await approved({ capabilities: [] });
+    const evidence = { dispatch_id, turn_id: id, evidence: { pixels: 3 } };
+    expect((await stranger.request('attempt.evidence', evidence)).error?.code).toBe('not_found');
+    const copies = ['same', 'same'].map((request) => node.request('attempt.evidence', evidence, request));
+    expect((await Promise.all(copies)).map(({ ok }) => ok)).toEqual([true, true]);
+    const attached = await operator.event('artifact.attached', (e) => e.payload.turn_id === id);
+    expect(attached.payload).toMatchObject({
+      artifact: { filename: 'evidence-0.json', mime_type: 'application/json' },
+    });
+    await operator.request('ping');
+    expect(operator.events().filter(({ type }) => type === 'artifact.attached')).toHaveLength(1);
+  });
 
   it('goes to another node when it is safe to repeat', async () => {
     const { node } = await approved();

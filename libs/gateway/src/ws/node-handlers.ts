@@ -1,5 +1,6 @@
 import type { PeerRegistry } from '@tyrum/nodes';
 import { WireError, type PresenceBeaconPayload, type PresenceBeaconResult } from '@tyrum/protocol';
+import type { NodeEvidence } from '../operations/node-evidence';
 import type { NodePairings } from '../operations/node-pairings';
 import type { Connection } from './connection';
 import type { NodeDesk } from './node-desk';
@@ -9,10 +10,11 @@ export interface NodeHandlerPorts {
   readonly nodes: NodePairings;
   readonly desk: NodeDesk;
   readonly registry: PeerRegistry;
+  readonly evidence: NodeEvidence;
 }
 
 /** The requests about nodes, and those that nodes send. */
-export function nodeHandlers({ nodes, desk, registry }: NodeHandlerPorts): RequestHandlers {
+export function nodeHandlers({ nodes, desk, registry, evidence }: NodeHandlerPorts): RequestHandlers {
   return {
     'pairing.approve': async ({ key }, { pairing_id, trust_level, capability_allowlist, reason }) => {
       const allowlist = capability_allowlist.map(({ id, version }) => ({ id, version }));
@@ -24,6 +26,7 @@ export function nodeHandlers({ nodes, desk, registry }: NodeHandlerPorts): Reque
     'pairing.revoke': async ({ key }, { pairing_id, reason }) =>
       (await nodes.decide(key(), pairing_id, { kind: 'revoke', reason })).answer,
     'presence.beacon': ({ connection }, payload) => noteBeacon(registry, connection, payload),
+    'attempt.evidence': ({ key, connection }, payload) => evidence.keep(key(), connection.peer.deviceId, payload),
     'capability.ready': ({ connection }, payload) => desk.ready(connection, payload),
   };
 }

@@ -16,6 +16,7 @@ export const EXECUTED_ACTIONS: ReadonlySet<ActionType> = new Set<ActionType>([
   'Node',
   'Desktop',
   'Browser',
+  'Confirm',
 ]);
 
 /** The filesystem operations that are executed today. */
