@@ -13,6 +13,7 @@ const PARAMETERS: Readonly<Record<string, JsonSchema>> = {
   id: { type: 'string', format: 'uuid' },
   key: { type: 'string', maxLength: LIMITS.conversationKeyLength },
   trigger: { type: 'string', format: 'uuid' },
+  pairing: { type: 'integer', minimum: 1 },
   kind: { type: 'string', minLength: 1 },
   name: { type: 'string', minLength: 1 },
 };

@@ -13,7 +13,8 @@ export const ALLOWED = {
   execution: ['leases', 'idempotency', 'outbox', 'backplane', 'statestore', 'protocol', 'platform'],
   evidence: ['statestore', 'outbox', 'protocol'],
   identity: ['statestore', 'protocol', 'platform'],
-  tools: ['execution', 'evidence', 'leases', 'backplane', 'statestore', 'protocol', 'platform'],
+  nodes: ['outbox', 'backplane', 'statestore', 'protocol', 'platform'],
+  tools: ['execution', 'nodes', 'evidence', 'leases', 'backplane', 'statestore', 'protocol', 'platform'],
   scheduling: [
     'execution',
     'idempotency',
@@ -25,6 +26,7 @@ export const ALLOWED = {
     'platform',
     // Retention sweeps what every library keeps.
     'identity',
+    'nodes',
     'evidence',
     'desktops',
   ],
@@ -32,6 +34,7 @@ export const ALLOWED = {
   gateway: [
     'execution',
     'identity',
+    'nodes',
     'evidence',
     'scheduling',
     'outbox',

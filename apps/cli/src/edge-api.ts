@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type {
   Action,
+  Approval,
   Lease,
   LeaseChange,
   ClaimShareView,
+  Pairing,
   ProblemDetails,
   Schedule,
   TenantCreated,
@@ -143,6 +145,24 @@ export class EdgeApi {
 
   remove(kind: 'tokens' | 'schedules', id: string): Promise<unknown> {
     return this.call('DELETE', `/v1/${kind}/${encodeURIComponent(id)}`);
+  }
+
+  async approvals(query: { status?: string }): Promise<Approval[]> {
+    const search = new URLSearchParams(query).toString();
+    return ((await this.call('GET', `/v1/approvals?${search}`, { again: true })) as { approvals: Approval[] })
+      .approvals;
+  }
+
+  resolveApproval(id: string, body: object): Promise<unknown> {
+    return this.call('POST', `/v1/approvals/${encodeURIComponent(id)}/resolve`, { body });
+  }
+
+  async pairings(): Promise<Pairing[]> {
+    return ((await this.call('GET', '/v1/pairings', { again: true })) as { pairings: Pairing[] }).pairings;
+  }
+
+  decidePairing(id: string, verb: 'approve' | 'deny' | 'revoke', body: object): Promise<unknown> {
+    return this.call('POST', `/v1/pairings/${encodeURIComponent(id)}/${verb}`, { body });
   }
 
   /** `/readyz`: never refused, since "not ready" is an answer. */

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { RefusedError, UnreachableError } from './edge-api';
 import { UsageError } from './config';
 import { addLeaseCommands } from './lease-commands';
+import { addGateCommands } from './gate-commands';
 import { addResourceCommands } from './resource-commands';
 import { addTenantCommands } from './tenant-commands';
 import { addTurnCommands } from './turn-commands';
@@ -21,6 +22,7 @@ addTurnCommands(program);
 addResourceCommands(program);
 addLeaseCommands(program);
 addTenantCommands(program);
+addGateCommands(program);
 
 program.parseAsync().catch((error: unknown) => {
   process.exitCode = report(error);

@@ -43,6 +43,10 @@ const artifacts: FactoryProvider<ArtifactsPort> = {
         const opened = await kept.open(tenantId, artifactId);
         return opened && { artifact: opened.artifact, bytes: opened.stream };
       },
+      keep: async (about, bytes) => {
+        const record = await kept.putBytes(about, bytes);
+        return (tx) => kept.insert(tx, record);
+      },
     };
   },
 };

@@ -14,10 +14,11 @@
 
 /**
  * `work`: a conversation became due · `outbox`: rows were committed · `cancel`: somebody wants a turn cancelled (payload:
- * turn id) · `timers`: a schedule changed · `directed`: messages for single connections were queued or came back · `stream`:
- * what edges show and nobody records, pieces of replies and who is typing (payload: JSON, best effort).
+ * turn id) · `timers`: a schedule changed · `directed`: messages for single connections were queued or came back · `nodes`: a
+ * node came, went, or is trusted differently · `presence`, `stream`: what edges show and nobody records, who is there, pieces
+ * of replies and who is typing (payload: JSON, best effort).
  */
-export type Topic = 'work' | 'outbox' | 'cancel' | 'timers' | 'directed' | 'stream';
+export type Topic = 'work' | 'outbox' | 'cancel' | 'timers' | 'directed' | 'nodes' | 'presence' | 'stream';
 
 /**
  * Gets a message's payload; undefined for a wake-up. Returning false says that it has no room for more: where a wake-up

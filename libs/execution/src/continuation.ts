@@ -1,5 +1,6 @@
 import type { JsonValue } from '@tyrum/protocol';
 import type { ArrivalKind, OpenTurn, StepRow, TurnRow } from '@tyrum/statestore/turns';
+import type { Alongside } from './step-executor';
 import { nextMove } from './turn-driver';
 import * as progress from './turn-progress';
 import type { TurnChange } from './turn-progress';
@@ -25,6 +26,7 @@ export interface Continuation {
   readonly rest?: 'ended' | 'parked' | { readonly waitMs: number };
   readonly wait?: progress.Wait;
   readonly post?: TurnWrite['post'];
+  readonly alongside?: TurnWrite['alongside'];
   readonly dead?: TurnWrite['write']['dead'];
   /** Queued turns whose input it takes. */
   readonly inputs?: Inputs;
@@ -115,9 +117,10 @@ export function overBudget(turn: TurnRow, rows: readonly StepRow[], detail: stri
   return { change: progress.blockOnBudget(turn, detail), rows, events: [], rest: 'parked' };
 }
 
-export function waitingFor(turn: TurnRow, wait: progress.Wait): Continuation {
+export function waitingFor(turn: TurnRow, wait: progress.Wait, alongside?: Alongside): Continuation {
   const rest = wait.timeoutMs === undefined ? 'parked' : { waitMs: wait.timeoutMs };
-  return { change: progress.waitTurn(turn, wait), rows: [], events: [], rest, wait };
+  const change = progress.waitTurn(turn, wait);
+  return { change, rows: [], events: [], rest, wait, ...(alongside ? { alongside } : {}) };
 }
 
 /** To the dead letters: it fails with what is known of the cause, and the conversation goes on with its next turn. */

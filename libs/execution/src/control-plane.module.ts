@@ -4,7 +4,9 @@ import { LocalBackplane, openRedisBackplane, PostgresBackplane, type Backplane }
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import { CONFIG, DrainSequence, HealthRegistry, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import { openStateStore, PostgresNotifications, StoreUnavailableError, type StateStore } from '@tyrum/statestore';
-import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
+import { ApprovalStore, ConversationStore, TurnStore } from '@tyrum/statestore/turns';
+import { ApprovalGate } from './approval-gate';
+import { Approvals } from './approvals';
 import { Conversations } from './conversations';
 import { TurnControl } from './turn-control';
 import { TurnIntake } from './turn-intake';
@@ -22,6 +24,8 @@ export const BACKPLANE = Symbol('tyrum.backplane');
 /** How long a database that is not there yet is waited for at boot, in ms: containers start in any order. */
 const BOOT_PATIENCE_MS = 60_000;
 const CHECK_TIMEOUT_MS = 2_000;
+/** An approval that nobody has given for so long is refused, in ms. */
+const APPROVAL_TTL_MS = 24 * 60 * 60 * 1_000;
 /** Keeps Tyrum's channel apart from what else is on the same Redis. */
 const REDIS_NAMESPACE = 'tyrum';
 
@@ -117,6 +121,22 @@ const domain: FactoryProvider[] = [
     inject: [STATE_STORE, TurnStore, TurnWriter, BACKPLANE, CONFIG],
     useFactory: (store: StateStore, turns: TurnStore, ...[writer, plane, { model }]: [TurnWriter, Backplane, Config]) =>
       new TurnControl(store, turns, writer, plane, model?.price),
+  },
+  { provide: ApprovalStore, useFactory: () => new ApprovalStore() },
+  {
+    provide: ApprovalGate,
+    inject: [STATE_STORE, TurnStore, ApprovalStore, CONFIG],
+    useFactory: (store: StateStore, turns: TurnStore, approvals: ApprovalStore, { policy, approvalTools }: Config) =>
+      new ApprovalGate(
+        { store, turns, approvals, stamps: STAMPS },
+        { tools: new Set(policy === 'open' ? [] : approvalTools), ttlMs: APPROVAL_TTL_MS },
+      ),
+  },
+  {
+    provide: Approvals,
+    inject: [STATE_STORE, TurnStore, ApprovalStore],
+    useFactory: (store: StateStore, turns: TurnStore, approvals: ApprovalStore) =>
+      new Approvals({ store, turns, approvals, stamps: STAMPS }),
   },
   { provide: TurnRedrive, inject: [TurnStore], useFactory: (turns: TurnStore) => new TurnRedrive(turns, STAMPS) },
   {

@@ -1,5 +1,6 @@
 import { StoreUnavailableError, type ConversationRef } from '@tyrum/statestore';
 import type { ClaimedConversation, OpenTurn, StepRow, TurnRow, Written } from '@tyrum/statestore/turns';
+import type { ApprovalGate } from './approval-gate';
 import {
   counted,
   firstStep,
@@ -27,6 +28,8 @@ import { arrivalOfEnd } from './waits';
 export interface RunPorts {
   readonly writer: TurnWriter;
   readonly execution: StepExecution;
+  /** What asks for approvals; without it nothing does. */
+  readonly gate?: ApprovalGate;
   readonly observer: ProcessorObserver;
   readonly retry: RetryPolicy;
   readonly random: () => number;
@@ -362,6 +365,7 @@ export class ConversationRun implements CourseOf {
       events: [...next.events, ...next.change.events],
       starts: following ? [startOf(following, firstStep(following))] : [],
       ...(next.post ? { post: next.post } : {}),
+      ...(next.alongside ? { alongside: next.alongside } : {}),
       ...(arrival ? { arrival } : {}),
     });
     this.takeInputs(inputs, written.settled);

@@ -5,6 +5,8 @@ export { TurnControl, type Resolution } from './turn-control';
 export { TurnRedrive, type OpenStepDecision } from './turn-redrive';
 export { TurnReader } from './turn-reader';
 export { arriveIn, signalTo, Waits, type Arrival, type ArriveOutcome } from './waits';
+export { ApprovalGate, type GatePolicy } from './approval-gate';
+export { Approvals, type ApprovalVerdict, type Resolved } from './approvals';
 export { Conversations } from './conversations';
 export { TurnProcessor, type TurnProcessorOptions } from './turn-processor';
 export type { ModelPrice } from './turn-budget';
@@ -13,6 +15,7 @@ export { StepExecution } from './step-execution';
 export { DEFAULT_RETRY } from './retry-policy';
 export type { ProcessorObserver } from './processor-observer';
 export type {
+  Alongside,
   StepContext,
   StepExecutor,
   StepOutcome,

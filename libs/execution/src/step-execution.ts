@@ -10,6 +10,7 @@ import type {
   TranscriptRow,
   TurnRow,
 } from '@tyrum/statestore/turns';
+import type { ApprovalGate } from './approval-gate';
 import type { StepContext, StepExecutor, StepOutcome, StepRequest, TranscriptMessage } from './step-executor';
 import { actionOf, isSettled } from './turn-progress';
 import type { ModelStepResult } from './turn-driver';
@@ -32,12 +33,15 @@ export class StepExecution {
     private readonly store: StateStore,
     private readonly conversations: ConversationStore,
     private readonly backplane: Backplane,
+    private readonly gate?: Pick<ApprovalGate, 'hold'>,
   ) {}
 
   /** Runs one attempt, until `stop` is aborted. A throw of the executor becomes a failed step: the turn ends and says why. */
   async run(open: OpenTurn, step: StepRow, token: number, stop: AbortController): Promise<StepReport> {
     const startedAt = performance.now();
     const action = actionOf(step);
+    const held = await this.gate?.hold(open.turn, step, action);
+    if (held) return { outcome: held, durationMs: 0 };
     if (action.type === 'Message') return this.postMessage(open.turn, step, action);
     const outcome = await this.execute(open.turn, this.request(open, step, action, token), stop).catch(
       (error: unknown): StepOutcome => ({

@@ -1,5 +1,6 @@
 import type { Action, EffectClass, StepError, StepResult } from '@tyrum/protocol';
-import type { ArrivalKind } from '@tyrum/statestore/turns';
+import type { Tx } from '@tyrum/statestore';
+import type { ArrivalKind, BlockedReason } from '@tyrum/statestore/turns';
 
 /** One execution of one step, as handed to whatever can run it. */
 export interface StepRequest {
@@ -40,6 +41,14 @@ export interface StepContext {
 /** Why a running step was told to stop. */
 export type AbortReason = 'cancelled' | 'lease_lost' | 'draining' | 'budget';
 
+/** What belongs into the same commit as a turn's progress although it is another library's. */
+export interface Alongside {
+  /** Run again when the commit has to be tried again. False: then nothing of the turn's write takes place either. */
+  writeIn(tx: Tx): Promise<boolean | void>;
+  /** Called after the commit: whoever is to look may look now. */
+  committed?(): void;
+}
+
 /** What came of one execution. */
 export type StepOutcome =
   | { readonly kind: 'succeeded'; readonly result: StepResult }
@@ -60,7 +69,16 @@ export type StepOutcome =
    */
   | {
       readonly kind: 'waiting';
-      readonly wait: { readonly kind: ArrivalKind; readonly id: string; readonly timeoutMs?: number };
+      readonly wait: {
+        readonly kind: ArrivalKind;
+        readonly id: string;
+        readonly timeoutMs?: number;
+        /** What it waits for, in words for operators. */
+        readonly detail?: string;
+        readonly reason?: BlockedReason;
+      };
+      /** What asks for that which is waited for: committed with the wait or not at all. */
+      readonly alongside?: Alongside;
     }
   /** It may have had its effect. A `once` step is then parked for an operator. */
   | { readonly kind: 'unknown'; readonly detail: string };

@@ -1,7 +1,8 @@
 import type { Backplane } from '@tyrum/backplane';
 import type { StepError } from '@tyrum/protocol';
 import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
-import type { QueueRow, StepRow, TurnRow, TurnStore } from '@tyrum/statestore/turns';
+import { ApprovalStore, type QueueRow, type StepRow, type TurnRow, type TurnStore } from '@tyrum/statestore/turns';
+import { approvalUpdated } from './approval-view';
 import { extended, type ModelPrice } from './turn-budget';
 import * as progress from './turn-progress';
 import type { TurnChange } from './turn-progress';
@@ -32,6 +33,8 @@ export type ResolveOutcome =
 
 /** The outside hands on a turn: they change it at once while nobody runs it, and leave word for whoever does. */
 export class TurnControl {
+  private readonly approvals = new ApprovalStore();
+
   constructor(
     private readonly store: StateStore,
     private readonly turns: TurnStore,
@@ -70,7 +73,9 @@ export class TurnControl {
     const cut = open.map((step) => ({ ...step, status: 'cancelled' as const }));
     const change = progress.cancelTurn(turn, reason);
     const next = await this.nextAfterCancel(turn, queue);
-    await this.writer.writeIn(tx, outsideWrite(turn, change, cut, next));
+    const voided = turn.wait_kind === 'approval' ? await this.approvals.voidAll(tx, turn) : [];
+    const events = [...change.events, ...voided.map(approvalUpdated)];
+    await this.writer.writeIn(tx, outsideWrite(turn, { ...change, events }, cut, next));
     return 'cancelled';
   }
 

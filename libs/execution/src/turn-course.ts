@@ -1,5 +1,5 @@
 import type { ConversationRef } from '@tyrum/statestore';
-import type { ArrivalKind, OpenTurn, StepRow, TurnRow } from '@tyrum/statestore/turns';
+import type { ArrivalKind, BlockedReason, OpenTurn, StepRow, TurnRow } from '@tyrum/statestore/turns';
 import {
   ended,
   givenUp,
@@ -17,6 +17,7 @@ import type { StepReport } from './step-execution';
 import type { StepOutcome } from './step-executor';
 import { TurnBudget } from './turn-budget';
 import { nextMove } from './turn-driver';
+import type { ArrivedOutcome } from './waits';
 import * as progress from './turn-progress';
 import type { TurnChange } from './turn-progress';
 
@@ -74,13 +75,33 @@ export class TurnCourse {
   ): Promise<Continuation> {
     const row = await this.ports.writer.arrived({ tenantId: this.run.ref.tenantId, ...wait });
     if (row?.outcome != null) {
-      const outcome = JSON.parse(row.outcome) as StepOutcome;
+      const outcome = JSON.parse(row.outcome) as ArrivedOutcome;
+      if (outcome.kind === 'approved') return withTurn(resumed, await this.approved(open, step, wait.id));
       return withTurn(resumed, this.afterStep(open, step, { outcome, durationMs: 0 }));
     }
-    if (open.turn.wait_until === null) return waitingFor(open.turn, wait);
+    if (open.turn.wait_until === null) return waitingFor(open.turn, { ...wait, ...reasonOf(open.turn) });
     const error = { code: 'wait_timeout', message: `no ${wait.kind} arrived in time` };
     const outcome: StepOutcome = { kind: 'failed', error, retryable: false };
-    return withTurn(resumed, this.afterStep(open, step, { outcome, durationMs: 0 }));
+    const next = this.afterStep(open, step, { outcome, durationMs: 0 });
+    const alongside = wait.kind === 'approval' ? this.ports.gate?.expire(open.turn, wait.id) : undefined;
+    return withTurn(resumed, { ...next, ...(alongside ? { alongside } : {}) });
+  }
+
+  /** Runs what was approved, if it still is what was shown. Else it is tried like any step, and asks anew. */
+  private async approved(open: OpenTurn, step: StepRow, approvalId: string): Promise<Continuation> {
+    const { gate } = this.ports;
+    if (!gate || !(await gate.isGood(open.turn, step, approvalId))) return this.again(open, step);
+    const exceeded = this.budget?.exceeded(open.steps);
+    if (exceeded !== undefined) return overBudget(open.turn, [], exceeded);
+    const intent: StepRow = { ...step, status: 'running', error: null };
+    const events = [progress.stepEvent(open.turn, intent)];
+    return {
+      change: NO_CHANGE,
+      step: intent,
+      rows: [intent],
+      events,
+      alongside: gate.use(open.turn, step, approvalId),
+    };
   }
 
   private async recover(open: OpenTurn, step: StepRow): Promise<Continuation> {
@@ -124,7 +145,7 @@ export class TurnCourse {
     if (outcome.kind === 'unknown') {
       return { change: progress.parkTurn(turn, step, outcome.detail), rows: [], events: [], rest: 'parked' };
     }
-    if (outcome.kind === 'waiting') return waitingFor(turn, outcome.wait);
+    if (outcome.kind === 'waiting') return waitingFor(turn, outcome.wait, outcome.alongside);
     if (outcome.kind === 'interrupted') {
       // The timer's word and not the clock's: timers may fire a fraction of a millisecond early.
       const timeIsUp = this.run.abortReason === 'budget' ? this.budget?.timeIsUp : undefined;
@@ -156,4 +177,12 @@ export class TurnCourse {
     const step = progress.intentOf(open.turn, move);
     return { change: NO_CHANGE, step, rows: [...rows, step], events: [progress.stepEvent(open.turn, step)] };
   }
+}
+
+/** Why a turn stands still, where it goes on to stand still for the same. */
+function reasonOf({ blocked_reason: reason, blocked_detail: detail }: TurnRow): {
+  reason?: BlockedReason;
+  detail?: string;
+} {
+  return { ...(reason === null ? {} : { reason }), ...(detail === null ? {} : { detail }) };
 }

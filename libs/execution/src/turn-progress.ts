@@ -185,6 +185,8 @@ export function waitTurn(turn: TurnRow, wait: Wait): TurnChange {
     waitKind: wait.kind,
     waitId: wait.id,
     ...(wait.timeoutMs === undefined ? {} : { waitMs: wait.timeoutMs }),
+    ...(wait.reason === undefined ? {} : { blockedReason: wait.reason }),
+    ...(wait.detail === undefined ? {} : { blockedDetail: wait.detail }),
   };
   return { patch, events: [], messages: [] };
 }

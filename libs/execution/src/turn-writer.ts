@@ -22,8 +22,19 @@ import {
 } from '@tyrum/statestore/turns';
 import { conversationCreated, conversationOf, newConversation, textOf } from './conversation-view';
 import { GroupCommit } from './group-commit';
+import type { Alongside } from './step-executor';
 import { arriveIn, type Arrival } from './waits';
 import { messageFinal, placeEvents, turnEvent, type EventDraft } from './turn-events';
+
+/** Thrown out of a transaction in which something did not allow the write it belongs to: the others are to be done without. */
+class AlongsideRefusedError extends Error {
+  constructor(readonly write: TurnWrite) {
+    super('what belongs to a write did not allow it');
+    this.name = 'AlongsideRefusedError';
+  }
+}
+
+const REFUSED: Written = { applied: false, started: [], settled: [], ready: false, firstEventSeq: 0 };
 
 /** A queued turn that begins, and may have ended already, with the events that tell of it. */
 export interface TurnStart extends Omit<StartWrite, 'events'> {
@@ -40,6 +51,8 @@ export interface TurnWrite {
   readonly post?: NewMessage;
   /** What the end of the turn is for the one that waits for it; its conversation is locked with this one. */
   readonly arrival?: Arrival & { readonly waiter: string };
+  /** Written only if this is; and if it refuses, nothing of this is. */
+  readonly alongside?: Alongside;
 }
 
 /** What a transaction came to if it was committed, and by what it can be found. */
@@ -104,8 +117,10 @@ export class TurnWriter {
     return written[0];
   }
 
-  private async commit(batch: readonly TurnWrite[]): Promise<Written[]> {
-    for (let hopeful = true; ;) {
+  private async commit(all: readonly TurnWrite[]): Promise<Written[]> {
+    const refused = new Set<TurnWrite>();
+    for (let hopeful = true; refused.size < all.length;) {
+      const batch = all.filter((write) => !refused.has(write));
       let done: Outcome | undefined;
       try {
         await this.store.transaction(async (tx) => {
@@ -117,13 +132,22 @@ export class TurnWriter {
           hopeful = false;
           continue;
         }
+        if (error instanceof AlongsideRefusedError) {
+          refused.add(error.write);
+          continue;
+        }
         if (!(error instanceof UnknownCommitError) || !done) throw error;
         // Writing again could do it twice: ask what became of the first time.
         if (!(await this.tookPlace(done))) continue;
       }
-      this.wake(batch, done?.written ?? []);
-      return done?.written ?? [];
+      const written = done?.written ?? [];
+      this.wake(batch, written);
+      batch.forEach(({ alongside }, i) => written[i]?.applied && alongside?.committed?.());
+      if (refused.size === 0) return written;
+      const outcomes = new Map(batch.map((write, i) => [write, written[i]]));
+      return all.map((write) => outcomes.get(write) ?? REFUSED);
     }
+    return all.map(() => REFUSED);
   }
 
   /**
@@ -164,6 +188,10 @@ export class TurnWriter {
     }
     for (const [i, { post }] of batch.entries()) {
       if (post && settled.written[i]?.applied) rows.push(...(await this.post(tx, post, stamp)));
+    }
+    for (const [i, write] of batch.entries()) {
+      if (!write.alongside || !settled.written[i]?.applied) continue;
+      if ((await write.alongside.writeIn(tx)) === false) throw new AlongsideRefusedError(write);
     }
     if (rows.length > 0) void appendEvents(tx, rows);
     const written = madeReady ? settled.written.map((w) => ({ ...w, ready: true })) : settled.written;

@@ -9,8 +9,11 @@ export interface Arrival {
   readonly kind: ArrivalKind;
   /** The approval, the dispatch to a node, the child turn, the signal's name. */
   readonly id: string;
-  readonly outcome: StepOutcome;
+  readonly outcome: ArrivedOutcome;
 }
+
+/** What has arrived for a step: its outcome, or leave to run it. */
+export type ArrivedOutcome = StepOutcome | { readonly kind: 'approved' };
 
 export type ArriveOutcome =
   /** A turn was waiting, and its conversation is ready for any worker. */
@@ -39,7 +42,8 @@ export class Waits {
     private readonly backplane: Backplane,
   ) {}
 
-  async arrive(arrival: Arrival): Promise<ArriveOutcome> {
+  /** @param alongside writes in the same commit; when it says no, nothing has arrived */
+  async arrive(arrival: Arrival, alongside?: (tx: Tx) => Promise<boolean>): Promise<ArriveOutcome> {
     for (let look = 1; ; look += 1) {
       const found = await this.store.read((db) => this.turns.findWait(db, arrival));
       const waiter = found?.conversation_key ?? undefined;
@@ -47,6 +51,7 @@ export class Waits {
         const outcome = await this.store.transaction(async (tx) => {
           // Conversations are locked before the first write, so the waiter has to be known by now.
           if (waiter !== undefined) await tx.lockConversations([refOf(arrival, waiter)]);
+          if (alongside && !(await alongside(tx))) return 'already';
           return arriveIn(tx, this.turns, arrival, waiter);
         });
         if (outcome === 'ready') this.backplane.publish('work');

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
-import { Conversations, TurnControl, TurnIntake, TurnReader, TurnRedrive } from '@tyrum/execution';
+import { Approvals, Conversations, TurnControl, TurnIntake, TurnReader, TurnRedrive, Waits } from '@tyrum/execution';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import { Leases } from '@tyrum/leases';
@@ -12,6 +12,7 @@ import { GatewayMetrics } from './gateway-metrics';
 import { ClaimShares } from './operations/claim-shares';
 import { Chats } from './operations/chats';
 import { LeaseDirectory } from './operations/lease-directory';
+import { Gates } from './operations/gates';
 import { Once } from './operations/once';
 import { Workflows } from './operations/workflows';
 
@@ -42,6 +43,21 @@ export const domainProviders: FactoryProvider[] = [
       const ports = { store, turns, intake, control, redrives, backplane, once, metrics, knowsPrice };
       return new Workflows(ports, randomUUID);
     },
+  },
+  {
+    provide: Gates,
+    inject: [STATE_STORE, TurnStore, Approvals, Waits, TurnControl, BACKPLANE, Once],
+    useFactory: (
+      ...[store, turns, approvals, waits, control, backplane, once]: [
+        StateStore,
+        TurnStore,
+        Approvals,
+        Waits,
+        TurnControl,
+        Backplane,
+        Once,
+      ]
+    ) => new Gates({ store, turns, approvals, waits, control, backplane, once }),
   },
   {
     provide: Chats,

@@ -20,11 +20,13 @@ import helmet from 'helmet';
 import { authentication } from './http/authentication';
 import { DeviceProofs } from './http/device-proofs';
 import { SessionController } from './http/session.controller';
+import { ApprovalsController } from './http/approvals.controller';
 import { ArtifactsController } from './http/artifacts.controller';
 import { ClaimSharesController } from './http/claim-shares.controller';
 import { ConversationsController } from './http/conversations.controller';
 import { DocumentsController } from './http/documents.controller';
 import { EventsController } from './http/events.controller';
+import { NodesController } from './http/nodes.controller';
 import { ProblemFilter } from './http/problem.filter';
 import { httpMetrics, jsonBody, requestContext } from './http/request-pipeline';
 import { LeasesController } from './http/leases.controller';
@@ -34,13 +36,12 @@ import { TokensController } from './http/tokens.controller';
 import { TurnsController } from './http/turns.controller';
 import { WorkflowsController } from './http/workflows.controller';
 import { GatewayMetrics } from './gateway-metrics';
+import { EdgeLoops } from './edge-loops';
 import { domainProviders } from './domain-providers';
 import { limitProviders } from './limit-providers';
 import { Admission, type RequestLimits } from './limits/admission';
 import { RefusalAudit } from './limits/refusal-audit';
 import { ConnectionDirectory } from './ws/connection-directory';
-import { DirectedDelivery } from './ws/directed-delivery';
-import { EventFanOut } from './ws/event-fan-out';
 import { SocketDoor, type SocketDoorOptions } from './ws/socket-door';
 import { ALLOWED_ORIGINS, GATEWAY_OPTIONS } from './gateway-options';
 import { socketProviders } from './socket-providers';
@@ -103,8 +104,7 @@ export class GatewayModule implements OnApplicationBootstrap {
   constructor(
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
     @Inject(SocketDoor) private readonly door: SocketDoor,
-    @Inject(EventFanOut) private readonly fanOut: EventFanOut,
-    @Inject(DirectedDelivery) private readonly directed: DirectedDelivery,
+    @Inject(EdgeLoops) private readonly loops: EdgeLoops,
     @Inject(DrainSequence) private readonly drain: DrainSequence,
   ) {}
 
@@ -125,6 +125,8 @@ export class GatewayModule implements OnApplicationBootstrap {
         ArtifactsController,
         DocumentsController,
         LeasesController,
+        NodesController,
+        ApprovalsController,
       ],
       providers: [
         { provide: GATEWAY_OPTIONS, useValue: options },
@@ -162,8 +164,7 @@ export class GatewayModule implements OnApplicationBootstrap {
 
   /** Events are followed before the first connection can be made, so that none is missed in between. */
   async onApplicationBootstrap(): Promise<void> {
-    await this.fanOut.start();
-    this.directed.start();
+    await this.loops.start();
     this.door.attach(this.host.httpAdapter.getHttpServer() as Server, this.drain);
   }
 }

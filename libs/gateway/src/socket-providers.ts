@@ -10,9 +10,15 @@ import type { GatewayOptions } from './gateway.module';
 import { ALLOWED_ORIGINS, GATEWAY_OPTIONS } from './gateway-options';
 import { EventStreams } from './http/event-streams';
 import { GatewayMetrics } from './gateway-metrics';
+import { DispatchLoop, PeerRegistry } from '@tyrum/nodes';
+import { EdgeLoops } from './edge-loops';
+import { nodeProviders } from './node-providers';
 import { Admission } from './limits/admission';
 import { RefusalAudit } from './limits/refusal-audit';
 import { Chats } from './operations/chats';
+import { Gates } from './operations/gates';
+import { NodeEvidence } from './operations/node-evidence';
+import { NodePairings } from './operations/node-pairings';
 import { Workflows } from './operations/workflows';
 import { ConnectionDirectory } from './ws/connection-directory';
 import { DirectedDelivery } from './ws/directed-delivery';
@@ -21,6 +27,10 @@ import { EventReplay } from './ws/event-replay';
 import { FailedAttempts } from './ws/failed-attempts';
 import type { HandshakeStamps } from './ws/handshake';
 import { RequestDesk } from './ws/request-desk';
+import { NodeDesk } from './ws/node-desk';
+import { PresenceFanOut } from './ws/presence-fan-out';
+import { gateHandlers } from './ws/gate-handlers';
+import { nodeHandlers } from './ws/node-handlers';
 import { requestHandlers } from './ws/request-handlers';
 import { DEFAULT_MAX_SOCKETS, SocketDoor } from './ws/socket-door';
 import { SocketSession } from './ws/socket-session';
@@ -33,6 +43,7 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
   // This start of the edge: its name comes back with the next one, and this does not.
   const holder = newId();
   return [
+    ...nodeProviders(holder),
     { provide: OutboxReader, inject: [STATE_STORE], useFactory: (store: StateStore) => new OutboxReader(store) },
     {
       provide: EventFanOut,
@@ -101,9 +112,39 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
     },
     {
       provide: RequestDesk,
-      inject: [TokenStore, Workflows, Chats, TurnReader, EventReplay, GatewayMetrics, Admission, RefusalAudit, LOGGER],
+      inject: [
+        TokenStore,
+        Workflows,
+        Chats,
+        TurnReader,
+        EventReplay,
+        GatewayMetrics,
+        Admission,
+        RefusalAudit,
+        LOGGER,
+        NodePairings,
+        NodeDesk,
+        PeerRegistry,
+        Gates,
+        NodeEvidence,
+      ],
       useFactory: (
-        ...[tokens, workflows, chats, reader, replay, metrics, admission, audit, logger]: [
+        ...[
+          tokens,
+          workflows,
+          chats,
+          reader,
+          replay,
+          metrics,
+          admission,
+          audit,
+          logger,
+          nodes,
+          desk,
+          registry,
+          gates,
+          evidence,
+        ]: [
           TokenStore,
           Workflows,
           Chats,
@@ -113,17 +154,32 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
           Admission,
           RefusalAudit,
           Logger,
+          NodePairings,
+          NodeDesk,
+          PeerRegistry,
+          Gates,
+          NodeEvidence,
         ]
       ) => {
-        const handlers = requestHandlers({ workflows, chats, reader, replay });
+        const handlers = {
+          ...requestHandlers({ workflows, chats, reader, replay }),
+          ...nodeHandlers({ nodes, desk, registry, evidence }),
+          ...gateHandlers(gates),
+        };
         return new RequestDesk({ tokens, handlers, metrics, admission, audit, logger });
       },
     },
     {
       provide: SocketSession,
-      inject: [RequestDesk, EventReplay, LOGGER],
-      useFactory: (desk: RequestDesk, replay: EventReplay, logger: Logger) =>
-        new SocketSession({ desk, replay, logger, newId, nowMs }),
+      inject: [RequestDesk, EventReplay, NodeDesk, LOGGER],
+      useFactory: (desk: RequestDesk, replay: EventReplay, nodes: NodeDesk, logger: Logger) =>
+        new SocketSession({ desk, replay, nodes, logger, newId, nowMs }),
+    },
+    {
+      provide: EdgeLoops,
+      inject: [EventFanOut, DirectedDelivery, NodeDesk, PresenceFanOut, DispatchLoop],
+      useFactory: (...loops: [EventFanOut, DirectedDelivery, NodeDesk, PresenceFanOut, DispatchLoop]) =>
+        new EdgeLoops(...loops),
     },
     {
       provide: UpgradeGate,
@@ -141,8 +197,8 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         TokenStore,
         ConnectionDirectory,
         SocketSession,
-        EventFanOut,
-        DirectedDelivery,
+        EdgeLoops,
+        NodeDesk,
         GatewayMetrics,
         RefusalAudit,
         LOGGER,
@@ -150,13 +206,13 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         GATEWAY_OPTIONS,
       ],
       useFactory: (
-        ...[gate, tokens, directory, session, fanOut, directed, metrics, audit, logger, config, options]: [
+        ...[gate, tokens, directory, session, loops, nodes, metrics, audit, logger, config, options]: [
           UpgradeGate,
           TokenStore,
           ConnectionDirectory,
           SocketSession,
-          EventFanOut,
-          DirectedDelivery,
+          EdgeLoops,
+          NodeDesk,
           GatewayMetrics,
           RefusalAudit,
           Logger,
@@ -165,7 +221,7 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         ]
       ) =>
         new SocketDoor(
-          { gate, tokens, directory, session, fanOut, directed, metrics, audit, logger },
+          { gate, tokens, directory, session, loops, nodes, metrics, audit, logger },
           { maxPerAddress: config.limits.connectionsPerAddress, ...options, stamps, edgeId: config.instanceId },
         ),
     },

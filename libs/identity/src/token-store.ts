@@ -121,15 +121,18 @@ export class TokenStore {
 
   /** Ends a token. False if the tenant has no such token that is not revoked yet. */
   async revoke(tenantId: string, tokenId: string): Promise<boolean> {
-    const revoked = await this.store.transaction(async (tx) => {
-      const tokens = tx.records(AuthTokens);
-      const row = await tokens.findOneBy({ tenant_id: tenantId, token_id: tokenId });
-      if (!row || row.revoked_at !== null) return false;
-      await tokens.update({ tenant_id: tenantId, token_id: tokenId }, { revoked_at: this.options.nowMs() });
-      return true;
-    });
+    const revoked = await this.store.transaction((tx) => this.revokeIn(tx, tenantId, tokenId));
     this.cache.delete(tokenId);
     return revoked;
+  }
+
+  /** The same inside the caller's transaction; acts everywhere within the time that rows are cached. */
+  async revokeIn(tx: Tx, tenantId: string, tokenId: string): Promise<boolean> {
+    const tokens = tx.records(AuthTokens);
+    const row = await tokens.findOneBy({ tenant_id: tenantId, token_id: tokenId });
+    if (!row || row.revoked_at !== null) return false;
+    await tokens.update({ tenant_id: tenantId, token_id: tokenId }, { revoked_at: this.options.nowMs() });
+    return true;
   }
 
   /** The tenant's tokens, newest first, revoked ones too. */

@@ -47,6 +47,8 @@ export interface Config {
   readonly workspaceRoot: string;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
   readonly policy: 'open' | 'standard';
+  /** Tools that wait for an approval, unless the policy is `open`. */
+  readonly approvalTools: readonly string[];
   /** Absent when no model is configured; then `Llm` and `Decide` steps cannot run. */
   readonly model?: ModelConfig;
   readonly drainMs: number;
@@ -138,6 +140,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
     workspaceRoot: inHome(values.workspaceRoot, 'workspaces'),
     logLevel: required(values.logLevel),
     policy: required(values.policy),
+    approvalTools: required(values.approvalTools),
     ...(model && { model }),
     drainMs: required(values.drainMs),
     workerConcurrency: required(values.workerConcurrency),

@@ -150,11 +150,20 @@ export const VARIABLES = {
   }),
   policy: variable({
     name: 'TYRUM_POLICY',
-    description: 'Which side effects need an approval: open asks for none, standard asks before risky ones.',
+    description:
+      'Which side effects need an approval: open asks for none, standard before the tools of TYRUM_APPROVAL_TOOLS.',
     expected: 'open or standard',
     apps: RUNS_TURNS,
     parse: oneOf(['open', 'standard']),
     fallback: () => 'standard' as const,
+  }),
+  approvalTools: variable({
+    name: 'TYRUM_APPROVAL_TOOLS',
+    description: 'Tools that wait for an approval each time: an action type, or with what it does (Http.POST).',
+    expected: 'names such as CLI, Http, Filesystem.write or Node.tyrum.fs.write, separated by commas',
+    apps: RUNS_TURNS,
+    parse: listOf(matching(/^[A-Za-z][A-Za-z0-9_.-]{0,254}$/)),
+    fallback: (): readonly string[] => [],
   }),
   modelBaseUrl: variable({
     name: 'TYRUM_MODEL_BASE_URL',

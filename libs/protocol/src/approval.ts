@@ -56,3 +56,15 @@ export interface PolicyOverride {
   expires_at?: string;
   revoked_at?: string;
 }
+
+export interface ApprovalShown {
+  approval: Approval;
+}
+
+export interface OverrideList {
+  overrides: PolicyOverride[];
+}
+
+export interface OverrideRevoked {
+  override: PolicyOverride;
+}

@@ -22,6 +22,7 @@ export * from './json-check';
 export * from './json-depth';
 export * from './lease';
 export * from './limits';
+export * from './node-http';
 export * from './pairing';
 export * from './parse-envelope';
 export * from './parse-json';

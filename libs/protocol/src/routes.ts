@@ -22,16 +22,27 @@ import {
   type TurnResolved,
   type TurnSignalled,
 } from './http';
+import { PairingListQuery, type NodeList, type PairingList, type PresenceList } from './node-http';
+import type { ApprovalShown, OverrideList, OverrideRevoked } from './approval';
 import {
+  ApprovalListPayload,
+  ApprovalResolveBody,
   ConversationCreatePayload,
   ConversationListPayload,
   MessageSendBody,
+  PairingApproveBody,
+  PairingReasonBody,
   TurnListPayload,
+  WorkflowResumePayload,
   WorkflowStartPayload,
+  type ApprovalListResult,
+  type ApprovalResolveResult,
   type ConversationListResult,
   type ConversationResult,
   type StreamResult,
   type TurnListResult,
+  type PairingResult,
+  type WorkflowResumeResult,
   type WorkflowStartResult,
 } from './requests';
 import { LeaseHistoryPayload, LeaseListPayload, type LeaseHistoryResult, type LeaseListResult } from './lease';
@@ -170,6 +181,83 @@ export const ROUTES = {
     status: 200,
     media: 'text/event-stream',
   },
+  'GET /v1/approvals': {
+    summary: 'What people are, or were, asked before something happens; newest first',
+    scope: 'operator.approvals',
+    status: 200,
+    query: {
+      payload: ApprovalListPayload,
+      fields: {
+        status: { kind: 'text' },
+        kind: { kind: 'list' },
+        conversation_key: { kind: 'text' },
+        turn_id: { kind: 'text' },
+        limit: { kind: 'number' },
+        cursor: { kind: 'text' },
+      },
+    },
+  },
+  'GET /v1/approvals/:id': { summary: 'An approval', scope: 'operator.approvals', status: 200 },
+  'POST /v1/approvals/:id/resolve': {
+    summary: 'Approve or deny',
+    scope: 'operator.approvals',
+    status: 200,
+    body: ApprovalResolveBody,
+    keyed: true,
+  },
+  'POST /v1/workflows/resume': {
+    summary: 'Bring a paused turn what it waits for',
+    scope: 'operator.write',
+    status: 200,
+    body: WorkflowResumePayload,
+  },
+  'GET /v1/policy-overrides': {
+    summary: 'The standing answers that "always" has made, newest first',
+    scope: 'operator.approvals',
+    status: 200,
+  },
+  'DELETE /v1/policy-overrides/:id': {
+    summary: 'Ask again from now on',
+    scope: 'operator.approvals',
+    status: 200,
+  },
+  'GET /v1/pairings': {
+    summary: 'Devices that asked to be nodes, newest first',
+    scope: 'operator.pairing',
+    status: 200,
+    query: { payload: PairingListQuery, fields: { status: { kind: 'list', as: 'statuses' } } },
+  },
+  'POST /v1/pairings/:pairing/approve': {
+    summary: 'Make a device a node, for these capabilities',
+    scope: 'operator.pairing',
+    status: 200,
+    body: PairingApproveBody,
+    keyed: true,
+  },
+  'POST /v1/pairings/:pairing/deny': {
+    summary: 'Turn a device away',
+    scope: 'operator.pairing',
+    status: 200,
+    body: PairingReasonBody,
+    keyed: true,
+  },
+  'POST /v1/pairings/:pairing/revoke': {
+    summary: 'Take a node its trust',
+    scope: 'operator.pairing',
+    status: 200,
+    body: PairingReasonBody,
+    keyed: true,
+  },
+  'GET /v1/nodes': {
+    summary: 'The approved nodes, whether they are connected and what they can do',
+    scope: 'operator.read',
+    status: 200,
+  },
+  'GET /v1/presence': {
+    summary: 'Who is connected to any edge, the last heard of first',
+    scope: 'operator.read',
+    status: 200,
+  },
   'GET /v1/claim-shares': {
     summary: 'What tenants and agents get of the workers',
     scope: 'operator.admin',
@@ -261,6 +349,18 @@ export interface RouteAnswers {
   'GET /v1/conversations/:key': ConversationResult;
   'PUT /v1/conversations/:key/queue': ConversationResult;
   'GET /v1/events': undefined;
+  'GET /v1/approvals': ApprovalListResult;
+  'GET /v1/approvals/:id': ApprovalShown;
+  'POST /v1/approvals/:id/resolve': ApprovalResolveResult;
+  'POST /v1/workflows/resume': WorkflowResumeResult;
+  'GET /v1/policy-overrides': OverrideList;
+  'DELETE /v1/policy-overrides/:id': OverrideRevoked;
+  'GET /v1/pairings': PairingList;
+  'POST /v1/pairings/:pairing/approve': PairingResult;
+  'POST /v1/pairings/:pairing/deny': PairingResult;
+  'POST /v1/pairings/:pairing/revoke': PairingResult;
+  'GET /v1/nodes': NodeList;
+  'GET /v1/presence': PresenceList;
   'GET /v1/claim-shares': ClaimShareList;
   'PUT /v1/claim-shares': ClaimShareView;
   'GET /v1/leases': LeaseListResult;

@@ -116,6 +116,26 @@ describeOnBothDialects('retention of the rest', (stores) => {
     expect(deleted).toEqual({ directed_message: 1 });
   });
 
+  it('forgets approvals and dispatches long after they were settled, and none that is open', async () => {
+    const turn = randomUUID();
+    for (const [decided, place] of [
+      ['null', 0],
+      [Date.now(), 1],
+      [Date.now() - 31 * DAY_MS, 2],
+    ] as const) {
+      await run(`insert into approval (approval_id, tenant_id, approval_key, kind, status, prompt, motivation, conversation_key,
+          turn_id, step_index, binding_hash, created_at, decided_at)
+        values ('${randomUUID()}', '${DEFAULT_TENANT_ID}', '${place}', 'policy', 'awaiting_human', '', '', 'c', '${turn}', 0, '', 0,
+          ${decided})`);
+      await run(`insert into dispatch (dispatch_id, tenant_id, conversation_key, turn_id, step_index, action, effect, capabilities,
+          state, created_at, deadline_at, settled_at)
+        values ('${randomUUID()}', '${DEFAULT_TENANT_ID}', 'c', '${turn}', ${place}, '{}', 'read', '[]',
+          '${decided === 'null' ? 'sent' : 'settled'}', 0, 0, ${decided})`);
+    }
+    await sweep();
+    expect(deleted).toEqual({ approval: 1, dispatch: 1 });
+  });
+
   it('forgets readers that have not moved for long, and never how far retention has come', async () => {
     for (const consumer of ['#pruned', 'old', 'new']) {
       await run(`insert into outbox_cursor (consumer, xid, id, updated_at)

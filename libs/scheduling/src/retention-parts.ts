@@ -3,9 +3,10 @@ import { BlobRetention, walkOldArtifacts, type SweptBlobStore } from '@tyrum/evi
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import { walkDeadTokens } from '@tyrum/identity';
 import { Leases } from '@tyrum/leases';
+import { pruneDispatches } from '@tyrum/nodes';
 import { DirectedMail, pruneCursors, pruneEdgeSlots, pruneOutbox } from '@tyrum/outbox';
 import type { Deleted, StateStore } from '@tyrum/statestore';
-import { TurnRetention } from '@tyrum/statestore/turns';
+import { ApprovalStore, TurnRetention } from '@tyrum/statestore/turns';
 import { pruneFirings } from './sql/prune-firings';
 
 /** How long things are kept that nobody needs to run, in ms. */
@@ -14,7 +15,7 @@ export interface KeptFor {
   readonly turnsMs: number;
   /** Events: for so long a client may be away and resume without a gap. */
   readonly eventsMs: number;
-  /** What only tells of the past: lease history, firings, dead tokens, gone hosts, arrivals nobody waited for. */
+  /** What only tells of the past: lease history, firings, decided approvals, settled dispatches, dead tokens, gone hosts, arrivals nobody waited for. */
   readonly historyMs: number;
 }
 
@@ -60,6 +61,8 @@ export function retentionParts(
     emptied('idempotency_record', (limit) => new IdempotencyLedger().prune(store, limit)),
     emptied('lease_history', (limit) => leases.pruneHistory(historyMs, limit)),
     emptied('firing', firings),
+    emptied('approval', (limit) => new ApprovalStore().prune(store, historyMs, limit)),
+    emptied('dispatch', async (limit) => (await store.execute(pruneDispatches, [historyMs, limit])).length),
     walked('turn', work.turns(turnsMs), SHARE_OF_BATCH),
     walked('message', work.messages(turnsMs)),
     walked('artifact', walkOldArtifacts(store, turnsMs)),

@@ -1,3 +1,27 @@
+create table approval (
+  approval_id uuid not null,
+  tenant_id uuid not null,
+  approval_key text not null,
+  kind text not null,
+  status text not null,
+  prompt text not null,
+  motivation text not null,
+  context text,
+  conversation_key text not null,
+  turn_id uuid not null,
+  step_index integer not null,
+  binding_hash text not null,
+  latest_review text,
+  created_at bigint not null,
+  expires_at bigint,
+  decided_at bigint,
+  consumed_at bigint,
+  consumed_attempt integer,
+  constraint approval_pkey PRIMARY KEY (approval_id),
+  constraint approval_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'reviewing'::text, 'awaiting_human'::text, 'approved'::text, 'denied'::text, 'expired'::text, 'cancelled'::text]))),
+  constraint approval_tenant_id_approval_key_key UNIQUE (tenant_id, approval_key)
+);
+
 create table artifact (
   tenant_id uuid not null,
   artifact_id uuid not null,
@@ -129,6 +153,33 @@ create table directed_message (
   constraint directed_message_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'delivered'::text, 'returned'::text])))
 );
 
+create table dispatch (
+  dispatch_id uuid not null,
+  tenant_id uuid not null,
+  conversation_key text not null,
+  turn_id uuid not null,
+  step_index integer not null,
+  action text not null,
+  effect text not null,
+  capabilities text not null,
+  wanted_node text,
+  state text not null,
+  node_id text,
+  connection_id uuid,
+  journal text,
+  message_id uuid,
+  sends integer not null default 0,
+  outcome text,
+  created_at bigint not null,
+  deadline_at bigint not null,
+  sent_at bigint,
+  settled_at bigint,
+  constraint dispatch_check CHECK (((state = ANY (ARRAY['settled'::text, 'cancelled'::text])) = (settled_at IS NOT NULL))),
+  constraint dispatch_effect_check CHECK ((effect = ANY (ARRAY['read'::text, 'idempotent'::text, 'once'::text]))),
+  constraint dispatch_pkey PRIMARY KEY (dispatch_id),
+  constraint dispatch_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'settled'::text, 'cancelled'::text])))
+);
+
 create table edge_slot (
   slot text not null,
   holder text not null,
@@ -213,6 +264,28 @@ create table migrations (
   constraint "PK_8c82d7f526340ab734260ea46be" PRIMARY KEY (id)
 );
 
+create table node_pairing (
+  pairing_id bigint not null generated always as identity,
+  tenant_id uuid not null,
+  node_id text not null,
+  status text not null,
+  motivation text not null,
+  trust_level text,
+  label text,
+  capabilities text not null,
+  allowlist text not null,
+  latest_review text,
+  token_id uuid,
+  token_used_at bigint,
+  requested_at bigint not null,
+  last_seen_at bigint not null,
+  updated_at bigint not null,
+  constraint node_pairing_pkey PRIMARY KEY (pairing_id),
+  constraint node_pairing_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'reviewing'::text, 'awaiting_human'::text, 'approved'::text, 'denied'::text, 'revoked'::text]))),
+  constraint node_pairing_tenant_id_node_id_key UNIQUE (tenant_id, node_id),
+  constraint node_pairing_trust_level_check CHECK ((trust_level = ANY (ARRAY['local'::text, 'remote'::text])))
+);
+
 create table outbox (
   id bigint not null generated always as identity,
   xid xid8 not null default pg_current_xact_id(),
@@ -243,6 +316,38 @@ create table outbox_epoch (
   epoch text not null,
   constraint outbox_epoch_only_row_check CHECK (only_row),
   constraint outbox_epoch_pkey PRIMARY KEY (only_row)
+);
+
+create table peer_connection (
+  connection_id uuid not null,
+  tenant_id uuid not null,
+  device_id text not null,
+  role text not null,
+  slot text not null,
+  holder text not null,
+  device text not null,
+  capabilities text not null,
+  journal text,
+  beacon text,
+  connected_at bigint not null,
+  last_seen_at bigint not null,
+  constraint peer_connection_pkey PRIMARY KEY (connection_id),
+  constraint peer_connection_role_check CHECK ((role = ANY (ARRAY['client'::text, 'node'::text])))
+);
+
+create table policy_override (
+  policy_override_id uuid not null,
+  tenant_id uuid not null,
+  tool_id text not null,
+  pattern text not null,
+  workspace_id text,
+  status text not null,
+  created_by text not null,
+  created_at bigint not null,
+  expires_at bigint,
+  revoked_at bigint,
+  constraint policy_override_pkey PRIMARY KEY (policy_override_id),
+  constraint policy_override_status_check CHECK ((status = ANY (ARRAY['active'::text, 'revoked'::text, 'expired'::text])))
 );
 
 create table schedule (
@@ -369,6 +474,12 @@ create table webhook_trigger (
   constraint webhook_trigger_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenant(tenant_id)
 );
 
+CREATE INDEX approval_by_creation ON approval USING btree (tenant_id, created_at, approval_id);
+
+CREATE INDEX approval_by_turn ON approval USING btree (tenant_id, turn_id);
+
+CREATE INDEX approval_decided ON approval USING btree (decided_at) WHERE (decided_at IS NOT NULL);
+
 CREATE INDEX artifact_by_age ON artifact USING btree (created_at);
 
 CREATE INDEX artifact_by_hash ON artifact USING btree (tenant_id, sha256);
@@ -393,6 +504,14 @@ CREATE INDEX directed_message_returned ON directed_message USING btree (origin, 
 
 CREATE INDEX directed_message_settled ON directed_message USING btree (settled_at) WHERE (settled_at IS NOT NULL);
 
+CREATE INDEX dispatch_by_deadline ON dispatch USING btree (deadline_at) WHERE (state = ANY (ARRAY['waiting'::text, 'sent'::text]));
+
+CREATE INDEX dispatch_by_message ON dispatch USING btree (message_id) WHERE (message_id IS NOT NULL);
+
+CREATE INDEX dispatch_open ON dispatch USING btree (tenant_id, created_at) WHERE (state = ANY (ARRAY['waiting'::text, 'sent'::text]));
+
+CREATE INDEX dispatch_settled ON dispatch USING btree (settled_at) WHERE (settled_at IS NOT NULL);
+
 CREATE INDEX firing_by_age ON firing USING btree (fired_at);
 
 CREATE INDEX idempotency_record_by_expiry ON idempotency_record USING btree (expires_at);
@@ -405,9 +524,17 @@ CREATE INDEX message_by_age ON message USING btree (created_at);
 
 CREATE UNIQUE INDEX message_by_id ON message USING btree (tenant_id, conversation_key, message_id);
 
+CREATE INDEX node_pairing_by_status ON node_pairing USING btree (tenant_id, status, pairing_id);
+
 CREATE INDEX outbox_by_age ON outbox USING btree (occurred_at);
 
 CREATE INDEX outbox_position ON outbox USING btree (xid, id);
+
+CREATE INDEX peer_connection_by_device ON peer_connection USING btree (tenant_id, device_id);
+
+CREATE INDEX peer_connection_by_edge ON peer_connection USING btree (slot, holder);
+
+CREATE INDEX policy_override_by_tool ON policy_override USING btree (tenant_id, tool_id);
 
 CREATE INDEX schedule_due ON schedule USING btree (next_fire_at) WHERE (next_fire_at IS NOT NULL);
 

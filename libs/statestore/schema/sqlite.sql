@@ -1,3 +1,26 @@
+CREATE TABLE approval (
+    approval_id text primary key,
+    tenant_id text not null,
+    approval_key text not null,
+    kind text not null,
+    status text not null
+      check (status in ('queued', 'reviewing', 'awaiting_human', 'approved', 'denied', 'expired', 'cancelled')),
+    prompt text not null,
+    motivation text not null,
+    context text,
+    conversation_key text not null,
+    turn_id text not null,
+    step_index integer not null,
+    binding_hash text not null,
+    latest_review text,
+    created_at integer not null,
+    expires_at integer,
+    decided_at integer,
+    consumed_at integer,
+    consumed_attempt integer,
+    unique (tenant_id, approval_key)
+  );
+
 CREATE TABLE artifact (
     tenant_id text not null,
     artifact_id text not null,
@@ -108,6 +131,30 @@ CREATE TABLE directed_message (
     check ((state = 'returned') = (reason is not null))
   );
 
+CREATE TABLE dispatch (
+    dispatch_id text primary key,
+    tenant_id text not null,
+    conversation_key text not null,
+    turn_id text not null,
+    step_index integer not null,
+    action text not null,
+    effect text not null check (effect in ('read', 'idempotent', 'once')),
+    capabilities text not null,
+    wanted_node text,
+    state text not null check (state in ('waiting', 'sent', 'settled', 'cancelled')),
+    node_id text,
+    connection_id text,
+    journal text,
+    message_id text,
+    sends integer not null default 0,
+    outcome text,
+    created_at integer not null,
+    deadline_at integer not null,
+    sent_at integer,
+    settled_at integer,
+    check ((state in ('settled', 'cancelled')) = (settled_at is not null))
+  );
+
 CREATE TABLE edge_slot (
     slot text primary key,
     holder text not null,
@@ -181,6 +228,26 @@ CREATE TABLE message (
 
 CREATE TABLE "migrations" ("id" integer PRIMARY KEY AUTOINCREMENT NOT NULL, "timestamp" bigint NOT NULL, "name" varchar NOT NULL);
 
+CREATE TABLE node_pairing (
+    pairing_id integer primary key autoincrement,
+    tenant_id text not null,
+    node_id text not null,
+    status text not null
+      check (status in ('queued', 'reviewing', 'awaiting_human', 'approved', 'denied', 'revoked')),
+    motivation text not null,
+    trust_level text check (trust_level in ('local', 'remote')),
+    label text,
+    capabilities text not null,
+    allowlist text not null,
+    latest_review text,
+    token_id text,
+    token_used_at integer,
+    requested_at integer not null,
+    last_seen_at integer not null,
+    updated_at integer not null,
+    unique (tenant_id, node_id)
+  );
+
 CREATE TABLE outbox (
     id integer primary key autoincrement,
     xid integer not null default 0,
@@ -206,6 +273,34 @@ CREATE TABLE outbox_cursor (
 CREATE TABLE outbox_epoch (
     only_row integer primary key default 1 check (only_row = 1),
     epoch text not null
+  );
+
+CREATE TABLE peer_connection (
+    connection_id text primary key,
+    tenant_id text not null,
+    device_id text not null,
+    role text not null check (role in ('client', 'node')),
+    slot text not null,
+    holder text not null,
+    device text not null,
+    capabilities text not null,
+    journal text,
+    beacon text,
+    connected_at integer not null,
+    last_seen_at integer not null
+  );
+
+CREATE TABLE policy_override (
+    policy_override_id text primary key,
+    tenant_id text not null,
+    tool_id text not null,
+    pattern text not null,
+    workspace_id text,
+    status text not null check (status in ('active', 'revoked', 'expired')),
+    created_by text not null,
+    created_at integer not null,
+    expires_at integer,
+    revoked_at integer
   );
 
 CREATE TABLE schedule (
@@ -296,6 +391,12 @@ CREATE TABLE webhook_trigger (
     updated_at integer not null
   );
 
+CREATE INDEX approval_by_creation on approval (tenant_id, created_at, approval_id);
+
+CREATE INDEX approval_by_turn on approval (tenant_id, turn_id);
+
+CREATE INDEX approval_decided on approval (decided_at) where decided_at is not null;
+
 CREATE INDEX artifact_by_age on artifact (created_at);
 
 CREATE INDEX artifact_by_hash on artifact (tenant_id, sha256);
@@ -320,6 +421,14 @@ CREATE INDEX directed_message_returned on directed_message (origin, id) where st
 
 CREATE INDEX directed_message_settled on directed_message (settled_at) where settled_at is not null;
 
+CREATE INDEX dispatch_by_deadline on dispatch (deadline_at) where state in ('waiting', 'sent');
+
+CREATE INDEX dispatch_by_message on dispatch (message_id) where message_id is not null;
+
+CREATE INDEX dispatch_open on dispatch (tenant_id, created_at) where state in ('waiting', 'sent');
+
+CREATE INDEX dispatch_settled on dispatch (settled_at) where settled_at is not null;
+
 CREATE INDEX firing_by_age on firing (fired_at);
 
 CREATE INDEX idempotency_record_by_expiry on idempotency_record (expires_at);
@@ -332,9 +441,17 @@ CREATE INDEX message_by_age on message (created_at);
 
 CREATE UNIQUE INDEX message_by_id on message (tenant_id, conversation_key, message_id);
 
+CREATE INDEX node_pairing_by_status on node_pairing (tenant_id, status, pairing_id);
+
 CREATE INDEX outbox_by_age on outbox (occurred_at);
 
 CREATE INDEX outbox_position on outbox (xid, id);
+
+CREATE INDEX peer_connection_by_device on peer_connection (tenant_id, device_id);
+
+CREATE INDEX peer_connection_by_edge on peer_connection (slot, holder);
+
+CREATE INDEX policy_override_by_tool on policy_override (tenant_id, tool_id);
 
 CREATE INDEX schedule_due on schedule (next_fire_at) where next_fire_at is not null;
 

@@ -13,5 +13,6 @@ export { openStateStore, type DatabaseAddress } from './open-state-store';
 export { NOW_MS } from './clock-sql';
 export { rowsOf } from './row-lists';
 export { describeToken, LEAST_TOKEN } from './lease-token';
+export { portable } from './portable';
 export { PostgresNotifications } from './postgres-notifications';
 export { TableWalk, type Deleted, type WalkedTable } from './table-walk';

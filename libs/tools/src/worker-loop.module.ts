@@ -3,14 +3,24 @@ import { join } from 'node:path';
 import { Inject, Module, type DynamicModule, type FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
 import { ArtifactStore, DirectoryBlobStore } from '@tyrum/evidence';
-import { DEFAULT_RETRY, StepExecution, TurnProcessor, TurnWriter, type StepExecutor } from '@tyrum/execution';
+import {
+  ApprovalGate,
+  DEFAULT_RETRY,
+  StepExecution,
+  TurnProcessor,
+  TurnWriter,
+  type StepExecutor,
+} from '@tyrum/execution';
 import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
 import { Leases, LossLog } from '@tyrum/leases';
+import { DispatchLoop } from '@tyrum/nodes';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
 import { HttpExecutor } from './http-executor';
 import { NoModel } from './no-model';
+import { NodeExecutor } from './node-executor';
+import { nodeProviders } from './node-providers';
 import { SignalExecutor } from './signal-executor';
 import { StepExecutors } from './step-executors';
 import { ToolRunnerClient } from './tool-runner-client';
@@ -58,12 +68,18 @@ const runner: FactoryProvider<ToolRunnerClient> = {
 
 const executors: FactoryProvider<StepExecutors> = {
   provide: StepExecutors,
-  inject: [ToolRunnerClient, ArtifactStore, CONFIG],
-  useFactory: async (client: ToolRunnerClient, store: ArtifactStore, { model, httpAllow }: Config) =>
+  inject: [ToolRunnerClient, ArtifactStore, CONFIG, NodeExecutor],
+  useFactory: async (
+    client: ToolRunnerClient,
+    store: ArtifactStore,
+    { model, httpAllow }: Config,
+    nodes: NodeExecutor,
+  ) =>
     new StepExecutors([
       new WorkspaceExecutor(client, store),
       new HttpExecutor(store, new Set(httpAllow)),
       new SignalExecutor(),
+      nodes,
       await modelExecutor(model),
     ]),
 };
@@ -78,18 +94,28 @@ async function modelExecutor(model: Config['model']): Promise<StepExecutor> {
 
 const execution: FactoryProvider<StepExecution> = {
   provide: StepExecution,
-  inject: [StepExecutors, STATE_STORE, ConversationStore, BACKPLANE],
-  useFactory: (steps: StepExecutors, store: StateStore, conversations: ConversationStore, backplane: Backplane) =>
-    new StepExecution(steps, store, conversations, backplane),
+  inject: [StepExecutors, STATE_STORE, ConversationStore, BACKPLANE, ApprovalGate],
+  useFactory: (
+    steps: StepExecutors,
+    store: StateStore,
+    ...[conversations, backplane, gate]: [ConversationStore, Backplane, ApprovalGate]
+  ) => new StepExecution(steps, store, conversations, backplane, gate),
 };
 
 const processor: FactoryProvider<TurnProcessor> = {
   provide: TurnProcessor,
-  inject: [TurnStore, BACKPLANE, TurnWriter, StepExecution, WorkerObserver, STATE_STORE, CONFIG],
+  inject: [TurnStore, BACKPLANE, TurnWriter, StepExecution, ApprovalGate, WorkerObserver, STATE_STORE, CONFIG],
   useFactory: (
     turns: TurnStore,
     backplane: Backplane,
-    ...[writer, steps, watching, store, config]: [TurnWriter, StepExecution, WorkerObserver, StateStore, Config]
+    ...[writer, steps, gate, watching, store, config]: [
+      TurnWriter,
+      StepExecution,
+      ApprovalGate,
+      WorkerObserver,
+      StateStore,
+      Config,
+    ]
   ) =>
     new TurnProcessor(
       turns,
@@ -97,6 +123,7 @@ const processor: FactoryProvider<TurnProcessor> = {
       {
         writer,
         execution: steps,
+        gate,
         observer: watching,
         retry: DEFAULT_RETRY,
         random: Math.random,
@@ -129,6 +156,7 @@ export class WorkerLoopModule {
         artifacts,
         observer,
         runner,
+        ...nodeProviders,
         executors,
         execution,
         processor,
@@ -139,14 +167,17 @@ export class WorkerLoopModule {
   constructor(
     @Inject(TurnProcessor) turns: TurnProcessor,
     @Inject(ToolRunnerClient) client: ToolRunnerClient,
+    @Inject(DispatchLoop) nodes: DispatchLoop,
     @Inject(DrainSequence) drain: DrainSequence,
     @Inject(CONFIG) { drainMs }: Config,
   ) {
     drain.register('stopClaiming', 'turn processor', () => turns.stopClaiming());
     drain.register('finishWork', 'turn processor', async () => {
       await turns.finish(AbortSignal.timeout(drainMs * INTERRUPT_AT));
+      await nodes.stop();
       client.close();
     });
     turns.start();
+    nodes.start();
   }
 }

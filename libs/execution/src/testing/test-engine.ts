@@ -4,8 +4,10 @@ import { IdempotencyLedger } from '@tyrum/idempotency';
 import { Leases, LossLog } from '@tyrum/leases';
 import { DEFAULT_TENANT_ID, payloadFingerprint, type Action, type TurnBudgets } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
-import { ConversationStore, TurnStore, type QueueSettings } from '@tyrum/statestore/turns';
+import { ApprovalStore, ConversationStore, TurnStore, type QueueSettings } from '@tyrum/statestore/turns';
 import {
+  ApprovalGate,
+  Approvals,
   Conversations,
   StepExecution,
   TurnControl,
@@ -16,6 +18,7 @@ import {
   TurnWriter,
   Waits,
   type AcceptOutcome,
+  type GatePolicy,
   type ModelPrice,
   type ProcessorObserver,
   type StepContext,
@@ -79,6 +82,7 @@ export class TestEngine {
   readonly redrives: TurnRedrive;
   readonly waits: Waits;
   readonly writer: TurnWriter;
+  readonly approvals: Approvals;
   readonly conversations: Conversations;
   private readonly processors: TurnProcessor[] = [];
 
@@ -93,6 +97,7 @@ export class TestEngine {
     this.control = new TurnControl(store, this.turns, this.writer, backplane, modelPrice);
     this.redrives = new TurnRedrive(this.turns, STAMPS);
     this.waits = new Waits(store, this.turns, backplane);
+    this.approvals = new Approvals({ store, turns: this.turns, approvals: new ApprovalStore(), stamps: STAMPS });
     this.reader = new TurnReader(store, this.turns);
     this.conversations = new Conversations(store, this.turns, new ConversationStore(), backplane, STAMPS);
   }
@@ -100,11 +105,16 @@ export class TestEngine {
   /** Starts a worker's loop. */
   process(
     executor: StepExecutor,
-    options: { owner?: string; leaseTtlMs?: number; observer?: ProcessorObserver } = {},
+    options: { owner?: string; leaseTtlMs?: number; observer?: ProcessorObserver; policy?: Partial<GatePolicy> } = {},
   ): TurnProcessor {
+    const gate = new ApprovalGate(
+      { store: this.store, turns: this.turns, approvals: new ApprovalStore(), stamps: STAMPS },
+      { tools: new Set(), ttlMs: 60_000, ...options.policy },
+    );
     const ports = {
       writer: this.writer,
-      execution: new StepExecution(executor, this.store, new ConversationStore(), this.backplane),
+      execution: new StepExecution(executor, this.store, new ConversationStore(), this.backplane, gate),
+      gate,
       observer: options.observer ?? new RecordingObserver(),
       retry: { maxAttempts: 3, baseMs: 20, maxMs: 100 },
       random: Math.random,

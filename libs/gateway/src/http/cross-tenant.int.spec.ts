@@ -3,11 +3,13 @@ import { Readable } from 'node:stream';
 import { Module } from '@nestjs/common';
 import { DEFAULT_TENANT_ID, REQUESTS, ROUTES, type RequestType, type RouteSpec } from '@tyrum/protocol';
 import { REQUEST_EXAMPLES } from '@tyrum/protocol/testing';
+import { ScriptedExecutor, TestEngine } from '@tyrum/execution/testing';
 import { Schedules } from '@tyrum/scheduling';
 import { SchedulingModule } from '@tyrum/scheduling/nest';
+import { eventually } from '@tyrum/test-services';
 import openapi from './openapi.json';
 import { ARTIFACTS_PORT, SCHEDULES_PORT, type ArtifactsPort } from '../ports';
-import { startTestEdge, TestClient, type TestEdge } from '../testing';
+import { startTestEdge, TestClient, TestDevice, type TestEdge } from '../testing';
 
 /*
  * Whatever a tenant has, every route and every request type is asked for it by another tenant's admin. What can be asked is
@@ -47,6 +49,9 @@ const BODIES: Partial<Record<keyof typeof ROUTES, object>> = {
     messages: [{ id: 'm', role: 'user', parts: [{ type: 'text', text: 'x' }] }],
   },
   'PUT /v1/conversations/:key/queue': { mode: 'collect' },
+  'POST /v1/turns/:id/signals': { name: 'x' },
+  'POST /v1/approvals/:id/resolve': { decision: 'approved' },
+  'POST /v1/pairings/:pairing/approve': { trust_level: 'local', capability_allowlist: [] },
 };
 
 /** Request types that name nothing of a tenant's, or whose names are the caller's own: these may well be answered. */
@@ -67,6 +72,11 @@ const REFUSED: Partial<Record<RequestType, string>> = {
   'capability.ready': 'forbidden',
   'attempt.evidence': 'forbidden',
 };
+
+/** What stands for the parameters: the kind of a lease, and the id of whatever it is. */
+function pathOf(path: string, id: string): string {
+  return path.replace('{kind}', 'conversation').replace(/\{\w+\}/, encodeURIComponent(id));
+}
 
 describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (database) => {
   let edge: TestEdge;
@@ -95,6 +105,7 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
     stranger = await edge.issue({ tenantId: await edge.newTenant() });
     before = await cursorOf(owner);
     const conversation_key = `agent:${CANARY}:dm:${CANARY}`;
+    const asked = await askedAbout();
     const turn = await made('/v1/workflows', { conversation_key, steps });
     const schedule = await made('/v1/schedules', {
       kind: 'heartbeat',
@@ -109,8 +120,44 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
       tokens: token['token_id'] as string,
       tenants: DEFAULT_TENANT_ID,
       artifacts: artifactId,
+      leases: conversation_key,
+      ...asked,
     };
   });
+
+  /** A turn that waits for an answer, a standing answer, and a device that asks to be a node. */
+  async function askedAbout(): Promise<Record<string, string>> {
+    const engine = new TestEngine(edge.store, edge.backplane);
+    engine.process(new ScriptedExecutor(() => Promise.resolve({ kind: 'succeeded', result: {} })));
+    const ask = { type: 'Confirm', args: { prompt: CANARY } };
+    await made('/v1/workflows', { conversation_key: 'agent:default:dm:asked', steps: [ask, ask] });
+    const waiting = async (nth: number): Promise<string> => {
+      await eventually(async () => expect((await approvals()).length).toBe(nth));
+      return (await approvals())[0]?.approval_id ?? '';
+    };
+    const approvals = async () => {
+      const { text } = await call(owner, 'GET', '/v1/approvals');
+      return (JSON.parse(text) as { approvals: { approval_id: string }[] }).approvals;
+    };
+    const always = { decision: 'approved', mode: 'always', overrides: [{ tool_id: 'CLI', pattern: CANARY }] };
+    await made(`/v1/approvals/${await waiting(1)}/resolve`, always);
+    const approval = await waiting(2);
+    await engine.stop();
+    const { text } = await call(owner, 'GET', '/v1/policy-overrides');
+    const [override] = (JSON.parse(text) as { overrides: { policy_override_id: string }[] }).overrides;
+    const node = await TestClient.connect(edge.socketUrl, await edge.issue({ role: 'node' }), {
+      device: new TestDevice(),
+      role: 'node',
+      capabilities: [{ id: 'tyrum.fs.read', version: '1.0.0' }],
+    });
+    const told = await node.event('pairing.updated');
+    await node.close();
+    return {
+      approvals: approval,
+      'policy-overrides': override?.policy_override_id ?? '',
+      pairings: String(told.payload.pairing.pairing_id),
+    };
+  }
   afterAll(() => edge.stop());
 
   const routes = Object.entries(openapi.paths).flatMap(([path, operations]) =>
@@ -123,7 +170,7 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
     if (id === undefined) throw new Error(`say what another tenant has under ${folder}`);
     const route = `${method} ${path.replace(/\{(\w+)\}/g, ':$1')}` as keyof typeof ROUTES;
     const body = BODIES[route] ?? ((ROUTES[route] as RouteSpec).body ? {} : undefined);
-    const { status, text } = await call(stranger, method, path.replace(/\{\w+\}/, encodeURIComponent(id)), body);
+    const { status, text } = await call(stranger, method, pathOf(path, id), body);
     // A conversation's queue may not be set before there is a conversation, and its key is any tenant's to use.
     expect([status, JSON.parse(text)]).toEqual([404, expect.objectContaining({ code: 'not_found' })]);
     heard.push(text.replaceAll(encodeURIComponent(id), ''));

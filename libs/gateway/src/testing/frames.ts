@@ -8,6 +8,27 @@ export interface SeenTurn {
   readonly turn: { readonly turn_id: string; readonly status: string };
 }
 
+/** A pairing as far as tests look. */
+export interface SeenPairing {
+  readonly pairing_id: number;
+  readonly status: string;
+  readonly node: { readonly node_id: string; readonly capabilities: readonly { readonly id: string }[] };
+}
+
+/** Who is there, as far as tests look. */
+export interface SeenEntry {
+  readonly instance_id: string;
+  readonly role: string;
+  readonly mode?: string;
+}
+
+/** An approval as far as tests look. */
+export interface SeenApproval {
+  readonly approval_id: string;
+  readonly status: string;
+  readonly prompt: string;
+}
+
 /** Every result field tests look at, whatever the request: which of them are there, the test knows. */
 export interface SeenResult {
   readonly connection_id: string;
@@ -22,6 +43,10 @@ export interface SeenResult {
   readonly turns: readonly SeenTurn[];
   readonly events: readonly { readonly event_id: string }[];
   readonly gap: boolean;
+  readonly pairing: SeenPairing;
+  readonly entry: SeenEntry;
+  readonly approval: SeenApproval;
+  readonly approvals: readonly SeenApproval[];
 }
 
 /** Every event payload field tests look at. */
@@ -31,6 +56,14 @@ export interface SeenPayload {
   readonly reason: string;
   readonly stage: string;
   readonly conversation?: SeenConversation;
+  readonly pairing: SeenPairing;
+  readonly scoped_token?: string;
+  readonly approval: SeenApproval;
+  readonly approval_id?: string;
+  readonly entry: SeenEntry;
+  readonly instance_id: string;
+  readonly node_id: string;
+  readonly dispatch_id: string;
 }
 
 /** A frame as it came. */

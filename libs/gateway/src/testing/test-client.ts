@@ -48,6 +48,7 @@ export function signHttpProofAs({ privateKey, pubkey }: TestDevice, facts: HttpP
 export interface TestClientOptions {
   readonly device?: TestDevice;
   readonly role?: PeerRole;
+  readonly capabilities?: readonly { readonly id: string; readonly version: string }[];
   readonly resumeCursor?: string;
   /** False: never answers a ping. */
   readonly autoPong?: boolean;
@@ -88,11 +89,11 @@ export class TestClient {
 
   /** Connects and goes through the handshake. */
   static async connect(url: string, token: string, options: TestClientOptions = {}): Promise<TestClient> {
-    const { device = new TestDevice(), role = 'client', resumeCursor, autoPong = true } = options;
+    const { device = new TestDevice(), role = 'client', capabilities = [], resumeCursor, autoPong = true } = options;
     const client = openSocket(url, token, { autoPong });
     await client.opened();
     const resume = resumeCursor === undefined ? {} : { resume: { cursor: resumeCursor } };
-    const { result } = await client.request('connect.init', device.initPayload({ role, ...resume }));
+    const { result } = await client.request('connect.init', device.initPayload({ role, capabilities, ...resume }));
     const proof = device.proof(result, role);
     const established = await client.request('connect.proof', { connection_id: result.connection_id, proof });
     client.hello = established.result;
@@ -152,6 +153,11 @@ export class TestClient {
       void this.closed.then(({ code, reason }) => reject(new Error(`closed with ${code} ${reason}`)));
       look();
     });
+  }
+
+  /** The gateway's requests of that type so far. */
+  asks(type: string): Frame[] {
+    return this.frames.filter((frame) => frame.type === type && frame.ok === undefined && frame.event_id === undefined);
   }
 
   async close(): Promise<void> {

@@ -10,8 +10,10 @@ import {
   PROTOCOL_REV,
   validateRequest,
   verifyConnectProof,
+  type Capability,
   type ConnectInitPayload,
   type ConnectProofResult,
+  type DevicePayload,
   type PeerRole,
   type RequestEnvelope,
 } from '@tyrum/protocol';
@@ -34,6 +36,9 @@ export interface Peer {
   readonly role: PeerRole;
   readonly tenantId: string;
   readonly tokenId: string;
+  /** What the device says of itself, and what it can do, as far as `connect.init` tells. */
+  readonly device?: Pick<DevicePayload, 'label' | 'version' | 'mode'>;
+  readonly capabilities?: readonly Capability[];
   /** Present when the peer sent `resume`. */
   readonly resumeCursor?: string;
 }
@@ -117,7 +122,7 @@ export class Handshake {
     // Single use, whatever comes of it.
     this.challenged = undefined;
     const payload = validateRequest('connect.proof', request.payload);
-    const { device_id: deviceId, pubkey } = init.device;
+    const { device_id: deviceId, pubkey, label, version, mode } = init.device;
     const facts = { protocolRev: PROTOCOL_REV, role: init.role, deviceId, connectionId, challenge };
     if (payload.connection_id !== connectionId || !verifyConnectProof(pubkey, payload.proof, facts)) {
       return close(CloseCode.InvalidProof, 'the proof does not verify');
@@ -128,6 +133,12 @@ export class Handshake {
       role: init.role,
       tenantId: this.principal.tenantId,
       tokenId: this.principal.tokenId,
+      device: {
+        ...(label === undefined ? {} : { label }),
+        ...(version === undefined ? {} : { version }),
+        ...(mode === undefined ? {} : { mode }),
+      },
+      capabilities: init.capabilities.map((one) => ({ id: one.id, version: one.version })),
       ...(init.resume ? { resumeCursor: init.resume.cursor } : {}),
     };
     return {

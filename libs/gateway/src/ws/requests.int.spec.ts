@@ -303,11 +303,14 @@ describe('what is refused', () => {
   });
 
   it('says which types it does not serve, once the payload is right', async () => {
-    expect((await client.request('approval.list')).error).toEqual({
+    const node = await TestClient.connect(edge.socketUrl, await edge.issue(), { role: 'node' });
+    const evidence = { dispatch_id: 'd', evidence: {} };
+    expect((await node.request('attempt.evidence', evidence)).error).toEqual({
       code: 'not_found',
-      message: 'approval.list is not served by this gateway',
+      message: 'attempt.evidence is not served by this gateway',
     });
-    expect((await client.request('approval.list', { limit: 0 })).error?.code).toBe('contract_error');
+    expect((await node.request('attempt.evidence', { dispatch_id: 1 })).error?.code).toBe('contract_error');
+    await node.close();
   });
 
   it('answers rate_limited beyond 64 requests in flight, and serves on when they are answered', async () => {

@@ -4,14 +4,14 @@ import { allows, type Principal, type TokenStore } from '@tyrum/identity';
 import type { DrainSequence, Logger } from '@tyrum/platform';
 import { CloseCode, LIMITS, SUBPROTOCOL } from '@tyrum/protocol';
 import { WebSocketServer, type WebSocket } from 'ws';
+import type { EdgeLoops } from '../edge-loops';
 import type { GatewayMetrics } from '../gateway-metrics';
 import type { RefusalAudit } from '../limits/refusal-audit';
 import { Connection } from './connection';
 import type { ConnectionDirectory } from './connection-directory';
-import type { EventFanOut } from './event-fan-out';
-import type { DirectedDelivery } from './directed-delivery';
 import { drainConnections } from './drain-connections';
 import { Handshake, type HandshakeStep, type HandshakeStamps } from './handshake';
+import type { NodeDesk } from './node-desk';
 import { SocketLink } from './socket-link';
 import type { SocketSession } from './socket-session';
 import { refuseUpgrade } from './refuse-upgrade';
@@ -22,8 +22,8 @@ export interface SocketDoorPorts {
   readonly tokens: TokenStore;
   readonly directory: ConnectionDirectory;
   readonly session: SocketSession;
-  readonly fanOut: EventFanOut;
-  readonly directed: DirectedDelivery;
+  readonly loops: EdgeLoops;
+  readonly nodes: NodeDesk;
   readonly metrics: GatewayMetrics;
   readonly audit: RefusalAudit;
   readonly logger: Logger;
@@ -95,8 +95,7 @@ export class SocketDoor {
       clearInterval(this.pings);
       clearInterval(this.sweeping);
       await drainConnections(this.ports.directory.all(), signal);
-      await this.ports.directed.stop();
-      await this.ports.fanOut.stop();
+      await this.ports.loops.stop();
       for (const socket of this.server.clients) socket.terminate();
     });
   }
@@ -176,16 +175,20 @@ export class SocketDoor {
   }
 
   private establish(ws: WebSocket, connection: Connection, step: HandshakeStep & { kind: 'established' }): void {
-    const { directory, session } = this.ports;
+    const { directory, nodes, session } = this.ports;
     if (!directory.add(connection, { silent: step.peer.resumeCursor !== undefined })) {
       return connection.link.close(CloseCode.Policy, `a device may have ${LIMITS.connectionsPerDevice} connections`);
     }
-    ws.once('close', () => directory.remove(connection));
+    ws.once('close', () => {
+      directory.remove(connection);
+      nodes.disconnected(connection);
+    });
     // Before anything is awaited: the peer may send its first request with the proof's answer still under way.
     ws.on('message', (data: Buffer, isBinary: boolean) =>
       session.receive(connection, isBinary ? undefined : data.toString()),
     );
     session.begin(connection, step, this.options.edgeId);
+    nodes.connected(connection);
   }
 
   /** A proof or a device that is not the token's is an attempt on it; a malformed message is just that. */

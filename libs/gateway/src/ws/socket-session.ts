@@ -3,11 +3,13 @@ import { CloseCode, EnvelopeError, errorResponse, okResponse, parseEnvelope, typ
 import type { Connection } from './connection';
 import type { EventReplay } from './event-replay';
 import type { HandshakeStep } from './handshake';
+import type { NodeDesk } from './node-desk';
 import type { RequestDesk } from './request-desk';
 
 export interface SessionPorts {
   readonly desk: RequestDesk;
   readonly replay: EventReplay;
+  readonly nodes: Pick<NodeDesk, 'answered'>;
   readonly logger: Logger;
   readonly newId: () => string;
   readonly nowMs: () => number;
@@ -47,8 +49,8 @@ export class SocketSession {
       if (!error.request) return this.complain(connection, error.message);
       return this.send(connection, errorResponse(error.request, error.toBody()));
     }
-    // Answers to what we never asked, and answers that come late, are nobody's business.
-    if (envelope.kind === 'response') return;
+    // Only nodes are asked anything, and the desk knows what.
+    if (envelope.kind === 'response') return this.ports.nodes.answered(connection, envelope.response);
     if (envelope.kind === 'event') return this.complain(connection, 'only the gateway sends events');
     const { request } = envelope;
     if (connection.isBusy) {

@@ -2,8 +2,8 @@ import type { EffectClass } from '../turn';
 import type { Action, ActionOf } from './action';
 
 /**
- * What may be done with the action after a crash between intent and result. The caller's own declaration wins for `CLI`
- * and `Http`; whatever is not known to be safe is `once`.
+ * What may be done with the action after a crash between intent and result. The caller's own declaration wins for `CLI`,
+ * `Http` and what nodes do; whatever is not known to be safe is `once`.
  */
 export function defaultEffectOf(action: Action): EffectClass {
   switch (action.type) {
@@ -13,6 +13,10 @@ export function defaultEffectOf(action: Action): EffectClass {
       return action.args.effect ?? effectOfRequest(action.args);
     case 'Filesystem':
       return effectOfFileOperation(action);
+    case 'Node':
+    case 'Desktop':
+    case 'Browser':
+      return action.args.effect ?? 'once';
     // A model call costs money and changes nothing; one call per step is not promised. A `Confirm` is an approval under the
     // step's key: asking again finds the one that exists.
     case 'Llm':

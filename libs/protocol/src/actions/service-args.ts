@@ -69,6 +69,21 @@ export class NodeArgs {
   @Optional()
   @Text(LIMITS.idLength)
   op?: string;
+
+  /** An addition of ours: only this node. */
+  @Optional()
+  @Text(LIMITS.idLength)
+  node_id?: string;
+
+  /** An addition of ours: how long the turn waits for the outcome. */
+  @Optional()
+  @WholeNumber(1, LIMITS.stepTimeoutMaxMs)
+  timeout_ms?: number;
+
+  /** An addition of ours: whether a node that has lost its memory may be asked again; `once` when absent. */
+  @Optional()
+  @OneOf(EFFECT_CLASSES)
+  effect?: EffectClass;
 }
 
 /** `Desktop` and `Browser`: routed to a node that has the capability. */
@@ -76,6 +91,19 @@ export class NodeArgs {
 export class DeviceArgs {
   @Text(LIMITS.idLength)
   op: string;
+
+  /** As in `NodeArgs`. */
+  @Optional()
+  @Text(LIMITS.idLength)
+  node_id?: string;
+
+  @Optional()
+  @WholeNumber(1, LIMITS.stepTimeoutMaxMs)
+  timeout_ms?: number;
+
+  @Optional()
+  @OneOf(EFFECT_CLASSES)
+  effect?: EffectClass;
 }
 
 /** `Llm` and `Decide`: one model call. */

@@ -91,7 +91,7 @@ describe('requireExecutable', () => {
     const { details } = refusalOf(() => requireExecutable(steps, 'payload.steps'));
     const refused = ACTION_TYPES.flatMap((type, i) => (EXECUTED_ACTIONS.has(type) ? [] : [`payload.steps[${i}].type`]));
     expect(details.map(({ field }) => field)).toEqual(refused);
-    expect(refused).toHaveLength(13);
+    expect(refused).toHaveLength(9);
   });
 
   it('refuses to watch for anything but a signal', () => {
@@ -151,6 +151,8 @@ describe('defaultEffectOf', () => {
     ['once', { type: 'Mcp', args: {} }],
     ['once', { type: 'Node', args: {} }],
     ['once', { type: 'Desktop', args: {} }],
+    ['read', { type: 'Desktop', args: { op: 'screenshot', effect: 'read' } }],
+    ['idempotent', { type: 'Node', args: { capability: 'tyrum.fs.write', effect: 'idempotent' } }],
     ['once', { type: 'Pay', args: { effect: 'read' } }],
   ])('is %s for %j', (effect, action) => expect(defaultEffectOf(action as Action)).toBe(effect));
 });

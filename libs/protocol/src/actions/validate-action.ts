@@ -15,6 +15,10 @@ export const EXECUTED_ACTIONS: ReadonlySet<ActionType> = new Set<ActionType>([
   'Http',
   'Message',
   'Watch',
+  'Node',
+  'Desktop',
+  'Browser',
+  'Confirm',
 ]);
 
 /** The filesystem operations that are executed today. */

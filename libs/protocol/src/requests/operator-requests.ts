@@ -70,10 +70,8 @@ export class OverridePayload {
 export const RESOLVE_MODES = ['once', 'always'] as const;
 export type ResolveMode = (typeof RESOLVE_MODES)[number];
 
-export class ApprovalResolvePayload {
-  @Uuid()
-  approval_id: string;
-
+/** `POST /v1/approvals/:id/resolve`. */
+export class ApprovalResolveBody {
   @OneOf(APPROVAL_DECISIONS)
   decision: ApprovalDecision;
 
@@ -89,27 +87,41 @@ export class ApprovalResolvePayload {
   overrides?: OverridePayload[];
 }
 
+export class ApprovalResolvePayload extends ApprovalResolveBody {
+  @Uuid()
+  approval_id: string;
+}
+
 export interface ApprovalResolveResult {
   approval: Approval;
   created_overrides?: PolicyOverride[];
 }
 
-/** `pairing.deny`, `pairing.revoke`. */
-export class PairingRefPayload {
-  @WholeNumber(1)
-  pairing_id: number;
-
+/** `POST /v1/pairings/:pairing/deny` and `revoke`. */
+export class PairingReasonBody {
   @Optional()
   @Text(LIMITS.reasonLength, 0)
   reason?: string;
 }
 
-export class PairingApprovePayload extends PairingRefPayload {
+/** `pairing.deny`, `pairing.revoke`. */
+export class PairingRefPayload extends PairingReasonBody {
+  @WholeNumber(1)
+  pairing_id: number;
+}
+
+/** `POST /v1/pairings/:pairing/approve`. */
+export class PairingApproveBody extends PairingReasonBody {
   @OneOf(TRUST_LEVELS)
   trust_level: TrustLevel;
 
   @NestedList(() => CapabilityPayload, { max: LIMITS.capabilities })
   capability_allowlist: CapabilityPayload[];
+}
+
+export class PairingApprovePayload extends PairingApproveBody {
+  @WholeNumber(1)
+  pairing_id: number;
 }
 
 export interface PairingResult {

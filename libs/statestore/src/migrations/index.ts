@@ -12,6 +12,8 @@ import { retentionPostgres } from './0005-retention.postgres';
 import { retentionSqlite } from './0005-retention.sqlite';
 import { doorsPostgres } from './0006-doors.postgres';
 import { doorsSqlite } from './0006-doors.sqlite';
+import { nodesPostgres } from './0007-nodes.postgres';
+import { nodesSqlite } from './0007-nodes.sqlite';
 
 /** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
 interface PairedMigration {
@@ -31,6 +33,7 @@ const migrations: readonly PairedMigration[] = [
   { revision: 4, name: 'Timelines', minBinaryRevision: 1, postgres: timelinesPostgres, sqlite: timelinesSqlite },
   { revision: 5, name: 'Retention', minBinaryRevision: 1, postgres: retentionPostgres, sqlite: retentionSqlite },
   { revision: 6, name: 'Doors', minBinaryRevision: 1, postgres: doorsPostgres, sqlite: doorsSqlite },
+  { revision: 7, name: 'Nodes', minBinaryRevision: 1, postgres: nodesPostgres, sqlite: nodesSqlite },
 ];
 
 /** The newest schema revision this binary knows. */

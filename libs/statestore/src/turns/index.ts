@@ -11,4 +11,11 @@ export {
   type TranscriptRow,
 } from './conversation-store';
 export { ClaimRing } from './claim-ring';
+export {
+  ApprovalStore,
+  type ApprovalFilter,
+  type ApprovalRow,
+  type ApprovalRowStatus,
+  type OverrideRow,
+} from './approval-store';
 export { TurnRetention } from './turn-retention';

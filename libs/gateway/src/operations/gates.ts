@@ -1,0 +1,119 @@
+import type { Backplane } from '@tyrum/backplane';
+import type { Approvals, ApprovalVerdict, Resolved, TurnControl, Waits } from '@tyrum/execution';
+import type { IdempotencyKey } from '@tyrum/idempotency';
+import {
+  ContractError,
+  isUuid,
+  WireError,
+  type Approval,
+  type ApprovalListPayload,
+  type ApprovalListResult,
+  type ApprovalResolvePayload,
+  type ApprovalStatus,
+  type PolicyOverride,
+} from '@tyrum/protocol';
+import type { StateStore } from '@tyrum/statestore';
+import type { TurnStore } from '@tyrum/statestore/turns';
+import { notFound } from '../failures';
+import type { Answered, Once } from './once';
+
+export interface GatePorts {
+  readonly store: StateStore;
+  readonly turns: TurnStore;
+  readonly approvals: Approvals;
+  readonly waits: Waits;
+  readonly control: TurnControl;
+  readonly backplane: Backplane;
+  readonly once: Once;
+}
+
+/** What people are asked before something happens; for the WebSocket and for HTTP alike. */
+export class Gates {
+  constructor(private readonly ports: GatePorts) {}
+
+  /** @throws {ContractError} for a cursor that is none of ours */
+  async list(tenantId: string, payload: ApprovalListPayload, field: string): Promise<ApprovalListResult> {
+    const { status, kind, conversation_key, turn_id, limit, cursor } = payload;
+    const { approvals, last } = await this.ports.approvals.list(tenantId, {
+      limit,
+      ...(status === undefined ? {} : { statuses: [status satisfies ApprovalStatus] }),
+      ...(kind === undefined ? {} : { kinds: kind }),
+      ...(conversation_key === undefined ? {} : { conversationKey: conversation_key }),
+      ...(turn_id === undefined ? {} : { turnId: turn_id }),
+      ...(cursor === undefined ? {} : { after: placeOf(cursor, `${field}.cursor`) }),
+    });
+    return { approvals, ...(last ? { next_cursor: cursorOf(last.created_at, last.approval_id) } : {}) };
+  }
+
+  /** @throws {WireError} not_found */
+  async get(tenantId: string, approvalId: string): Promise<Approval> {
+    const found = await this.ports.approvals.show(tenantId, approvalId);
+    if (!found) throw notFound('approval');
+    return found;
+  }
+
+  /** Decides; the turn that waits goes on. @throws {WireError} not_found, conflict @throws {KeyReusedError} */
+  async resolve(key: IdempotencyKey, payload: ApprovalResolvePayload): Promise<Answered<Resolved>> {
+    const { approvals, once, control } = this.ports;
+    const { approval_id, decision, reason, mode, overrides } = payload;
+    const found = await approvals.find(key.tenantId, approval_id);
+    if (!found) throw notFound('approval');
+    const verdict: ApprovalVerdict = {
+      decision,
+      by: key.principal,
+      ...(reason === undefined ? {} : { reason }),
+      ...(mode === undefined ? {} : { mode }),
+      ...(overrides === undefined ? {} : { overrides: overrides.map((one) => ({ ...one })) }),
+    };
+    const conversations = [{ tenantId: key.tenantId, conversationKey: found.conversation_key }];
+    const done = await once.run({ ...key, conversations }, (tx) =>
+      approvals.resolveIn(tx, key.tenantId, approval_id, verdict),
+    );
+    control.wake();
+    return done;
+  }
+
+  /**
+   * `workflow.resume`: `token` is what a paused turn waits for (`waiting.id`). A signal arrives by that; an approval has to be given
+   * first, and the turn then goes on by itself, so that asking for it is only to be told so.
+   * @throws {WireError} not_found; conflict while the approval is not given
+   */
+  async resume(tenantId: string, token: string): Promise<{ workflow_run_id: string }> {
+    if (isUuid(token)) {
+      const approval = await this.ports.approvals.find(tenantId, token);
+      if (approval?.status === 'approved') return { workflow_run_id: approval.turn_id };
+      if (approval) throw new WireError('conflict', `its approval is ${approval.status}`);
+    }
+    const wait = { tenantId, kind: 'signal', id: token } as const;
+    const found = await this.ports.store.read((db) => this.ports.turns.findWait(db, wait));
+    if (!found?.turn_id) throw notFound('waiting workflow');
+    await this.ports.waits.arrive({ ...wait, outcome: { kind: 'succeeded', result: {} } });
+    return { workflow_run_id: found.turn_id };
+  }
+
+  overrides(tenantId: string): Promise<PolicyOverride[]> {
+    return this.ports.approvals.overrides(tenantId);
+  }
+
+  async revokeOverride(tenantId: string, overrideId: string): Promise<PolicyOverride> {
+    const override = await this.ports.approvals.revokeOverride(tenantId, overrideId);
+    this.ports.backplane.publish('outbox');
+    return override;
+  }
+}
+
+function cursorOf(createdAt: number, approvalId: string): string {
+  return Buffer.from(JSON.stringify([createdAt, approvalId])).toString('base64url');
+}
+
+function placeOf(cursor: string, field: string): { createdAt: number; approvalId: string } {
+  try {
+    const [createdAt, approvalId] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as unknown[];
+    if (Number.isSafeInteger(createdAt) && typeof approvalId === 'string' && isUuid(approvalId)) {
+      return { createdAt: createdAt as number, approvalId };
+    }
+  } catch {
+    // Not JSON, or no list: the same as any other text that is not ours.
+  }
+  throw ContractError.at(field, 'cursor', 'is not a cursor of this list');
+}
