@@ -62,7 +62,8 @@ export class IdempotencyModel implements Model {
       entries: [...this.entries]
         .sort((a, b) => name(a).localeCompare(name(b)))
         .map(({ expired, ...entry }) => ({ ...entry, expired: expired !== undefined })),
-      effects: this.effects,
+      // Two that overlap under different keys happen in either order.
+      effects: [...this.effects].sort((a, b) => a - b),
     };
   }
 

@@ -18,7 +18,7 @@ const createEffects = sql('create-effects', 'create table if not exists effect (
 const forgetEffects = sql('forget-effects', 'delete from effect');
 const forgetKeys = sql('forget-keys', 'delete from idempotency_record');
 const insertEffect = sql('insert-effect', 'insert into effect (word) values ($1)');
-const listEffects = sql('list-effects', 'select word from effect');
+const listEffects = sql('list-effects', 'select word from effect order by word');
 const expireKey = sql(
   'expire-key',
   'update idempotency_record set expires_at = $4 where tenant_id = $1 and route = $2 and key = $3',
