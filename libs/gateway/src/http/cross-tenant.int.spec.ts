@@ -128,9 +128,10 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
   /** A turn that waits for an answer, a standing answer, and a device that asks to be a node. */
   async function askedAbout(): Promise<Record<string, string>> {
     const engine = new TestEngine(edge.store, edge.backplane);
-    engine.process(new ScriptedExecutor(() => Promise.resolve({ kind: 'succeeded', result: {} })));
+    const executor = new ScriptedExecutor(() => Promise.resolve({ kind: 'succeeded', result: {} }));
+    engine.process(executor, { policy: { tools: new Set(['CLI']) } });
     const ask = { type: 'Confirm', args: { prompt: CANARY } };
-    await made('/v1/workflows', { conversation_key: 'agent:default:dm:asked', steps: [ask, ask] });
+    await made('/v1/workflows', { conversation_key: 'agent:default:dm:asked', steps: [...steps, ask] });
     const waiting = async (nth: number): Promise<string> => {
       await eventually(async () => expect((await approvals()).length).toBe(nth));
       return (await approvals())[0]?.approval_id ?? '';
