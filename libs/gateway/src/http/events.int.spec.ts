@@ -39,8 +39,11 @@ describe.each(['sqlite', 'postgres'] as const)('GET /v1/events on %s', (database
     return rows.map(({ eventId }) => eventId);
   };
   const has = (id: string | undefined) => (event: { data: { event_id?: string } }) => event.data.event_id === id;
+  /** Without what the edge itself tells of refusals, a second after another test was refused. */
   const ids = (stream: EventStreamClient): string[] =>
-    stream.events.flatMap(({ data }) => (data.event_id === undefined ? [] : [data.event_id as string]));
+    stream.events.flatMap(({ data }) =>
+      data.event_id === undefined || data.payload.door !== undefined ? [] : [data.event_id as string],
+    );
 
   it('begins at the head, says where, and gives each event its cursor as id', async () => {
     await commit([{}]);
