@@ -37,7 +37,7 @@ export interface TurnRef {
   turn_id: string;
 }
 
-export type ToolStatus = 'running' | 'succeeded' | 'failed' | 'retrying' | 'cancelled' | 'unknown';
+export type ToolStatus = 'running' | 'succeeded' | 'failed' | 'retrying' | 'waiting' | 'cancelled' | 'unknown';
 
 /** The progress of one tool call or step. */
 export interface ToolLifecycleEvent {

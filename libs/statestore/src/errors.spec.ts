@@ -18,7 +18,6 @@ describe('classifyError', () => {
     ['connection', new Error('timeout exceeded when trying to connect')],
     ['connection', new Error('Client has encountered a connection error and is not queryable')],
     ['connection', new Error('Query runner already released. Cannot run queries anymore.')],
-    ['overloaded', withCode('53100')],
     ['overloaded', withCode('53200')],
     ['overloaded', withCode('53300')],
     ['overloaded', withCode('55P03')],
