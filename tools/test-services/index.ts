@@ -1,4 +1,5 @@
 export { eventually } from './eventually';
+export { fakeClockEnv } from './fake-clock';
 export { freePort } from './free-port';
 export { createPostgresDatabase, createSqlitePath, redisUrl, type TestDatabase } from './databases';
 export { startOwnPgBouncer, type OwnPgBouncer } from './own-pgbouncer';
