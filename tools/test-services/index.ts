@@ -1,5 +1,6 @@
 export { askServer } from './ask-server';
 export { eventually } from './eventually';
+export { fakeClockEnv } from './fake-clock';
 export { freePort } from './free-port';
 export { hogConnections } from './hog-connections';
 export { createPostgresDatabase, createSqlitePath, redisUrl, type TestDatabase } from './databases';

@@ -7,7 +7,7 @@ import { measureLag } from './sql/measure-lag';
 import { readEventRows } from './sql/read-events';
 import { pruneEventRows } from './sql/prune-events';
 
-/** A million takes minutes on a small machine; the shape of the plans does not depend on it. */
+/** A million takes minutes on a small machine (`npm run test:million-events`); the shape of the plans does not depend on it. */
 const ROWS = Number(process.env.TYRUM_TEST_OUTBOX_ROWS ?? 100_000);
 const FEW = 1_000;
 

@@ -41,9 +41,13 @@ export class Chats {
   async create(key: IdempotencyKey, payload: ConversationCreatePayload): Promise<Answered<ConversationResult>> {
     const conversationKey = newUiConversationKey(this.newId(), payload.agent_key, payload.channel);
     const ref = { tenantId: key.tenantId, conversationKey };
-    const done = await this.ports.once.run({ ...key, conversations: [ref] }, async (tx) => ({
-      conversation: await this.ports.conversations.createIn(tx, ref),
-    }));
+    const { conversations } = this.ports;
+    const done = await this.ports.once.run({ ...key, conversations: [ref] }, async (tx) => {
+      const created = await conversations.createIn(tx, ref);
+      if (payload.queue_mode === undefined) return { conversation: created };
+      const set = await conversations.setQueueIn(tx, ref, { mode: payload.queue_mode });
+      return { conversation: set ?? created };
+    });
     this.ports.conversations.wake();
     return done;
   }

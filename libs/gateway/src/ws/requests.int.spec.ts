@@ -60,6 +60,16 @@ describe.each(['sqlite', 'postgres'] as const)('requests on %s', (database) => {
     expect((await client.event('turn.cancelled', (e) => e.payload.turn_id === id)).payload.reason).toBe('enough');
   });
 
+  it('makes a conversation with the queue mode asked for', async () => {
+    const { result } = await client.request('conversation.create', { queue_mode: 'steer' });
+    expect(result.conversation).toMatchObject({ queue_mode: 'steer' });
+    const text = `select queue_mode from conversation_queue where conversation_key = '${result.conversation.conversation_id}'`;
+    const rows = await edge.store.execute({ name: 'mode', postgres: text, sqlite: text });
+    expect(rows).toEqual([{ queue_mode: 'steer' }]);
+    const { error } = await client.request('conversation.create', { queue_mode: 'now and then' } as never);
+    expect(error?.code).toBe('contract_error');
+  });
+
   it('makes one turn and one answer of 20 copies of a request, sent at once over two connections of the device', async () => {
     const device = new TestDevice();
     const pair = [

@@ -1,4 +1,4 @@
-import { MESSAGE_ROLES, type Conversation, type MessageRole } from '../conversation';
+import { MESSAGE_ROLES, QUEUE_MODES, type Conversation, type MessageRole, type QueueMode } from '../conversation';
 import type { JsonObject, JsonValue } from '../json';
 import { LIMITS } from '../limits';
 import {
@@ -23,6 +23,11 @@ export class ConversationCreatePayload {
   @Optional()
   @KeyPart()
   channel?: string;
+
+  /** An addition of ours: what happens with inputs that come while a turn runs. `followup` when absent. */
+  @Optional()
+  @OneOf(QUEUE_MODES)
+  queue_mode?: QueueMode;
 }
 
 export interface ConversationResult {

@@ -32,7 +32,7 @@ export const REQUEST_EXAMPLES: Record<RequestType, [object, object]> = {
     { connection_id: UUID, proof: 'p' },
   ],
   ping: [{}, {}],
-  'conversation.create': [{}, { agent_key: 'default', channel: 'ui' }],
+  'conversation.create': [{}, { agent_key: 'default', channel: 'ui', queue_mode: 'collect' }],
   'conversation.list': [{}, { agent_key: 'a', channel: 'ui', limit: 200, cursor: 'c', archived: true }],
   'conversation.get': [{ conversation_id: KEY }, { conversation_id: KEY }],
   'conversation.send': [
