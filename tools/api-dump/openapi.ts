@@ -83,7 +83,7 @@ function operationOf(
 
 /** Open routes have no errors of ours but the last two; 422 is for keys that came with another payload. */
 function isPossible(status: number, spec: RouteSpec): boolean {
-  if (spec.scope === null) return status === 500;
+  if (spec.scope === null && spec.status !== 202) return status === 500;
   if (status === 422) return spec.keyed === true;
   return true;
 }

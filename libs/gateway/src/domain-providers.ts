@@ -14,6 +14,8 @@ import { Chats } from './operations/chats';
 import { LeaseDirectory } from './operations/lease-directory';
 import { Gates } from './operations/gates';
 import { Once } from './operations/once';
+import { Webhooks } from './operations/webhooks';
+import { WebhookSecrets } from './operations/webhook-secrets';
 import { Workflows } from './operations/workflows';
 
 /** What both doors call. */
@@ -58,6 +60,19 @@ export const domainProviders: FactoryProvider[] = [
         Once,
       ]
     ) => new Gates({ store, turns, approvals, waits, control, backplane, once }),
+  },
+  {
+    provide: Webhooks,
+    inject: [STATE_STORE, TurnIntake, Once, GatewayMetrics, CONFIG],
+    useFactory: (
+      store: StateStore,
+      intake: TurnIntake,
+      ...[once, metrics, { webhookKey }]: [Once, GatewayMetrics, Config]
+    ) => {
+      const secrets = webhookKey && new WebhookSecrets(webhookKey.reveal());
+      const stamps = { newId: randomUUID, nowMs: () => Date.now() };
+      return new Webhooks({ store, intake, once, metrics, secrets }, stamps);
+    },
   },
   {
     provide: Chats,

@@ -17,7 +17,8 @@ import { encodeBase64Url, LIMITS } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
 import type { RequestHandler } from 'express';
 import helmet from 'helmet';
-import { authentication } from './http/authentication';
+import { addressLimit, authentication } from './http/authentication';
+import { WebhookCallsController, WebhooksController } from './http/webhooks.controller';
 import { DeviceProofs } from './http/device-proofs';
 import { SessionController } from './http/session.controller';
 import { ApprovalsController } from './http/approvals.controller';
@@ -28,7 +29,7 @@ import { DocumentsController } from './http/documents.controller';
 import { EventsController } from './http/events.controller';
 import { NodesController } from './http/nodes.controller';
 import { ProblemFilter } from './http/problem.filter';
-import { httpMetrics, jsonBody, requestContext } from './http/request-pipeline';
+import { httpMetrics, jsonBody, rawBody, requestContext } from './http/request-pipeline';
 import { LeasesController } from './http/leases.controller';
 import { SchedulesController } from './http/schedules.controller';
 import { TenantsController } from './http/tenants.controller';
@@ -94,6 +95,8 @@ const httpPipeline: FactoryProvider = {
     app.use(httpMetrics(metrics));
     app.use('/v1', authentication({ tokens, proofs, admission, audit, allowedOrigins }));
     app.use('/v1', jsonBody(options));
+    app.use('/webhooks', addressLimit(admission));
+    app.use('/webhooks', rawBody(options));
     return true;
   },
 };
@@ -119,6 +122,8 @@ export class GatewayModule implements OnApplicationBootstrap {
         ClaimSharesController,
         EventsController,
         TenantsController,
+        WebhooksController,
+        WebhookCallsController,
         TokensController,
         SessionController,
         SchedulesController,

@@ -177,6 +177,7 @@ describe('single values', () => {
     TYRUM_RATE_PER_TOKEN: ['0', '-1'],
     TYRUM_RATE_PER_TENANT: ['0', 'none'],
     TYRUM_CONNECTIONS_PER_ADDRESS: ['0', '1000001'],
+    TYRUM_WEBHOOK_KEY: ['short', `${'x'.repeat(32)}!`],
     TYRUM_ALLOWED_ORIGINS: ['*', 'https://a.example/', 'https://a.example,', 'ftp://a', 'https://A.example'],
   };
   const model = { TYRUM_MODEL_BASE_URL: 'http://m', TYRUM_MODEL: 'm' };

@@ -64,6 +64,8 @@ export interface Config {
     readonly perTenant: number;
     readonly connectionsPerAddress: number;
   };
+  /** What the secrets of webhooks follow from; absent: there are none. */
+  readonly webhookKey?: Secret;
   /** Exact origins whose pages may use the session cookie. */
   readonly allowedOrigins: readonly string[];
   /** `TYRUM_*` variables nobody reads, most likely misspelt. Names only. */
@@ -141,6 +143,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
     logLevel: required(values.logLevel),
     policy: required(values.policy),
     approvalTools: required(values.approvalTools),
+    ...(values.webhookKey && { webhookKey: values.webhookKey }),
     ...(model && { model }),
     drainMs: required(values.drainMs),
     workerConcurrency: required(values.workerConcurrency),

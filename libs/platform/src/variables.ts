@@ -273,6 +273,13 @@ export const VARIABLES = {
     parse: integer(1, 1_000_000),
     fallback: () => 5_000,
   }),
+  webhookKey: variable({
+    name: 'TYRUM_WEBHOOK_KEY',
+    description: 'Key that the secrets of webhooks follow from, the same at every edge. Unset: there are no webhooks.',
+    expected: '32 to 256 characters of base64url',
+    apps: ['edge'],
+    parse: secretMatching(/^[A-Za-z0-9_-]{32,256}$/),
+  }),
   httpAllow: variable({
     name: 'TYRUM_HTTP_ALLOW',
     description: 'Hosts in private networks that Http steps may reach; all others there are refused.',

@@ -88,6 +88,10 @@ export const LIMITS = Object.freeze({
   claimWeightMax: 100,
   claimRunningMax: 1_000_000,
   claimSharesPerTenant: 1_000,
+
+  // Webhooks
+  webhookBodyBytes: 256 * KIB,
+
   // Tenants
   quotaMax: 1_000_000_000,
 

@@ -9,21 +9,8 @@ import {
   TurnRedriveBody,
   TurnResolveBody,
   TurnSignalBody,
-  type ClaimShareList,
-  type ClaimShareView,
-  type Readiness,
-  type Schedule,
-  type ScheduleList,
-  type Session,
-  type TokenCreated,
-  type TokenList,
-  type TurnCancelled,
-  type TurnRedriven,
-  type TurnResolved,
-  type TurnSignalled,
 } from './http';
-import { PairingListQuery, type NodeList, type PairingList, type PresenceList } from './node-http';
-import type { ApprovalShown, OverrideList, OverrideRevoked } from './approval';
+import { PairingListQuery } from './node-http';
 import {
   ApprovalListPayload,
   ApprovalResolveBody,
@@ -35,20 +22,11 @@ import {
   TurnListPayload,
   WorkflowResumePayload,
   WorkflowStartPayload,
-  type ApprovalListResult,
-  type ApprovalResolveResult,
-  type ConversationListResult,
-  type ConversationResult,
-  type StreamResult,
-  type TurnListResult,
-  type PairingResult,
-  type WorkflowResumeResult,
-  type WorkflowStartResult,
 } from './requests';
-import { LeaseHistoryPayload, LeaseListPayload, type LeaseHistoryResult, type LeaseListResult } from './lease';
-import { TenantCreateBody, TenantUpdateBody, type TenantCreated, type TenantList, type TenantView } from './tenants';
-import type { TurnDetail } from './turn';
+import { LeaseHistoryPayload, LeaseListPayload } from './lease';
+import { TenantCreateBody, TenantUpdateBody } from './tenants';
 import type { PayloadClass } from './validate';
+import { WebhookCreateBody } from './webhooks';
 
 /** How a query parameter becomes the field of a payload: as it is, as a number, as a flag, as a list (repeated or with commas). */
 export type QueryKind = 'text' | 'number' | 'flag' | 'list';
@@ -318,6 +296,26 @@ export const ROUTES = {
   },
   'GET /v1/schedules': { summary: 'Schedules', scope: 'operator.read', status: 200 },
   'DELETE /v1/schedules/:id': { summary: 'Remove a schedule', scope: 'operator.write', status: 204 },
+  'POST /v1/webhooks': {
+    summary: 'Create a webhook; its secret is shown this once',
+    scope: 'operator.write',
+    status: 201,
+    body: WebhookCreateBody,
+    keyed: true,
+  },
+  'GET /v1/webhooks': { summary: 'Webhooks', scope: 'operator.read', status: 200 },
+  'DELETE /v1/webhooks/:id': { summary: 'Remove a webhook', scope: 'operator.write', status: 204 },
+  'POST /v1/webhooks/:id/renew': {
+    summary: 'Renew the secret of a webhook',
+    scope: 'operator.write',
+    status: 200,
+    keyed: true,
+  },
+  'POST /webhooks/:trigger': {
+    summary: 'Fire a webhook: the body is signed with its secret (HMAC-SHA256 over `timestamp.nonce.body`)',
+    scope: null,
+    status: 202,
+  },
   'GET /v1/artifacts/:id': {
     summary: "An artifact's bytes, always as a download",
     scope: 'operator.read',
@@ -326,57 +324,3 @@ export const ROUTES = {
   },
 } as const satisfies Readonly<Record<string, RouteSpec>>;
 export type Route = keyof typeof ROUTES;
-
-/** What each route answers; `undefined` = no JSON. */
-export interface RouteAnswers {
-  'GET /livez': { status: 'live' };
-  'GET /readyz': Readiness;
-  'GET /healthz': Readiness;
-  'GET /metrics': undefined;
-  'GET /openapi.json': { openapi: string; [field: string]: unknown };
-  'GET /asyncapi.json': { asyncapi: string; [field: string]: unknown };
-  'POST /v1/workflows': WorkflowStartResult;
-  'GET /v1/turns': TurnListResult;
-  'GET /v1/turns/:id': TurnDetail;
-  'POST /v1/turns/:id/cancel': TurnCancelled;
-  'POST /v1/turns/:id/redrive': TurnRedriven;
-  'POST /v1/turns/:id/resolve': TurnResolved;
-  'POST /v1/turns/:id/signals': TurnSignalled;
-  'GET /v1/conversations': ConversationListResult;
-  'POST /v1/conversations': ConversationResult;
-  'DELETE /v1/conversations/:key': undefined;
-  'POST /v1/conversations/:key/messages': StreamResult;
-  'GET /v1/conversations/:key': ConversationResult;
-  'PUT /v1/conversations/:key/queue': ConversationResult;
-  'GET /v1/events': undefined;
-  'GET /v1/approvals': ApprovalListResult;
-  'GET /v1/approvals/:id': ApprovalShown;
-  'POST /v1/approvals/:id/resolve': ApprovalResolveResult;
-  'POST /v1/workflows/resume': WorkflowResumeResult;
-  'GET /v1/policy-overrides': OverrideList;
-  'DELETE /v1/policy-overrides/:id': OverrideRevoked;
-  'GET /v1/pairings': PairingList;
-  'POST /v1/pairings/:pairing/approve': PairingResult;
-  'POST /v1/pairings/:pairing/deny': PairingResult;
-  'POST /v1/pairings/:pairing/revoke': PairingResult;
-  'GET /v1/nodes': NodeList;
-  'GET /v1/presence': PresenceList;
-  'GET /v1/claim-shares': ClaimShareList;
-  'PUT /v1/claim-shares': ClaimShareView;
-  'GET /v1/leases': LeaseListResult;
-  'GET /v1/leases/:kind/:name/history': LeaseHistoryResult;
-  'POST /v1/session': Session;
-  'GET /v1/session': Session;
-  'DELETE /v1/session': undefined;
-  'POST /v1/tenants': TenantCreated;
-  'GET /v1/tenants': TenantList;
-  'GET /v1/tenants/:id': TenantView;
-  'PATCH /v1/tenants/:id': TenantView;
-  'POST /v1/tokens': TokenCreated;
-  'GET /v1/tokens': TokenList;
-  'DELETE /v1/tokens/:id': undefined;
-  'POST /v1/schedules': Schedule;
-  'GET /v1/schedules': ScheduleList;
-  'DELETE /v1/schedules/:id': undefined;
-  'GET /v1/artifacts/:id': undefined;
-}

@@ -45,6 +45,18 @@ export function authentication(ports: AuthenticationPorts) {
   };
 }
 
+/** Lets an address through as often as it may ask. */
+export function addressLimit(admission: Admission) {
+  return (request: Request, _response: Response, next: NextFunction): void => {
+    try {
+      admission.requireAddress(request.socket.remoteAddress ?? '');
+    } catch (error) {
+      return next(error);
+    }
+    next();
+  };
+}
+
 /** A token that is known by its id is its tenant's business; the rest is the operator's of the installation. */
 async function noteFailure({ tokens, audit }: AuthenticationPorts, token: string | undefined): Promise<void> {
   const owner = token === undefined ? undefined : await tokens.ownerOf(token);

@@ -100,7 +100,7 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
     JSON.parse((await call(owner, 'POST', path, body)).text) as Record<string, string>;
 
   beforeAll(async () => {
-    edge = await startTestEdge({ database, imports: [Ports] });
+    edge = await startTestEdge({ database, imports: [Ports], env: { TYRUM_WEBHOOK_KEY: 'k'.repeat(32) } });
     owner = await edge.issue();
     stranger = await edge.issue({ tenantId: await edge.newTenant() });
     before = await cursorOf(owner);
@@ -110,6 +110,10 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
     const schedule = await made('/v1/schedules', {
       kind: 'heartbeat',
       cadence: { type: 'interval', interval_ms: 3_600_000 },
+      execution: { kind: 'steps', conversation_key, steps },
+    });
+    const webhook = await made('/v1/webhooks', {
+      label: CANARY,
       execution: { kind: 'steps', conversation_key, steps },
     });
     const token = await made('/v1/tokens', { role: 'client', label: CANARY });
@@ -122,6 +126,7 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
       artifacts: artifactId,
       leases: conversation_key,
       ...asked,
+      webhooks: (webhook['webhook'] as unknown as { trigger_id: string }).trigger_id,
     };
   });
 
@@ -165,17 +170,21 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
     Object.keys(operations).map((method) => [method.toUpperCase(), path] as const),
   );
 
-  it.each(routes.filter(([, path]) => path.includes('{')))('finds nothing at %s %s', async (method, path) => {
-    const folder = path.split('/')[2] as string;
-    const id = ids[folder];
-    if (id === undefined) throw new Error(`say what another tenant has under ${folder}`);
-    const route = `${method} ${path.replace(/\{(\w+)\}/g, ':$1')}` as keyof typeof ROUTES;
-    const body = BODIES[route] ?? ((ROUTES[route] as RouteSpec).body ? {} : undefined);
-    const { status, text } = await call(stranger, method, pathOf(path, id), body);
-    // A conversation's queue may not be set before there is a conversation, and its key is any tenant's to use.
-    expect([status, JSON.parse(text)]).toEqual([404, expect.objectContaining({ code: 'not_found' })]);
-    heard.push(text.replaceAll(encodeURIComponent(id), ''));
-  });
+  // A webhook is called by strangers, and asks for a signature: http/webhooks.int.spec.ts.
+  it.each(routes.filter(([, path]) => path.includes('{') && path.startsWith('/v1/')))(
+    'finds nothing at %s %s',
+    async (method, path) => {
+      const folder = path.split('/')[2] as string;
+      const id = ids[folder];
+      if (id === undefined) throw new Error(`say what another tenant has under ${folder}`);
+      const route = `${method} ${path.replace(/\{(\w+)\}/g, ':$1')}` as keyof typeof ROUTES;
+      const body = BODIES[route] ?? ((ROUTES[route] as RouteSpec).body ? {} : undefined);
+      const { status, text } = await call(stranger, method, pathOf(path, id), body);
+      // A conversation's queue may not be set before there is a conversation, and its key is any tenant's to use.
+      expect([status, JSON.parse(text)]).toEqual([404, expect.objectContaining({ code: 'not_found' })]);
+      heard.push(text.replaceAll(encodeURIComponent(id), ''));
+    },
+  );
 
   it.each(routes.filter(([method, path]) => !path.includes('{') && method === 'GET' && path !== '/v1/events'))(
     'is shown nothing by %s %s',

@@ -39,6 +39,20 @@ function hasBody(request: Request): boolean {
   return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
 }
 
+/** Reads a body as the bytes it came in: what a signature is over. */
+export function rawBody({ bodyMs = BODY_MS }: { readonly bodyMs?: number } = {}): Middleware {
+  return (request, _response, next) => {
+    const tooLarge = (): HttpProblem =>
+      new HttpProblem(413, 'invalid_request', `the body must not be larger than ${LIMITS.webhookBodyBytes} bytes`);
+    withDeadline(bodyMs, readBytes(request, tooLarge, LIMITS.webhookBodyBytes))
+      .then((bytes) => {
+        request.body = bytes;
+        next();
+      })
+      .catch(next);
+  };
+}
+
 /** A body has to be in by then: who sends it a byte at a time holds a request open for nothing. */
 const BODY_MS = 30_000;
 
@@ -49,7 +63,7 @@ async function readText(request: Request, bodyMs: number): Promise<string> {
   if (request.headers['content-encoding'] !== undefined)
     throw new HttpProblem(415, 'invalid_request', 'send it uncompressed');
   if (Number(request.headers['content-length'] ?? 0) > LIMITS.frameBytes) throw tooLarge();
-  const bytes = await withDeadline(bodyMs, readBytes(request, tooLarge));
+  const bytes = await withDeadline(bodyMs, readBytes(request, tooLarge, LIMITS.frameBytes));
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
@@ -57,13 +71,13 @@ async function readText(request: Request, bodyMs: number): Promise<string> {
   }
 }
 
-async function readBytes(request: Request, tooLarge: () => HttpProblem): Promise<Buffer> {
+async function readBytes(request: Request, tooLarge: () => HttpProblem, limit: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   // Leaving the loop must not destroy the socket: there is an answer to be sent over it.
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > LIMITS.frameBytes) throw tooLarge();
+    if (size > limit) throw tooLarge();
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

@@ -34,7 +34,7 @@ export class Admission {
   }
 
   /** @throws {WireError} rate_limited */
-  requirePrincipal({ tenantId, tokenId, maxRequests }: Principal): void {
+  requirePrincipal({ tenantId, tokenId, maxRequests }: Pick<Principal, 'tenantId' | 'tokenId' | 'maxRequests'>): void {
     this.require('token', tokenId, this.limits.perToken);
     this.require('tenant', tenantId, maxRequests ?? this.limits.perTenant);
   }
