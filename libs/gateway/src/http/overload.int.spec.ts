@@ -39,7 +39,7 @@ describe('an edge whose database has no connection to give', () => {
       const listed = await fetch(`${edge.httpUrl}/v1/turns`, { headers: { authorization } });
       const { turns } = (await listed.json()) as { turns: { turn: { turn_id: string } }[] };
       expect(turns.map(({ turn }) => turn.turn_id)).toEqual([accepted.workflow_run_id]);
-      expect((await fetch(`${edge.httpUrl}/readyz`)).status).toBe(200);
+      await eventually(async () => expect((await fetch(`${edge.httpUrl}/readyz`)).status).toBe(200));
     } finally {
       await edge.stop();
       await server.stop();

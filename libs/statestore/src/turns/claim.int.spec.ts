@@ -236,6 +236,13 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
     expect((await read(noted))?.at).toBeGreaterThanOrEqual(lease?.due_at ?? Infinity);
   });
 
+  it('brings no turns of a conversation that has none, for they may have been cancelled', async () => {
+    await ready(BIG, 'a', 2);
+    const claimed = await turns.claim('w', TTL_MS, 2, { turnsEach: 5 });
+    expect(claimed.map((conversation) => conversation.turns)).toEqual([[], []]);
+    expect(await turns.workOf(claimed)).toEqual([[], []]);
+  });
+
   it('counts every takeover in the claim itself', async () => {
     await ready(BIG, 'a', 1);
     const takeovers: number[] = [];

@@ -116,7 +116,7 @@ export class TurnStore extends TurnRecords {
     return picked.flatMap((row) => {
       const claim = { ...row, ...required(taken, rowKey(row)) };
       const open = turnsOf.get(rowKey(row)) ?? [];
-      return open.length === 0 ? [claim] : open.map((turn) => ({ ...turn, ...claim }));
+      return open.length === 0 ? [{ ...claim, turn_id: null }] : open.map((turn) => ({ ...turn, ...claim }));
     });
   }
 
