@@ -113,7 +113,7 @@ export class TurnStore extends TurnRecords {
       turnsEach > 0 ? tx.query<TurnRow>(loadOpenTurns, [keys, turnsEach]) : [],
     ]);
     const [taken, turnsOf] = [byKey(rows), groupBy(turns, rowKey)];
-    return picked.flatMap((row) => {
+    return picked.flatMap((row): ClaimRow[] => {
       const claim = { ...row, ...required(taken, rowKey(row)) };
       const open = turnsOf.get(rowKey(row)) ?? [];
       return open.length === 0 ? [{ ...claim, turn_id: null }] : open.map((turn) => ({ ...turn, ...claim }));
