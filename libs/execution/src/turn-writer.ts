@@ -61,6 +61,7 @@ interface Outcome {
   readonly transactionId: string;
   readonly eventId: string | undefined;
 }
+
 /** Nobody needs to be woken for what is due later: every poll comes round until then. */
 const MAX_WAKE_DELAY_MS = 60 * 60 * 1_000;
 

@@ -34,6 +34,8 @@ export interface PostgresStateStoreOptions {
 const DEFAULT_POOL_SIZE = 10;
 const DEFAULT_MAX_ATTEMPTS = 5;
 const CONNECT_TIMEOUT_MS = 5_000;
+/** Longer than the pauses of the loops that run in an idle process, so that none of them has to connect anew each time. */
+const IDLE_TIMEOUT_MS = 60_000;
 /** Above `lock_timeout`: a statement that waits for its turn is told so by the server. */
 const DEFAULT_ANSWER_TIMEOUT_MS = 30_000;
 const RETRY_AFTER_MS = 500;
@@ -108,6 +110,7 @@ export class PostgresStateStore implements StateStore {
         // What a transaction sends without waiting for the answer before it shares a round trip with it.
         pipeline: true,
         keepAlive: true,
+        idleTimeoutMillis: IDLE_TIMEOUT_MS,
         onConnect: (client: TimelineClient) => timeline.admit(client),
         // Set when the session starts: a stopped process cannot set it later. A pooler takes no such options.
         ...(pooled ? {} : { options: SESSION_SETTINGS.map((setting) => `-c ${setting}`).join(' ') }),

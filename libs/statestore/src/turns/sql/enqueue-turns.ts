@@ -1,7 +1,7 @@
 import { NOW_MS } from '../../clock-sql';
 import { rowsOf } from '../../row-lists';
 import type { Statement } from '../../state-store';
-import { insertConversations, RECORDS } from './insert-conversations';
+import { insertConversations } from './insert-conversations';
 
 /**
  * Makes the conversations that are not there yet, counts new turns, messages and events into their hot rows, and returns the
@@ -53,7 +53,7 @@ export const enqueueTurns: Statement = {
     with input as materialized (
       select * from ${rowsOf(inputColumns)} as i),
     made as (
-      ${insertConversations.postgres.replace(RECORDS, 'input')}),
+      ${insertConversations.postgres}),
     counted as (${columns(NOW_MS.postgres, 'case when made.tenant_id is null then 0 else 1 end')}
       from input left join made using (tenant_id, conversation_key)
       ${update(NOW_MS.postgres)})
