@@ -194,14 +194,16 @@ export class PostgresStateStore implements StateStore {
     );
     const send = this.sendOn(connection);
     const tx = new TypeOrmTx('postgres', runner, (keys) => lockConversations(send, keys), send);
+    let worked = false;
     try {
       const value = await this.current.run(tx, () => work(tx));
+      worked = true;
       await commit(runner, connection, tx);
       return value;
     } catch (error) {
       await tx.finish();
-      // COMMIT is away: only the database knows.
-      if (error instanceof UnknownCommitError) throw error;
+      // COMMIT is away: only the database knows. One that the work met with is of another transaction; ours is still open.
+      if (worked && error instanceof UnknownCommitError) throw error;
       const cause = await refused;
       await rollbackQuietly(connection);
       if (classifyError(cause) === 'connection') throw new NeverBegunError(cause);

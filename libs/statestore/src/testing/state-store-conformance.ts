@@ -1,5 +1,5 @@
 import { openStateStore, type DatabaseAddress } from '../open-state-store';
-import { SchemaTooNewError } from '../errors';
+import { SchemaTooNewError, UnknownCommitError } from '../errors';
 import { rowsOf } from '../row-lists';
 import { Tenants } from '../records';
 import type { Reader, StateStore, Statement, Tx } from '../state-store';
@@ -55,6 +55,18 @@ export function describeStateStore(stores: () => TestStores): void {
       await expect(store.transaction(work)).rejects.toThrow('no');
       expect(await rows(store)).toEqual({});
       expect(await store.read((reader) => reader.records(Tenants).countBy({ slug: 'a' }))).toBe(0);
+    });
+
+    it('keeps nothing, and leaves no connection inside it, when the work met with an unknown commit of another store', async () => {
+      for (let round = 0; round < 3; round += 1) {
+        const work = async (tx: Tx): Promise<never> => {
+          await tx.query(put, [`lost ${round}`, 1]);
+          throw new UnknownCommitError();
+        };
+        await expect(store.transaction(work)).rejects.toThrow(UnknownCommitError);
+        await store.execute(put, [`kept ${round}`, 2]);
+      }
+      expect(await rows(await stores().open())).toEqual({ 'kept 0': 2, 'kept 1': 2, 'kept 2': 2 });
     });
 
     it('keeps nothing when a statement failed and its error was caught', async () => {
