@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { conversationLease, Leases } from '@tyrum/leases';
 import { OutboxReader, type StoredEvent } from '@tyrum/outbox';
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
+import { Tenants } from '@tyrum/statestore/records';
 import { describeOnBothDialects, type TestStores } from '@tyrum/statestore/testing';
 import { eventually } from '@tyrum/test-services';
 import type { StepContext, StepOutcome, StepRequest } from './step-executor';
@@ -335,6 +336,34 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
     await until(id, 'succeeded');
     expect(next.requests.map((request) => request.stepIndex)).toEqual([1]);
     await other.stop();
+  });
+
+  it('stops after the running step when the tenant is disabled, and goes on when it is enabled again', async () => {
+    const disable = (disabled_at: number | null) =>
+      engine.store.transaction((tx) => tx.records(Tenants).update({ tenant_id: DEFAULT_TENANT_ID }, { disabled_at }));
+    let finish: (outcome: StepOutcome) => void = () => {};
+    const executor = new ScriptedExecutor(({ stepIndex }) =>
+      stepIndex === 0 ? new Promise((resolve) => (finish = resolve)) : Promise.resolve(OK),
+    );
+    const renewals = jest.spyOn(engine.turns, 'renew');
+    const processor = engine.process(executor, { leaseTtlMs: 600 });
+    const id = await engine.start(CONVERSATION, [cliStep('x'), cliStep('y')]);
+    const queued = await engine.start(CONVERSATION, [cliStep('z')]);
+    await eventually(() => expect(executor.requests).toHaveLength(1));
+    await disable(1);
+    const before = renewals.mock.calls.length;
+    await eventually(() => expect(renewals.mock.calls.length).toBeGreaterThan(before + 1));
+    finish(OK);
+    await eventually(() => expect(processor.running).toBe(0));
+    engine.backplane.publish('work');
+    expect(await engine.turns.claim('another', 1_000, 10)).toEqual([]);
+    expect([await status(id), await status(queued), executor.requests.length]).toEqual(['paused', 'queued', 1]);
+    await disable(null);
+    engine.backplane.publish('work');
+    await eventually(() => expect(executor.requests).toHaveLength(3));
+    finish(OK);
+    await until(id, 'succeeded');
+    await until(queued, 'succeeded');
   });
 
   it('makes one turn of the same request sent many times at once, from two processes', async () => {

@@ -156,7 +156,7 @@ export class TurnProcessor {
     const askedAt = performance.now();
     const runs = [...this.runs.keys()];
     try {
-      const { held, cancelRequested } = await this.turns.renew(
+      const { held, cancelRequested, tenantDisabled } = await this.turns.renew(
         runs.map((run) => ({ ref: run.ref, token: run.token, ...(run.turnId ? { turnId: run.turnId } : {}) })),
         this.options.leaseTtlMs,
       );
@@ -166,6 +166,8 @@ export class TurnProcessor {
         else if (this.runs.has(run)) this.lose(run);
       });
       for (const turnId of cancelRequested) this.cancel(turnId);
+      // Their turns stay where they are after this step; nobody claims them until the tenant is enabled again.
+      for (const run of runs) if (run.turnId !== undefined && tenantDisabled.has(run.turnId)) run.drain();
     } catch (error) {
       this.ports.observer.trouble('renew', error);
     } finally {

@@ -4,6 +4,7 @@ import type { Backplane } from '@tyrum/backplane';
 import { Approvals, Conversations, TurnControl, TurnIntake, TurnReader, TurnRedrive, Waits } from '@tyrum/execution';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
 import { IdempotencyLedger } from '@tyrum/idempotency';
+import { Tenants } from '@tyrum/identity';
 import { Leases } from '@tyrum/leases';
 import { CONFIG, type Config } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
@@ -20,6 +21,14 @@ import { Workflows } from './operations/workflows';
 
 /** What both doors call. */
 export const domainProviders: FactoryProvider[] = [
+  {
+    provide: Tenants,
+    inject: [STATE_STORE, BACKPLANE],
+    useFactory: (store: StateStore, backplane: Backplane) => {
+      const wake = (): void => ['work' as const, 'timers' as const].forEach((topic) => backplane.publish(topic));
+      return new Tenants(store, Date.now, randomUUID, wake);
+    },
+  },
   {
     provide: Once,
     inject: [STATE_STORE, IdempotencyLedger],

@@ -10,7 +10,7 @@ import {
 } from '@nestjs/common';
 import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { Tenants, TokenStore } from '@tyrum/identity';
+import { TokenStore } from '@tyrum/identity';
 import { ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import { encodeBase64Url, LIMITS } from '@tyrum/protocol';
@@ -146,7 +146,6 @@ export class GatewayModule implements OnApplicationBootstrap {
           inject: [STATE_STORE],
           useFactory: (store: StateStore) => new DeviceProofs(store, () => Date.now()),
         },
-        { provide: Tenants, inject: [STATE_STORE], useFactory: (store: StateStore) => new Tenants(store) },
         { provide: ConnectionDirectory, useFactory: () => new ConnectionDirectory() },
         {
           provide: GatewayMetrics,

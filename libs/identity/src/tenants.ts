@@ -18,6 +18,8 @@ export class Tenants {
     private readonly store: StateStore,
     private readonly nowMs: () => number = Date.now,
     private readonly newId: () => string = randomUUID,
+    /** After a tenant was enabled: what has waited since is due already, and nothing else would say so. */
+    private readonly onEnabled: () => void = () => undefined,
   ) {}
 
   /** Creates one inside the caller's transaction. @throws {WireError} conflict: the slug is taken, or there are too many */
@@ -58,7 +60,8 @@ export class Tenants {
   }
 
   /**
-   * Changes quotas, and whether the tenant's tokens hold at all. Acts within two seconds, on open connections too.
+   * Changes quotas, and whether the tenant is served at all. Its tokens and connections end within two seconds, its turns
+   * after their steps, and its schedules rest, until it is enabled again.
    * @returns undefined when there is none of that id
    * @throws {WireError} conflict, when the tenant the installation is run from would be disabled
    */
@@ -69,7 +72,7 @@ export class Tenants {
     if (disabled && tenantId === DEFAULT_TENANT_ID) {
       throw new WireError('conflict', 'the first tenant runs the installation and cannot be disabled');
     }
-    return this.store.transaction(async (tx) => {
+    const updated = await this.store.transaction(async (tx) => {
       const records = tx.records(TenantRecords);
       const before = await records.findOneBy({ tenant_id: tenantId });
       if (!before) return undefined;
@@ -83,5 +86,7 @@ export class Tenants {
       await records.update({ tenant_id: tenantId }, { disabled_at, max_connections, max_requests });
       return after;
     });
+    if (updated && disabled === false) this.onEnabled();
+    return updated;
   }
 }

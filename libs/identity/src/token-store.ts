@@ -14,6 +14,8 @@ export interface NewToken {
   readonly label?: string;
   /** The only device that may use it. */
   readonly deviceId?: string;
+  /** `<issuer> <subject>` of who logged in elsewhere for it. */
+  readonly subject?: string;
   /** Milliseconds since the epoch. */
   readonly expiresAt?: number;
 }
@@ -152,6 +154,7 @@ export class TokenStore {
       scopes: [...request.scopes],
       label: request.label ?? null,
       device_id: request.deviceId ?? null,
+      subject: request.subject ?? null,
       created_at: this.options.nowMs(),
       expires_at: request.expiresAt ?? null,
       revoked_at: null,

@@ -6,7 +6,7 @@ const SLUG = '^[a-z0-9][a-z0-9-]{0,62}$';
 
 /** `PATCH /v1/tenants/:id`. A quota of 0 lifts it: the installation's own limit holds then. */
 export class TenantUpdateBody {
-  /** A disabled tenant's tokens hold nothing, and its connections end. */
+  /** A disabled tenant's tokens hold nothing, its connections end, and its turns and schedules rest until it is enabled again. */
   @Optional()
   @Flag()
   disabled?: boolean;

@@ -4,6 +4,7 @@ import { TestEngine, cliStep } from '@tyrum/execution/testing';
 import { Leases } from '@tyrum/leases';
 import { DEFAULT_TENANT_ID, ScheduleCreateBody, validatePayload, type Cadence, type Schedule } from '@tyrum/protocol';
 import { NOW_MS, type StateStore, type Statement } from '@tyrum/statestore';
+import { Tenants } from '@tyrum/statestore/records';
 import { describeOnBothDialects, type TestStores } from '@tyrum/statestore/testing';
 import { eventually } from '@tyrum/test-services';
 import { ScheduleFirer, type DueSchedule } from './schedule-firer';
@@ -256,6 +257,25 @@ describeOnBothDialects('the scheduler', (stores: () => TestStores) => {
     const shown = await scheduler.schedules.get(DEFAULT_TENANT_ID, row!.schedule_id);
     expect(shown?.last_fired_at).toBe(new Date(latest).toISOString());
     expect(shown?.next_fire_at).toBe(new Date(latest + 1_000).toISOString());
+  });
+
+  it('fires nothing of a disabled tenant, and what it missed once when that is enabled again', async () => {
+    const scheduler = await open();
+    const { store } = scheduler;
+    const disable = (disabled_at: number | null) =>
+      store.transaction((tx) => tx.records(Tenants).update({ tenant_id: DEFAULT_TENANT_ID }, { disabled_at }));
+    await scheduler.create(SECONDLY);
+    await store.execute(setAllBack, [600_000]);
+    await store.execute(startAtCreation);
+    await disable(1);
+    expect(await scheduler.due()).toEqual([]);
+    scheduler.loop.start();
+    await eventually(() => expect(scheduler.observer.shards).toBe(SHARD_COUNT));
+    expect(await store.execute(allTurns)).toEqual([]);
+    await disable(null);
+    scheduler.backplane.publish('timers');
+    await eventually(() => expect(scheduler.observer.firedCount).toBeGreaterThan(0));
+    expect(scheduler.observer.caughtUp).toBe(1);
   });
 
   it('does not fire an instant again when the schedule is set back', async () => {

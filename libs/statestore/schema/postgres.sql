@@ -49,6 +49,7 @@ create table auth_token (
   created_at bigint not null,
   expires_at bigint,
   revoked_at bigint,
+  subject text,
   constraint auth_token_pkey PRIMARY KEY (token_id),
   constraint auth_token_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'client'::text, 'node'::text]))),
   constraint auth_token_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenant(tenant_id)
@@ -486,6 +487,8 @@ CREATE INDEX artifact_by_hash ON artifact USING btree (tenant_id, sha256);
 
 CREATE INDEX artifact_by_turn ON artifact USING btree (tenant_id, turn_id);
 
+CREATE INDEX auth_token_by_subject ON auth_token USING btree (subject) WHERE (subject IS NOT NULL);
+
 CREATE INDEX auth_token_by_tenant ON auth_token USING btree (tenant_id, created_at);
 
 CREATE INDEX conversation_by_update ON conversation USING btree (tenant_id, updated_at, conversation_key);
@@ -537,6 +540,8 @@ CREATE INDEX peer_connection_by_edge ON peer_connection USING btree (slot, holde
 CREATE INDEX policy_override_by_tool ON policy_override USING btree (tenant_id, tool_id);
 
 CREATE INDEX schedule_due ON schedule USING btree (next_fire_at) WHERE (next_fire_at IS NOT NULL);
+
+CREATE INDEX tenant_disabled ON tenant USING btree (tenant_id) WHERE (disabled_at IS NOT NULL);
 
 CREATE INDEX turn_by_creation ON turn USING btree (tenant_id, created_at, turn_id);
 

@@ -48,7 +48,7 @@ CREATE TABLE auth_token (
     created_at integer not null,
     expires_at integer,
     revoked_at integer
-  );
+  , subject text);
 
 CREATE TABLE claim_share (
     tenant_id text not null,
@@ -403,6 +403,8 @@ CREATE INDEX artifact_by_hash on artifact (tenant_id, sha256);
 
 CREATE INDEX artifact_by_turn on artifact (tenant_id, turn_id);
 
+CREATE INDEX auth_token_by_subject on auth_token (subject) where subject is not null;
+
 CREATE INDEX auth_token_by_tenant on auth_token (tenant_id, created_at);
 
 CREATE INDEX conversation_by_update on conversation (tenant_id, updated_at, conversation_key);
@@ -454,6 +456,8 @@ CREATE INDEX peer_connection_by_edge on peer_connection (slot, holder);
 CREATE INDEX policy_override_by_tool on policy_override (tenant_id, tool_id);
 
 CREATE INDEX schedule_due on schedule (next_fire_at) where next_fire_at is not null;
+
+CREATE INDEX tenant_disabled on tenant (tenant_id) where disabled_at is not null;
 
 CREATE INDEX turn_by_creation on turn (tenant_id, created_at, turn_id);
 

@@ -72,7 +72,7 @@ export class TenantsController {
     return viewOf(found);
   }
 
-  /** Quotas, and whether its tokens hold. */
+  /** Quotas, and whether anything of it goes on: its tokens, connections, turns and schedules. */
   @Patch(':id')
   @HttpCode(200)
   @Needs('operator.admin')

@@ -1,5 +1,5 @@
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
-import { startTestEdge, TestClient, type TestEdge } from '../testing';
+import { EventStreamClient, startTestEdge, TestClient, type TestEdge } from '../testing';
 
 interface Seen {
   readonly tenant: { readonly tenant_id: string };
@@ -63,6 +63,28 @@ describe.each(['sqlite', 'postgres'] as const)('tenants on %s', (database) => {
     // Somebody who is let in again is let in as soon as the cache of a second has run out.
     const again = await TestClient.connect(edge.socketUrl, await edge.issue({ tenantId: tenant.tenant_id }));
     await again.close();
+  });
+
+  it('lose their connections at every edge within two seconds of being disabled', async () => {
+    const other = await startTestEdge({ database: { url: edge.databaseUrl } });
+    try {
+      const { tenant, admin } = await create('everywhere');
+      const events = await EventStreamClient.open(other.httpUrl, admin.token);
+      const clients = await Promise.all([edge, other].map((at) => TestClient.connect(at.socketUrl, admin.token)));
+      const woken: string[] = [];
+      for (const topic of ['work', 'timers'] as const) edge.backplane.subscribe(topic, () => woken.push(topic));
+      const at = `/v1/tenants/${tenant.tenant_id}`;
+      expect((await call('PATCH', at, { disabled: true })).status).toBe(200);
+      const disabledAt = performance.now();
+      await Promise.all([...clients.map(({ closed }) => closed), events.closed]);
+      // Two seconds are the promise; the rest is for a loaded machine.
+      expect(performance.now() - disabledAt).toBeLessThan(4_000);
+      expect(woken).toEqual([]);
+      await call('PATCH', at, { disabled: false });
+      expect(woken).toEqual(['work', 'timers']);
+    } finally {
+      await other.stop();
+    }
   });
 
   it('have quotas, which 0 lifts', async () => {

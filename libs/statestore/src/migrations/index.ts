@@ -14,6 +14,8 @@ import { doorsPostgres } from './0006-doors.postgres';
 import { doorsSqlite } from './0006-doors.sqlite';
 import { nodesPostgres } from './0007-nodes.postgres';
 import { nodesSqlite } from './0007-nodes.sqlite';
+import { logInsPostgres } from './0011-log-ins.postgres';
+import { logInsSqlite } from './0011-log-ins.sqlite';
 
 /** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
 interface PairedMigration {
@@ -34,6 +36,7 @@ const migrations: readonly PairedMigration[] = [
   { revision: 5, name: 'Retention', minBinaryRevision: 1, postgres: retentionPostgres, sqlite: retentionSqlite },
   { revision: 6, name: 'Doors', minBinaryRevision: 1, postgres: doorsPostgres, sqlite: doorsSqlite },
   { revision: 7, name: 'Nodes', minBinaryRevision: 1, postgres: nodesPostgres, sqlite: nodesSqlite },
+  { revision: 11, name: 'LogIns', minBinaryRevision: 1, postgres: logInsPostgres, sqlite: logInsSqlite },
 ];
 
 /** The newest schema revision this binary knows. */

@@ -23,6 +23,8 @@ export interface AuthTokenRecord {
   label: string | null;
   /** The only device that may use the token, or null for any. */
   device_id: string | null;
+  /** `<issuer> <subject>` of who logged in elsewhere for it, or null for a token that was issued here. */
+  subject: string | null;
   created_at: number;
   expires_at: number | null;
   revoked_at: number | null;
@@ -103,6 +105,7 @@ export const AuthTokens = new EntitySchema<AuthTokenRecord>({
     scopes: json,
     label: nullableText,
     device_id: nullableText,
+    subject: nullableText,
     created_at: integer,
     expires_at: nullableInteger,
     revoked_at: nullableInteger,

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { eventually } from '@tyrum/test-services';
 import type { Param, StateStore, Statement } from '../state-store';
+import { Tenants } from '../records';
 import { describeOnBothDialects, type TestStores } from '../testing';
 import { ClaimRing } from './claim-ring';
-import { claimConversations } from './sql/claim-conversations';
+import { CLAIM_TENANTS, claimConversations } from './sql/claim-conversations';
 import { TurnStore } from './turn-store';
 import type { ClaimedConversation } from './turn-writes';
 
@@ -234,6 +235,35 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
     const lease = await read(list);
     await eventually(async () => expect(await turns.claim('second', TTL_MS, 1)).toHaveLength(1));
     expect((await read(noted))?.at).toBeGreaterThanOrEqual(lease?.due_at ?? Infinity);
+  });
+
+  describe('of disabled tenants', () => {
+    const insertTenant = (disabled_at: number | null): Promise<string> => {
+      const tenant_id = randomUUID();
+      const row = { tenant_id, slug: tenant_id, created_at: 1, disabled_at };
+      return store.transaction((tx) => tx.records(Tenants).insert(row)).then(() => tenant_id);
+    };
+    const enable = (tenant_id: string) =>
+      store.transaction((tx) => tx.records(Tenants).update({ tenant_id }, { disabled_at: null }));
+
+    it('passes over what is ready and what ran out, until they are enabled', async () => {
+      const tenant = await insertTenant(1);
+      await ready(tenant, 'a', 3);
+      await store.execute(fillLeased, [tenant, 2, 1]);
+      await ready(BIG, 'a', 1);
+      expect((await turns.claim('w', TTL_MS, 50)).map(({ tenantId }) => tenantId)).toEqual([BIG]);
+      await enable(tenant);
+      expect(await turns.claim('w', TTL_MS, 50)).toHaveLength(5);
+    });
+
+    it('gives them no places in the ring, however many they are', async () => {
+      const disabled = await Promise.all(Array.from({ length: CLAIM_TENANTS + 20 }, () => insertTenant(1)));
+      for (const tenant of disabled) await ready(tenant, 'a', 1);
+      const enabled = Array.from({ length: CLAIM_TENANTS }, () => randomUUID());
+      for (const tenant of enabled) await ready(tenant, 'a', 1);
+      const claimed = await turns.claim('w', TTL_MS, 100);
+      expect(claimed.map(({ tenantId }) => tenantId).sort()).toEqual([...enabled].sort());
+    });
   });
 
   it('brings no turns of a conversation that has none, for they may have been cancelled', async () => {

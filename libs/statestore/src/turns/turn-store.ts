@@ -9,7 +9,7 @@ import { insertMessages } from './sql/insert-messages';
 import { insertTurns } from './sql/insert-turns';
 import { loadOpenTurns, loadSteps } from './sql/load-open-turns';
 import { findOpenChatTurn, findTurn, listTurns } from './sql/read-turns';
-import { findCancelRequests, renewConversationLeases } from './sql/renew-conversation-leases';
+import { findStopRequests, renewConversationLeases } from './sql/renew-conversation-leases';
 import { requestCancel } from './sql/request-cancel';
 import { byKey, refColumns, required, rowKey, type Counters, type RefColumns } from './ref-columns';
 import { TurnRecords } from './turn-records';
@@ -166,21 +166,22 @@ export class TurnStore extends TurnRecords {
     return turns.map((turn) => ({ turn, steps: stepsOf.get(turn.turn_id) ?? [] }));
   }
 
-  /** Extends leases. Returns which of them are still held, and which of the running turns were asked to cancel. */
+  /** Extends leases. Returns which are still held, and of the running turns those to cancel and those of disabled tenants. */
   async renew(
     leases: readonly { ref: ConversationRef; token: number; turnId?: string }[],
     leaseTtlMs: number,
-  ): Promise<{ held: boolean[]; cancelRequested: Set<string> }> {
+  ): Promise<{ held: boolean[]; cancelRequested: Set<string>; tenantDisabled: Set<string> }> {
     const wanted = leases.map((lease) => ({ lease_token: lease.token, ...refColumns(lease.ref) }));
     const running = leases.flatMap(({ ref, turnId }) => (turnId ? [{ tenant_id: ref.tenantId, turn_id: turnId }] : []));
     const rows = await this.store.execute<LeaseRow>(renewConversationLeases, [JSON.stringify(wanted), leaseTtlMs]);
     const kept = new Set(rows.map((row) => `${rowKey(row)}/${row.lease_token}`));
-    const cancelled = await this.store.read((db) =>
-      db.query<{ turn_id: string }>(findCancelRequests, [JSON.stringify(running)]),
-    );
+    const stops = await this.store.read((db) => db.query<StopRow>(findStopRequests, [JSON.stringify(running)]));
+    const those = (which: 'cancelled' | 'disabled') =>
+      new Set(stops.filter((row) => Boolean(row[which])).map((row) => row.turn_id));
     return {
       held: wanted.map((lease) => kept.has(`${rowKey(lease)}/${lease.lease_token}`)),
-      cancelRequested: new Set(cancelled.map((row) => row.turn_id)),
+      cancelRequested: those('cancelled'),
+      tenantDisabled: those('disabled'),
     };
   }
 
@@ -226,6 +227,12 @@ interface ClaimRow extends RefColumns, RingPlace {
 }
 interface LeaseRow extends RefColumns {
   readonly lease_token: number;
+}
+
+interface StopRow {
+  readonly turn_id: string;
+  readonly cancelled: boolean | number;
+  readonly disabled: boolean | number;
 }
 
 function ref(row: RefColumns): ConversationRef {

@@ -22,6 +22,8 @@ export const CLAIM_MOST = 100;
  * SKIP LOCKED lets workers claim side by side without waiting. A share with a cap is locked first and the running are
  * counted after that, so that two claims cannot fill the same place; a share somebody else holds is passed over.
  *
+ * What belongs to a disabled tenant is passed over: it takes no place in the ring, and its leases that ran out stay as they are.
+ *
  * The clock of `expired` stands in a subselect, so that the index is entered at what has run out and leases that have not
  * are never walked over.
  *
@@ -30,34 +32,37 @@ export const CLAIM_MOST = 100;
  *
  * Parameters: owner, lease TTL in ms, how many, the ring's cursor (tenant), how much of its weight that tenant has had
  * this round, a JSON object {tenant: agent to go on after} for tenants with more agents than one claim looks at, and (Postgres)
- * how many turns of each. Touches: conversation_queue, claim_share, lease_history, server_timeline, turn.
+ * how many turns of each. Touches: conversation_queue, claim_share, lease_history, server_timeline, tenant, turn.
  */
 const ready = `conversation_queue where state = 'ready'`;
+const disabled = '(select tenant_id from disabled)';
 
 export const claimConversations: Statement = {
   name: 'claim-conversations',
   postgres: `
     with recursive
+    disabled as materialized (select tenant_id from tenant where disabled_at is not null),
     expired as materialized (
       select tenant_id, conversation_key, lease_owner from conversation_queue
-      where state = 'leased' and due_at <= (select ${NOW_MS.postgres})
+      where state = 'leased' and due_at <= (select ${NOW_MS.postgres}) and tenant_id not in ${disabled}
       order by due_at limit $3 for update skip locked),
     onward(place, tenant_id) as (
       (select 1, tenant_id from ${ready} and tenant_id >= $4::uuid order by tenant_id limit 1)
       union all
-      select o.place + 1, n.tenant_id from onward o cross join lateral (
+      select o.place + (o.tenant_id not in ${disabled})::int, n.tenant_id from onward o cross join lateral (
         select tenant_id from ${ready} and tenant_id > o.tenant_id order by tenant_id limit 1) n
       where o.place < ${CLAIM_TENANTS}),
     wrapped(place, tenant_id) as (
       (select ${CLAIM_TENANTS} + 1, tenant_id from ${ready} and tenant_id < $4::uuid order by tenant_id limit 1)
       union all
-      select w.place + 1, n.tenant_id from wrapped w cross join lateral (
+      select w.place + (w.tenant_id not in ${disabled})::int, n.tenant_id from wrapped w cross join lateral (
         select tenant_id from ${ready} and tenant_id > w.tenant_id and tenant_id < $4::uuid
         order by tenant_id limit 1) n
       where w.place < 2 * ${CLAIM_TENANTS}),
     ring as materialized (
       select r.place, r.tenant_id, coalesce(s.weight, 1) as weight, s.max_running
-      from (select * from onward union all select * from wrapped order by place limit ${CLAIM_TENANTS}) r
+      from (select * from (select * from onward union all select * from wrapped) walked
+        where tenant_id not in ${disabled} order by place limit ${CLAIM_TENANTS}) r
       left join claim_share s on s.tenant_id = r.tenant_id and s.agent_key = ''),
     lanes(tenant_id, agent_key, nth) as (
       select r.tenant_id, a.agent_key, 1 from ring r cross join lateral (
@@ -133,23 +138,28 @@ export const claimConversations: Statement = {
   sqlite: `
     with recursive
     clock(ms) as materialized (select ${NOW_MS.sqlite}),
+    disabled as materialized (select tenant_id from tenant where disabled_at is not null),
     expired as materialized (
       select tenant_id, conversation_key, lease_owner from conversation_queue
-      where state = 'leased' and due_at <= (select ms from clock) order by due_at limit ?3),
+      where state = 'leased' and due_at <= (select ms from clock) and tenant_id not in ${disabled}
+      order by due_at limit ?3),
     onward(place, tenant_id) as (
       select 1, (select min(tenant_id) from ${ready} and tenant_id >= ?4)
       union all
-      select place + 1, (select min(tenant_id) from ${ready} and tenant_id > o.tenant_id) from onward o
+      select place + (tenant_id not in ${disabled}), (select min(tenant_id) from ${ready} and tenant_id > o.tenant_id)
+      from onward o
       where o.tenant_id is not null and place < ${CLAIM_TENANTS}),
     wrapped(place, tenant_id) as (
       select ${CLAIM_TENANTS} + 1, (select min(tenant_id) from ${ready} and tenant_id < ?4)
       union all
-      select place + 1, (select min(tenant_id) from ${ready} and tenant_id > w.tenant_id and tenant_id < ?4) from wrapped w
+      select place + (tenant_id not in ${disabled}),
+        (select min(tenant_id) from ${ready} and tenant_id > w.tenant_id and tenant_id < ?4)
+      from wrapped w
       where w.tenant_id is not null and place < 2 * ${CLAIM_TENANTS}),
     ring as materialized (
       select r.place, r.tenant_id, coalesce(s.weight, 1) as weight, s.max_running
       from (select * from (select * from onward union all select * from wrapped) where tenant_id is not null
-        order by place limit ${CLAIM_TENANTS}) r
+        and tenant_id not in ${disabled} order by place limit ${CLAIM_TENANTS}) r
       left join claim_share s on s.tenant_id = r.tenant_id and s.agent_key = ''),
     lanes(tenant_id, agent_key, nth) as (
       select tenant_id, coalesce(

@@ -20,14 +20,20 @@ export const renewConversationLeases: Statement = {
     returning tenant_id, conversation_key, lease_token`.trim(),
 };
 
-/** Which of these turns somebody asked to cancel. Takes a JSON list of {tenant_id, turn_id}. Touches: turn. */
-export const findCancelRequests: Statement = {
-  name: 'find-cancel-requests',
+/**
+ * Which of these turns somebody asked to cancel, and which belong to a tenant that was disabled. Takes a JSON list of
+ * {tenant_id, turn_id}. Touches: turn, tenant.
+ */
+export const findStopRequests: Statement = {
+  name: 'find-stop-requests',
   postgres: `
-    select t.turn_id from turn t
+    select t.turn_id, t.cancel_requested_at is not null as cancelled, tenant.disabled_at is not null as disabled from turn t
     join json_to_recordset($1::json) as held(tenant_id uuid, turn_id uuid) using (tenant_id, turn_id)
-    where t.cancel_requested_at is not null`,
+    left join tenant using (tenant_id)
+    where t.cancel_requested_at is not null or tenant.disabled_at is not null`,
   sqlite: `
-    select turn_id from turn where cancel_requested_at is not null and (tenant_id, turn_id) in
+    select t.turn_id, t.cancel_requested_at is not null as cancelled, tenant.disabled_at is not null as disabled from turn t
+    left join tenant on tenant.tenant_id = t.tenant_id
+    where (t.cancel_requested_at is not null or tenant.disabled_at is not null) and (t.tenant_id, t.turn_id) in
       (select value ->> 'tenant_id', value ->> 'turn_id' from json_each(?1))`,
 };
