@@ -97,7 +97,7 @@ export class Approvals {
       id: approvalId,
       outcome: outcomeOf(row, verdict, isConfirm),
     } as const;
-    await arriveIn(tx, turns, arrival, row.conversation_key);
+    await arriveIn(tx, turns, arrival, [{ tenantId, conversationKey: row.conversation_key }]);
     return { approval: toApproval(settled), ...(created.length > 0 ? { created_overrides: created } : {}) };
   }
 

@@ -50,7 +50,7 @@ export interface TurnWrite {
   /** A message for another conversation, written only if this write is. */
   readonly post?: NewMessage;
   /** What the end of the turn is for the one that waits for it; its conversation is locked with this one. */
-  readonly arrival?: Arrival & { readonly waiter: string };
+  readonly arrival?: Arrival & { readonly waiter: ConversationRef };
   /** Written only if this is; and if it refuses, nothing of this is. */
   readonly alongside?: Alongside;
 }
@@ -185,7 +185,7 @@ export class TurnWriter {
     let madeReady = false;
     for (const [i, { arrival }] of batch.entries()) {
       if (!arrival || !settled.written[i]?.applied) continue;
-      madeReady = (await arriveIn(tx, this.turns, arrival, arrival.waiter)) === 'ready' || madeReady;
+      madeReady = (await arriveIn(tx, this.turns, arrival, [arrival.waiter])) === 'ready' || madeReady;
     }
     for (const [i, { post }] of batch.entries()) {
       if (post && settled.written[i]?.applied) rows.push(...(await this.post(tx, post, stamp)));
@@ -229,8 +229,7 @@ function refOf(message: NewMessage): ConversationRef {
 }
 
 function refsOf({ write, post, arrival }: TurnWrite): ConversationRef[] {
-  const waiter = arrival && { tenantId: arrival.tenantId, conversationKey: arrival.waiter };
-  return [write, ...(post ? [refOf(post)] : []), ...(waiter ? [waiter] : [])];
+  return [write, ...(post ? [refOf(post)] : []), ...(arrival ? [arrival.waiter] : [])];
 }
 
 /**

@@ -93,6 +93,36 @@ describeOnBothDialects('a turn that waits', (stores: () => TestStores) => {
     await until(next, 'succeeded');
   });
 
+  it('goes on together with every other that waits for the same', async () => {
+    engine.process(waiter());
+    const keys = ['a', 'b', 'c'].map((peer) => `agent:default:x:dm:${peer}`);
+    const ids = await Promise.all(keys.map((key) => engine.start(key, [cliStep('wait:shared'), cliStep('after')])));
+    for (const id of ids) await until(id, 'paused');
+    for (const key of keys) await eventually(async () => expect((await queue(key))?.state).toBe('parked'));
+    // The one that came last to wait is cancelled: the others wait on.
+    await engine.control.cancel(DEFAULT_TENANT_ID, ids[2]!);
+    expect(await engine.waits.arrive(signal('shared'))).toBe('ready');
+    for (const id of ids.slice(0, 2)) {
+      await until(id, 'succeeded');
+      expect(await outputs(id)).toEqual(['arrived', 'ok']);
+    }
+    expect((await get(ids[2]!))?.turn.status).toBe('cancelled');
+  });
+
+  it('is not forgotten when many come to wait for one thing at the moment at which it arrives', async () => {
+    engine.process(waiter());
+    const other = new TestEngine(await stores().open());
+    const ids = await Promise.all(
+      Array.from({ length: 40 }, async (_, i) => {
+        const id = await engine.start(`agent:default:x:dm:${i}`, [cliStep('wait:one')]);
+        if (i === 20) await other.waits.arrive(signal('one'));
+        return id;
+      }),
+    );
+    for (const id of ids) await until(id, 'succeeded');
+    await other.stop();
+  });
+
   it('loses no arrival that comes in the same moment as it parks', async () => {
     engine.process(waiter());
     const other = new TestEngine(await stores().open());
@@ -111,9 +141,10 @@ describeOnBothDialects('a turn that waits', (stores: () => TestStores) => {
     engine.process(waiter());
     const id = await engine.start(CONVERSATION, [cliStep('wait:s')]);
     await until(id, 'paused');
+    const ref = { tenantId: DEFAULT_TENANT_ID, conversationKey: CONVERSATION };
     const cut = engine.store.transaction(async (tx) => {
-      await tx.lockConversations([{ tenantId: DEFAULT_TENANT_ID, conversationKey: CONVERSATION }]);
-      expect(await arriveIn(tx, engine.turns, signal('s'), CONVERSATION)).toBe('ready');
+      await tx.lockConversations([ref]);
+      expect(await arriveIn(tx, engine.turns, signal('s'), [ref])).toBe('ready');
       throw new Error('cut off');
     });
     await expect(cut).rejects.toThrow('cut off');

@@ -1,4 +1,5 @@
 import type { Backplane } from '@tyrum/backplane';
+import { LIMITS } from '@tyrum/protocol';
 import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
 import { settleTurns, type ArrivalKind, type TurnRow, type TurnStore, type WaitId } from '@tyrum/statestore/turns';
 import type { StepOutcome } from './step-executor';
@@ -32,8 +33,8 @@ const MAX_LOOKS = 10;
  * The one way by which a waiting turn goes on, whatever it waits for. A turn that parks and what it waits for write the
  * same row, each in the commit of its own change, so whoever is second sees the first:
  *
- *     park first     row(turn) ──▶ arrival finds the turn: conversation ready, one commit
- *     arrival first  row(outcome) ──▶ park finds the outcome: conversation ready instead of parked, one commit
+ *     park first     row ──▶ arrival finds every turn that waits: their conversations ready, one commit
+ *     arrival first  row(outcome) ──▶ each park finds the outcome: conversation ready instead of parked, one commit
  */
 export class Waits {
   constructor(
@@ -45,14 +46,13 @@ export class Waits {
   /** @param alongside writes in the same commit; when it says no, nothing has arrived */
   async arrive(arrival: Arrival, alongside?: (tx: Tx) => Promise<boolean>): Promise<ArriveOutcome> {
     for (let look = 1; ; look += 1) {
-      const found = await this.store.read((db) => this.turns.findWait(db, arrival));
-      const waiter = found?.conversation_key ?? undefined;
+      const waiters = await this.store.read((db) => this.turns.waiters(db, arrival));
       try {
         const outcome = await this.store.transaction(async (tx) => {
-          // Conversations are locked before the first write, so the waiter has to be known by now.
-          if (waiter !== undefined) await tx.lockConversations([refOf(arrival, waiter)]);
+          // Conversations are locked before the first write, so the waiters have to be known by now.
+          if (waiters.length > 0) await tx.lockConversations(waiters);
           if (alongside && !(await alongside(tx))) return 'already';
-          return arriveIn(tx, this.turns, arrival, waiter);
+          return arriveIn(tx, this.turns, arrival, waiters);
         });
         if (outcome === 'ready') this.backplane.publish('work');
         return outcome;
@@ -68,32 +68,48 @@ export function signalTo(tenantId: string, turnId: string, name: string): WaitId
   return { tenantId, kind: 'signal', id: `${turnId}/${name}` };
 }
 
-/** The same inside the caller's transaction, which has locked the waiter's conversation. */
+/** The same inside the caller's transaction, which has locked the conversations of these waiters. */
 export async function arriveIn(
   tx: Tx,
   turns: TurnStore,
   arrival: Arrival,
-  waiter: string | undefined,
+  locked: readonly ConversationRef[],
 ): Promise<ArriveOutcome> {
-  const noted = await turns.recordArrival(tx, arrival, JSON.stringify(arrival.outcome));
-  if (!noted) return 'already';
-  if (noted.turn_id === null || noted.conversation_key === null) return 'kept';
-  const ref = refOf(arrival, noted.conversation_key);
-  if (noted.conversation_key !== waiter) {
-    if (waiter === undefined) throw new WaiterMovedError('a turn has begun to wait');
-    // Not who was expected. Late for the order of events, but making it ready tells of none.
-    await tx.lockConversations([ref]);
+  if (!(await turns.recordArrival(tx, arrival, JSON.stringify(arrival.outcome)))) return 'already';
+  let waiting = await turns.waiters(tx, arrival);
+  const known = new Set(locked.map(({ conversationKey }) => conversationKey));
+  const others = waiting.filter(({ conversationKey }) => !known.has(conversationKey));
+  if (others.length > 0) {
+    if (locked.length === 0) throw new WaiterMovedError('a turn has begun to wait');
+    // Not who was expected. Late for the order of events, but making them ready tells of none.
+    await tx.lockConversations(others);
+    waiting = await turns.waiters(tx, arrival);
   }
-  const [queue] = await turns.hold(tx, [ref]);
-  const turn = await turns.find(tx, arrival.tenantId, noted.turn_id);
-  if (!turn || !queue || queue.state === 'leased' || !waitsFor(turn, arrival)) return 'kept';
-  const nothing = { steps: [], messages: [], events: 0 } as const;
-  await settleTurns(tx, [{ ...ref, ...nothing, token: null, next: { kind: 'retry', dueMs: 0 } }]);
-  return 'ready';
+  let ready = 0;
+  for (let i = 0; i < waiting.length; i += LIMITS.settleBatch) {
+    ready += await makeReady(tx, turns, waiting.slice(i, i + LIMITS.settleBatch));
+  }
+  return ready > 0 ? 'ready' : 'kept';
+}
+
+/** One that is leased is being looked at by its holder, who finds what has arrived. */
+async function makeReady(tx: Tx, turns: TurnStore, waiting: readonly ConversationRef[]): Promise<number> {
+  const rows = (await turns.hold(tx, waiting)).filter(({ state }) => state !== 'leased');
+  const nothing = { steps: [], messages: [], events: 0, token: null, next: { kind: 'retry', dueMs: 0 } } as const;
+  const writes = rows.map((row) => ({
+    ...nothing,
+    tenantId: row.tenant_id,
+    conversationKey: row.conversation_key,
+  }));
+  if (writes.length > 0) await settleTurns(tx, writes);
+  return writes.length;
 }
 
 /** What the end of a turn is for the turn that started it; nothing when none did. */
-export function arrivalOfEnd(turn: TurnRow, status: string): (Arrival & { readonly waiter: string }) | undefined {
+export function arrivalOfEnd(
+  turn: TurnRow,
+  status: string,
+): (Arrival & { readonly waiter: ConversationRef }) | undefined {
   if (turn.parent_conversation_key === null) return undefined;
   const succeeded = status === 'succeeded';
   const outcome: StepOutcome = succeeded
@@ -103,13 +119,6 @@ export function arrivalOfEnd(turn: TurnRow, status: string): (Arrival & { readon
         error: { code: `child_${status}`, message: `turn ${turn.turn_id} ${status}` },
         retryable: false,
       };
-  return { tenantId: turn.tenant_id, kind: 'turn', id: turn.turn_id, outcome, waiter: turn.parent_conversation_key };
-}
-
-function waitsFor(turn: TurnRow, { kind, id }: Arrival): boolean {
-  return turn.status === 'paused' && turn.wait_kind === kind && turn.wait_id === id;
-}
-
-function refOf({ tenantId }: Arrival, conversationKey: string): ConversationRef {
-  return { tenantId, conversationKey };
+  const waiter = { tenantId: turn.tenant_id, conversationKey: turn.parent_conversation_key };
+  return { tenantId: turn.tenant_id, kind: 'turn', id: turn.turn_id, outcome, waiter };
 }

@@ -547,6 +547,8 @@ CREATE INDEX turn_by_creation ON turn USING btree (tenant_id, created_at, turn_i
 
 CREATE INDEX turn_by_delivery ON turn USING btree (tenant_id, delivered_to) WHERE (delivered_to IS NOT NULL);
 
+CREATE INDEX turn_by_wait ON turn USING btree (tenant_id, wait_kind, wait_id) WHERE (wait_id IS NOT NULL);
+
 CREATE INDEX turn_open ON turn USING btree (tenant_id, conversation_key, turn_seq) WHERE (status = ANY (ARRAY['queued'::text, 'running'::text, 'paused'::text]));
 
 CREATE INDEX wait_by_age ON wait USING btree (created_at);

@@ -463,6 +463,8 @@ CREATE INDEX turn_by_creation on turn (tenant_id, created_at, turn_id);
 
 CREATE INDEX turn_by_delivery on turn (tenant_id, delivered_to) where delivered_to is not null;
 
+CREATE INDEX turn_by_wait on turn (tenant_id, wait_kind, wait_id) where wait_id is not null;
+
 CREATE INDEX turn_open on turn (tenant_id, conversation_key, turn_seq)
     where status in ('queued', 'running', 'paused');
 

@@ -205,17 +205,17 @@ export class TurnModel implements Model {
     return `redriven ${turn.name}`;
   }
 
-  /** Something arrives from outside; the first time counts. */
+  /** Something arrives from outside, for all that wait for it; the first time counts. */
   arrive(id: string, success: boolean): string {
     const arrival = this.arrival(id);
     if (arrival.arrived !== undefined) return 'already';
     arrival.arrived = success;
-    const { waiter } = arrival;
-    if (!waiter) return 'kept';
-    const conversation = this.conversation(waiter.key);
-    if (conversation.state === 'leased' || waiter.status !== 'paused' || waiter.wait?.id !== id) return 'kept';
-    this.rest(conversation, 'ready', true);
-    return 'ready';
+    const waiting = this.turns
+      .filter(({ status, wait }) => status === 'paused' && wait?.id === id)
+      .map(({ key }) => this.conversation(key))
+      .filter(({ state }) => state !== 'leased');
+    for (const conversation of waiting) this.rest(conversation, 'ready', true);
+    return waiting.length > 0 ? 'ready' : 'kept';
   }
 
   /** Notes who waits; whether there is nothing left to wait for. */

@@ -170,7 +170,7 @@ export class Workflows {
       if (!turn) throw notFound('turn');
       if (turn.finished_at !== null) throw new WireError('conflict', `the turn has ${turn.status}`);
       const arrival = { ...signalTo(key.tenantId, turnId, name), outcome: { kind: 'succeeded', result } as const };
-      const outcome = await arriveIn(tx, this.ports.turns, arrival, turn.conversation_key);
+      const outcome = await arriveIn(tx, this.ports.turns, arrival, [refOf(turn)]);
       return { turn_id: turnId, name, outcome };
     });
     this.ports.control.wake();

@@ -5,7 +5,7 @@ import { listWaitingInputs } from './sql/deliver-inputs';
 import { loadOpenTurns } from './sql/load-open-turns';
 import { copySteps, markRedriven, setOrigin } from './sql/redrive-turn';
 import { elapsedOfTurn, setBudgets } from './sql/turn-budgets';
-import { findWait, recordArrival, setParent } from './sql/waits';
+import { findWait, findWaiters, recordArrival, setParent } from './sql/waits';
 import type { ClaimShareRow, DeadLetterRow, DeadTurnRow, TurnRow, WaitRow } from './turn-rows';
 import type { ClaimShare, Redrive, WaitId } from './turn-writes';
 
@@ -61,14 +61,15 @@ export class TurnRecords {
     return row;
   }
 
-  /** Notes an arrival and returns who waits for it, or undefined when it had arrived before. */
-  async recordArrival(
-    tx: Tx,
-    wait: WaitId,
-    outcome: string,
-  ): Promise<Pick<WaitRow, 'turn_id' | 'conversation_key'> | undefined> {
-    const [row] = await tx.query<WaitRow>(recordArrival, [wait.tenantId, wait.kind, wait.id, outcome]);
-    return row;
+  /** Notes an arrival; false when it had arrived before. */
+  async recordArrival(tx: Tx, wait: WaitId, outcome: string): Promise<boolean> {
+    return (await tx.query(recordArrival, [wait.tenantId, wait.kind, wait.id, outcome])).length > 0;
+  }
+
+  /** The conversations whose turns wait for it. */
+  async waiters(db: Reader, { tenantId, kind, id }: WaitId): Promise<ConversationRef[]> {
+    const rows = await db.query<{ conversation_key: string }>(findWaiters, [tenantId, kind, id]);
+    return rows.map((row) => ({ tenantId, conversationKey: row.conversation_key }));
   }
 
   /** Says which turn may wait for this one's end; in the transaction that accepts it. */

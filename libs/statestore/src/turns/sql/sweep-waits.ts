@@ -2,11 +2,14 @@ import { NOW_MS } from '../../clock-sql';
 import type { Statement } from '../../state-store';
 
 /**
- * Whether a wait (`w`) is over: its turn has ended or is gone, or it is an arrival that no turn has come to wait for. While
+ * Whether a wait (`w`) is over: its turn has ended or is gone and no other waits for the same, or it is an arrival that no
+ * turn has come to wait for. While
  * a turn is open all its waits are kept, those that are over too: a second arrival must find the first.
  */
 const over = `coalesce((select false from turn t where t.tenant_id = w.tenant_id and t.turn_id = w.turn_id
-      and t.status in ('queued', 'running', 'paused') limit 1), true)`;
+      and t.status in ('queued', 'running', 'paused') limit 1), true)
+    and not exists (select 1 from turn t where t.tenant_id = w.tenant_id and t.wait_kind = w.kind and t.wait_id = w.wait_id
+      and t.status = 'paused')`;
 
 /** Waits older than an age, oldest first, and whether they are `past`. Parameters: created_at to go on from, age in ms, limit. Touches: wait, turn. */
 const find = (from: string, before: string, limit: string) => `
