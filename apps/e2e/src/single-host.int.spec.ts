@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
+import { openStateStore } from '@tyrum/statestore';
 import { eventually, spawnApp } from '@tyrum/test-services';
 import { Deployment, shell } from './deployment';
 
@@ -52,6 +53,24 @@ describe('one process on SQLite', () => {
     expect(readFileSync(join(tyrum.workspace, 'done'), 'utf8')).toBe('once\n');
     const other = { ...body, steps: [shell('echo twice >> done')] };
     expect((await tyrum.call('POST', '/v1/workflows', other, { 'idempotency-key': key })).status).toBe(422);
+  });
+
+  it('has written down whom it refused in its last moment when SIGTERM has ended it', async () => {
+    const edge = await tyrum.start('edge');
+    for (let i = 0; i < 7; i += 1) {
+      expect((await tyrum.call('GET', '/v1/turns', undefined, { authorization: 'Bearer nobody' })).status).toBe(401);
+    }
+    edge.kill('SIGTERM');
+    expect(await edge.exited).toMatchObject({ code: 0 });
+    const store = await openStateStore({ kind: 'sqlite', path: join(tyrum.home, 'tyrum.db') });
+    const rows = await store.execute<{ payload: string }>({
+      name: 'refusals',
+      postgres: '',
+      sqlite: `select payload from outbox where type = 'auth.failed'`,
+    });
+    await store.close();
+    const counts = rows.map(({ payload }) => (JSON.parse(payload) as { count: number }).count);
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(7);
   });
 
   it('keeps the whole of an output that is too long for its result', async () => {

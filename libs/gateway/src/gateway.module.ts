@@ -41,6 +41,7 @@ import { EdgeLoops } from './edge-loops';
 import { domainProviders } from './domain-providers';
 import { limitProviders } from './limit-providers';
 import { Admission, type RequestLimits } from './limits/admission';
+import { ClientAddresses } from './limits/client-addresses';
 import { RefusalAudit } from './limits/refusal-audit';
 import { ConnectionDirectory } from './ws/connection-directory';
 import { SocketDoor, type SocketDoorOptions } from './ws/socket-door';
@@ -72,6 +73,7 @@ const httpPipeline: FactoryProvider = {
     ALLOWED_ORIGINS,
     GatewayMetrics,
     Admission,
+    ClientAddresses,
     RefusalAudit,
     GATEWAY_OPTIONS,
   ],
@@ -79,10 +81,11 @@ const httpPipeline: FactoryProvider = {
     { httpAdapter }: HttpAdapterHost,
     tokens: TokenStore,
     proofs: DeviceProofs,
-    ...[allowedOrigins, metrics, admission, audit, options]: [
+    ...[allowedOrigins, metrics, admission, addresses, audit, options]: [
       ReadonlySet<string>,
       GatewayMetrics,
       Admission,
+      ClientAddresses,
       RefusalAudit,
       GatewayOptions,
     ]
@@ -93,9 +96,9 @@ const httpPipeline: FactoryProvider = {
     app.use(requestContext());
     app.use(helmet() as RequestHandler);
     app.use(httpMetrics(metrics));
-    app.use('/v1', authentication({ tokens, proofs, admission, audit, allowedOrigins }));
+    app.use('/v1', authentication({ tokens, proofs, admission, addresses, audit, allowedOrigins }));
     app.use('/v1', jsonBody(options));
-    app.use('/webhooks', addressLimit(admission));
+    app.use('/webhooks', addressLimit(admission, addresses));
     app.use('/webhooks', rawBody(options));
     return true;
   },

@@ -8,6 +8,7 @@ import type { GatewayOptions } from './gateway.module';
 import { GatewayMetrics } from './gateway-metrics';
 import { GATEWAY_OPTIONS } from './gateway-options';
 import { Admission } from './limits/admission';
+import { ClientAddresses } from './limits/client-addresses';
 import { RefusalAudit } from './limits/refusal-audit';
 import { RequestWindows } from './limits/request-windows';
 import { SharedWindows } from './limits/shared-windows';
@@ -18,6 +19,11 @@ const NAMESPACE = 'tyrum';
 
 /** What keeps peers within their limits, and writes down who was refused. */
 export const limitProviders: FactoryProvider[] = [
+  {
+    provide: ClientAddresses,
+    inject: [CONFIG],
+    useFactory: ({ trustedProxies }: Config) => new ClientAddresses(trustedProxies),
+  },
   {
     provide: Admission,
     inject: [CONFIG, GATEWAY_OPTIONS, GatewayMetrics, DrainSequence, LOGGER],

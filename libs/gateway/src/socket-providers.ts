@@ -14,6 +14,7 @@ import { DispatchLoop, PeerRegistry } from '@tyrum/nodes';
 import { EdgeLoops } from './edge-loops';
 import { nodeProviders } from './node-providers';
 import { Admission } from './limits/admission';
+import { ClientAddresses } from './limits/client-addresses';
 import { RefusalAudit } from './limits/refusal-audit';
 import { Chats } from './operations/chats';
 import { Gates } from './operations/gates';
@@ -183,17 +184,18 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
     },
     {
       provide: UpgradeGate,
-      inject: [TokenStore, Admission, RefusalAudit, ALLOWED_ORIGINS],
+      inject: [TokenStore, Admission, ClientAddresses, RefusalAudit, ALLOWED_ORIGINS],
       useFactory: (
         tokens: TokenStore,
         limits: Admission,
-        ...[audit, allowedOrigins]: [RefusalAudit, ReadonlySet<string>]
-      ) => new UpgradeGate({ tokens, failures: new FailedAttempts(nowMs), limits, audit }, allowedOrigins),
+        ...[addresses, audit, allowedOrigins]: [ClientAddresses, RefusalAudit, ReadonlySet<string>]
+      ) => new UpgradeGate({ tokens, failures: new FailedAttempts(nowMs), limits, addresses, audit }, allowedOrigins),
     },
     {
       provide: SocketDoor,
       inject: [
         UpgradeGate,
+        ClientAddresses,
         TokenStore,
         ConnectionDirectory,
         SocketSession,
@@ -206,8 +208,9 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         GATEWAY_OPTIONS,
       ],
       useFactory: (
-        ...[gate, tokens, directory, session, loops, nodes, metrics, audit, logger, config, options]: [
+        ...[gate, addresses, tokens, directory, session, loops, nodes, metrics, audit, logger, config, options]: [
           UpgradeGate,
+          ClientAddresses,
           TokenStore,
           ConnectionDirectory,
           SocketSession,
@@ -221,7 +224,7 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         ]
       ) =>
         new SocketDoor(
-          { gate, tokens, directory, session, loops, nodes, metrics, audit, logger },
+          { gate, addresses, tokens, directory, session, loops, nodes, metrics, audit, logger },
           { maxPerAddress: config.limits.connectionsPerAddress, ...options, stamps, edgeId: config.instanceId },
         ),
     },

@@ -41,6 +41,7 @@ describe('defaults', () => {
       httpAllow: [],
       retention: { turnsMs: 90 * DAY_MS, eventsMs: 7 * DAY_MS, historyMs: 30 * DAY_MS },
       limits: { perAddress: 50_000, perToken: 50_000, perTenant: 200_000, connectionsPerAddress: 5_000 },
+      trustedProxies: [],
       allowedOrigins: [],
       unknownVariables: [],
     });
@@ -173,6 +174,17 @@ describe('single values', () => {
     TYRUM_RETENTION_TURN_DAYS: ['0', '-1', '90d', '36501'],
     TYRUM_RETENTION_EVENT_DAYS: ['0', '0.5'],
     TYRUM_RETENTION_HISTORY_DAYS: ['0', 'never'],
+    TYRUM_TRUSTED_PROXIES: [
+      '*',
+      '0.0.0.0/0',
+      '::/0',
+      '10.0.0.0/33',
+      'fd00::/129',
+      '10.0.0.0/x',
+      'proxy',
+      '10.0.0.1,',
+      'fe80::1%a',
+    ],
     TYRUM_RATE_PER_ADDRESS: ['0', '1000000001', '1.5'],
     TYRUM_RATE_PER_TOKEN: ['0', '-1'],
     TYRUM_RATE_PER_TENANT: ['0', 'none'],
@@ -194,6 +206,7 @@ describe('single values', () => {
     TYRUM_LEASE_TTL_MS: ['500', '600000'],
     TYRUM_INSTANCE_ID: ['x'.repeat(128)],
     TYRUM_ROLES: ['edge'],
+    TYRUM_TRUSTED_PROXIES: ['10.0.0.0/8', '192.0.2.1, fd00::/8', '::1'],
   };
   const cases = (table: Record<string, string[]>) =>
     Object.entries(table).flatMap(([name, texts]) => texts.map((text) => [name, text] as const));

@@ -66,6 +66,8 @@ export interface Config {
   };
   /** What the secrets of webhooks follow from; absent: there are none. */
   readonly webhookKey?: Secret;
+  /** Networks of the proxies whose word about their clients counts, as `address/prefix`. */
+  readonly trustedProxies: readonly string[];
   /** Exact origins whose pages may use the session cookie. */
   readonly allowedOrigins: readonly string[];
   /** `TYRUM_*` variables nobody reads, most likely misspelt. Names only. */
@@ -159,6 +161,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
       perTenant: required(values.ratePerTenant),
       connectionsPerAddress: required(values.connectionsPerAddress),
     },
+    trustedProxies: required(values.trustedProxies),
     allowedOrigins: required(values.allowedOrigins),
     unknownVariables: unknownVariables(env),
   };

@@ -39,6 +39,14 @@ export const path: Parse<string> = (text) => (/^~|\0/.test(text) ? undefined : t
 export const host: Parse<string> = (text) =>
   isIP(text) || /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(text) ? text : undefined;
 
+/** A network as `address/prefix`, or one address. `/0` is refused: it would stand for everybody. */
+export const network: Parse<string> = (text) => {
+  const [, address = '', prefix] = /^([^/]+?)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const bits = { 0: 0, 4: 32, 6: 128 }[isIP(address)] ?? 0;
+  const length = Number(prefix ?? bits);
+  return length >= 1 && length <= bits && !address.includes('%') ? `${address}/${length}` : undefined;
+};
+
 /**
  * `sqlite:<path>`, `postgres://…` or `postgresql://…`. Refuses `sqlite::memory:`, which keeps nothing, and `sqlite://`,
  * which readers of other tools' URLs take for either a relative or an absolute path.

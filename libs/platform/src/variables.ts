@@ -6,6 +6,7 @@ import {
   listOf,
   matching,
   modelPrice,
+  network,
   oneOf,
   path,
   plainHttpUrl,
@@ -241,9 +242,18 @@ export const VARIABLES = {
     parse: listOf(webOrigin),
     fallback: (): readonly string[] => [],
   }),
+  trustedProxies: variable({
+    name: 'TYRUM_TRUSTED_PROXIES',
+    description: 'Proxies whose X-Forwarded-For tells who the client is; from anybody else it is ignored.',
+    expected: 'networks such as 10.0.0.0/8 or fd00::/8 and single addresses, separated by commas; none of them /0',
+    apps: ['edge'],
+    parse: listOf(network),
+    fallback: (): readonly string[] => [],
+  }),
   ratePerAddress: variable({
     name: 'TYRUM_RATE_PER_ADDRESS',
-    description: 'Requests one address may make in 10 seconds. All clients behind one proxy share its address.',
+    description:
+      'Requests one address may make in 10 seconds. Clients behind a proxy that is not trusted share its address.',
     expected: 'an integer from 1 to 1000000000',
     apps: ['edge'],
     parse: integer(1, 1_000_000_000),

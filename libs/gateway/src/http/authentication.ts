@@ -2,6 +2,7 @@ import type { Principal, TokenStore } from '@tyrum/identity';
 import { DEFAULT_TENANT_ID, WireError } from '@tyrum/protocol';
 import type { NextFunction, Request, Response } from 'express';
 import type { Admission } from '../limits/admission';
+import type { ClientAddresses } from '../limits/client-addresses';
 import type { RefusalAudit } from '../limits/refusal-audit';
 import { credentialsOf } from '../ws/credentials';
 import { requireOwnPage } from './browser-guard';
@@ -12,6 +13,7 @@ export interface AuthenticationPorts {
   readonly tokens: TokenStore;
   readonly proofs: DeviceProofs;
   readonly admission: Admission;
+  readonly addresses: ClientAddresses;
   readonly audit: RefusalAudit;
   /** Exact origins whose pages may use the cookie. */
   readonly allowedOrigins: ReadonlySet<string>;
@@ -23,7 +25,7 @@ export interface AuthenticationPorts {
  */
 export function authentication(ports: AuthenticationPorts) {
   const check = async (request: Request): Promise<void> => {
-    ports.admission.requireAddress(request.socket.remoteAddress ?? '');
+    ports.admission.requireAddress(ports.addresses.of(request));
     const credentials = credentialsOf({ ...request.headers, 'sec-websocket-protocol': undefined });
     const token = credentials.from === 'nowhere' ? undefined : credentials.token;
     const principal = token === undefined ? undefined : await ports.tokens.verify(token);
@@ -46,10 +48,10 @@ export function authentication(ports: AuthenticationPorts) {
 }
 
 /** Lets an address through as often as it may ask. */
-export function addressLimit(admission: Admission) {
+export function addressLimit(admission: Admission, addresses: ClientAddresses) {
   return (request: Request, _response: Response, next: NextFunction): void => {
     try {
-      admission.requireAddress(request.socket.remoteAddress ?? '');
+      admission.requireAddress(addresses.of(request));
     } catch (error) {
       return next(error);
     }

@@ -6,6 +6,7 @@ import { CloseCode, LIMITS, SUBPROTOCOL } from '@tyrum/protocol';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { EdgeLoops } from '../edge-loops';
 import type { GatewayMetrics } from '../gateway-metrics';
+import type { ClientAddresses } from '../limits/client-addresses';
 import type { RefusalAudit } from '../limits/refusal-audit';
 import { Connection } from './connection';
 import type { ConnectionDirectory } from './connection-directory';
@@ -19,6 +20,7 @@ import type { UpgradeGate } from './upgrade-gate';
 
 export interface SocketDoorPorts {
   readonly gate: UpgradeGate;
+  readonly addresses: ClientAddresses;
   readonly tokens: TokenStore;
   readonly directory: ConnectionDirectory;
   readonly session: SocketSession;
@@ -96,6 +98,8 @@ export class SocketDoor {
       clearInterval(this.sweeping);
       await drainConnections(this.ports.directory.all(), signal);
       await this.ports.loops.stop();
+      // What the last of them were refused is written down too.
+      await this.ports.audit.flush();
       for (const socket of this.server.clients) socket.terminate();
     });
   }
@@ -114,9 +118,10 @@ export class SocketDoor {
       }
       const admission = await this.ports.gate.admit(request);
       if (admission.kind === 'refused') return this.refuse(socket, admission);
-      const full = this.fullFor(request.socket.remoteAddress ?? '', admission.principal);
+      const address = this.ports.addresses.of(request);
+      const full = this.fullFor(address, admission.principal);
       if (full) return this.refuse(socket, { status: 429, message: full, retryAfterS: BUSY_RETRY_S });
-      this.countAddress(request.socket.remoteAddress ?? '', socket);
+      this.countAddress(address, socket);
       socket.removeListener('error', ignore);
       this.server.handleUpgrade(request, socket, head, (ws) => this.greet(ws, admission.principal));
     } catch (error) {

@@ -3,6 +3,7 @@ import type { Principal, TokenStore } from '@tyrum/identity';
 import { AUTH_SUBPROTOCOL_PREFIX, DEFAULT_TENANT_ID, SUBPROTOCOL } from '@tyrum/protocol';
 import { StoreUnavailableError } from '@tyrum/statestore';
 import type { Admission as Limits } from '../limits/admission';
+import type { ClientAddresses } from '../limits/client-addresses';
 import type { RefusalAudit } from '../limits/refusal-audit';
 import { credentialsOf, subprotocolsOf } from './credentials';
 import type { FailedAttempts } from './failed-attempts';
@@ -18,6 +19,7 @@ export interface GatePorts {
   readonly tokens: TokenStore;
   readonly failures: FailedAttempts;
   readonly limits: Limits;
+  readonly addresses: ClientAddresses;
   readonly audit: RefusalAudit;
 }
 
@@ -35,7 +37,7 @@ export class UpgradeGate {
     if (path !== SOCKET_PATH) return refused(404, 'there is no WebSocket here');
     // URLs end up in proxies' logs. Whoever sends a token there learns it at once.
     if (holdsToken(url)) return refused(400, 'a token must not be in the URL');
-    const wait = this.ports.limits.waitOf(request.socket.remoteAddress ?? '');
+    const wait = this.ports.limits.waitOf(this.ports.addresses.of(request));
     if (wait > 0) return { ...refused(429, 'too many requests of this address'), retryAfterS: Math.ceil(wait / 1000) };
     const credentials = credentialsOf(request.headers);
     if (credentials.from === 'cookie' && !this.allowedOrigins.has(request.headers.origin ?? '')) {
@@ -71,7 +73,7 @@ export class UpgradeGate {
   }
 
   private unauthorized(request: IncomingMessage, message: string): Admission & { kind: 'refused' } {
-    const tooMany = this.ports.failures.record(request.socket.remoteAddress ?? '');
+    const tooMany = this.ports.failures.record(this.ports.addresses.of(request));
     return tooMany ? { ...refused(429, 'too many failed attempts'), retryAfterS: 60 } : refused(401, message);
   }
 }
