@@ -127,7 +127,13 @@ function headerParameters(route: string, { keyed, media }: RouteSpec): JsonSchem
   });
   return [
     ...(keyed
-      ? [header('Idempotency-Key', LIMITS.idempotencyKeyLength, 'Copies of the request under one key are one request.')]
+      ? [
+          header(
+            'Idempotency-Key',
+            LIMITS.idempotencyKeyLength,
+            "Copies of the request under one key are one request: a later one gets the first one's answer, with another payload 422, and 409 with Retry-After while the first is being carried out.",
+          ),
+        ]
       : []),
     ...(media === 'text/event-stream'
       ? [header('Last-Event-ID', LIMITS.cursorLength, 'Go on after the event of this id.')]

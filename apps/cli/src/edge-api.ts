@@ -185,8 +185,9 @@ export class EdgeApi {
           ...(options.body ? { body: JSON.stringify(options.body) } : {}),
         });
         if (answer.ok) return answer.status === 204 ? undefined : await answer.json();
-        if (answer.status !== 503 || last)
-          throw new RefusedError(answer.status, (await answer.json().catch(() => ({}))) as object);
+        // A 409 that says when to ask again: an earlier try is still being carried out.
+        const isLater = answer.status === 503 || (answer.status === 409 && answer.headers.has('retry-after'));
+        if (!isLater || last) throw new RefusedError(answer.status, (await answer.json().catch(() => ({}))) as object);
       } catch (error) {
         if (error instanceof RefusedError || last) throw error;
       }

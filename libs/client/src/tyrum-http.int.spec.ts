@@ -62,6 +62,15 @@ it('repeats a keyed post that nothing answered, with the same key', async () => 
   expect(requests.map(({ headers }) => headers['idempotency-key'])).toEqual(['made', 'made', 'made']);
 });
 
+it('asks again when an earlier copy is still being carried out, and not at another 409', async () => {
+  const problem = { status: 409, code: 'conflict' };
+  handlers = [json(409, problem, { 'retry-after': '1' }), json(202, { workflow_run_id: 'r' }), json(409, problem)];
+  await expect(http().startWorkflow(workflow)).resolves.toEqual({ workflow_run_id: 'r' });
+  expect(delays).toContain(1_000);
+  await expect(http().startWorkflow(workflow)).rejects.toMatchObject({ status: 409 });
+  expect(requests).toHaveLength(3);
+});
+
 it('does not repeat a post without a key that may have arrived', async () => {
   handlers = [cut];
   await expect(http().createToken({ role: 'client' })).rejects.toMatchObject({

@@ -55,7 +55,7 @@ const MAX_RETRY_AFTER_MS = 10_000;
 
 /**
  * The gateway over HTTP. What may be repeated without harm (reads, deletions, keyed posts) is repeated when nothing
- * answers or the answer is 503; everything else only when it is certain that it did not arrive.
+ * answers, the answer is 503, or a copy is under way; everything else only when it is certain that it did not arrive.
  * Every method throws {ProblemError} for an error answer and {UnreachableError} when there is none.
  */
 export class TyrumHttp {
@@ -137,7 +137,7 @@ export class TyrumHttp {
         const response = await this.send(call);
         if (response.ok || call.accept?.includes(response.status)) return await read<T>(response);
         const problem = await ProblemError.from(response);
-        if (attempt >= attempts || response.status !== 503 || !isRepeatable(call)) throw problem;
+        if (attempt >= attempts || !isAskedAgain(response) || !isRepeatable(call)) throw problem;
         await pause(this.clock, retryAfterMs(response) ?? backoff.next());
       } catch (error) {
         const again = error instanceof UnreachableError && (isRepeatable(call) || !error.mayHaveArrived);
@@ -176,6 +176,11 @@ export class TyrumHttp {
     const { issuedAtMs } = facts;
     return { [DEVICE_PROOF_HEADER]: formatHttpProof({ pubkey: identity.pubkey, issuedAtMs, nonce, signature }) };
   }
+}
+
+/** The gateway could not take it now, or an earlier copy of it is still being carried out (a 409 that says when to ask again). */
+function isAskedAgain({ status, headers }: Response): boolean {
+  return status === 503 || (status === 409 && headers.has('retry-after'));
 }
 
 function isRepeatable({ method, idempotencyKey }: Call): boolean {

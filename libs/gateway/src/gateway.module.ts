@@ -8,7 +8,7 @@ import {
   type ModuleMetadata,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
-import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
+import { APP_FILTER, APP_INTERCEPTOR, HttpAdapterHost } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { TokenStore } from '@tyrum/identity';
 import { ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
@@ -28,6 +28,7 @@ import { ConversationsController } from './http/conversations.controller';
 import { DocumentsController } from './http/documents.controller';
 import { EventsController } from './http/events.controller';
 import { NodesController } from './http/nodes.controller';
+import { InFlightKeys } from './http/in-flight-keys';
 import { ProblemFilter } from './http/problem.filter';
 import { httpMetrics, jsonBody, rawBody, requestContext } from './http/request-pipeline';
 import { LeasesController } from './http/leases.controller';
@@ -157,6 +158,7 @@ export class GatewayModule implements OnApplicationBootstrap {
             new GatewayMetrics(metrics, () => directory.size),
         },
         { provide: APP_FILTER, inject: [LOGGER], useFactory: (logger: Logger) => new ProblemFilter(logger) },
+        { provide: APP_INTERCEPTOR, useFactory: () => new InFlightKeys() },
         ...domainProviders,
         ...limitProviders,
         ...socketProviders({

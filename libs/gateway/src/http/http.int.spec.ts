@@ -66,12 +66,15 @@ describe.each(['sqlite', 'postgres'] as const)('workflows and turns over HTTP on
   it('makes one turn and one answer of 20 copies sent at once, and 422 of another payload', async () => {
     const body = workflow();
     const headers = { 'idempotency-key': 'once' };
-    const answers = await Promise.all(
+    const copies = await Promise.all(
       Array.from({ length: 20 }, () => call('POST', '/v1/workflows', { body, headers })),
     );
+    // A copy that comes while the first is being carried out is told to ask again.
+    const answers = copies.filter(({ status }) => status !== 409);
+    answers.push(await call('POST', '/v1/workflows', { body, headers }));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([202]));
     expect(new Set(await Promise.all(answers.map((answer) => answer.text()))).size).toBe(1);
-    expect(answers.filter((answer) => answer.headers.get('idempotency-replayed') === 'true')).toHaveLength(19);
+    expect(answers.filter((answer) => answer.headers.get('idempotency-replayed') === null)).toHaveLength(1);
     const other = await call('POST', '/v1/workflows', { body: { ...body, steps: [step('y')] }, headers });
     expect(other.status).toBe(422);
     expect((await problem(other)).code).toBe('conflict');

@@ -4,7 +4,7 @@ import { ContractError, LIMITS, payloadFingerprint } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
 import type { Answered } from '../operations/once';
 
-const HEADER = 'Idempotency-Key';
+export const IDEMPOTENCY_KEY_HEADER = 'Idempotency-Key';
 
 /**
  * The name under which a copy of this request is the same request. Without the header each request is its own, under a key
@@ -17,10 +17,10 @@ export function idempotencyKey(
   principal: Principal,
   { route, payload, newKey }: { route: string; payload: unknown; newKey: () => string },
 ): IdempotencyKey {
-  const given = request.get(HEADER);
+  const given = request.get(IDEMPOTENCY_KEY_HEADER);
   if (given !== undefined && (given.length > LIMITS.idempotencyKeyLength || !/^[\x20-\x7e]+$/.test(given))) {
     throw ContractError.at(
-      HEADER,
+      IDEMPOTENCY_KEY_HEADER,
       'idempotencyKey',
       `must be 1 to ${LIMITS.idempotencyKeyLength} printable characters`,
     );

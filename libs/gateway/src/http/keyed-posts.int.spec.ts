@@ -3,7 +3,9 @@ import { Module } from '@nestjs/common';
 import { SchedulingModule } from '@tyrum/scheduling/nest';
 import { Schedules } from '@tyrum/scheduling';
 import { SCHEDULES_PORT } from '../ports';
-import { startTestEdge, type TestEdge } from '../testing';
+import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
+import { eventually } from '@tyrum/test-services';
+import { startTestEdge, TestClient, type TestEdge } from '../testing';
 
 @Module({
   imports: [SchedulingModule],
@@ -46,14 +48,71 @@ describe.each(['sqlite', 'postgres'] as const)('Idempotency-Key on %s', (databas
     ['/v1/conversations', { agent_key: 'keyed' }, { agent_key: 'other' }],
   ])('makes one effect and one answer of copies of POST %s, and 422 of another payload', async (path, body, other) => {
     const key = randomUUID();
-    const answers = await Promise.all(Array.from({ length: 10 }, () => post(path, body, key)));
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]));
-    expect(new Set(await Promise.all(answers.map((answer) => answer.text()))).size).toBe(1);
-    expect(answers.filter((answer) => answer.headers.get('idempotency-replayed') === 'true')).toHaveLength(9);
+    const copies = await Promise.all(Array.from({ length: 50 }, () => post(path, body, key)));
+    const answers = copies.filter(({ status }) => status === 201);
+    expect(new Set(copies.map(({ status }) => status))).toEqual(
+      new Set(answers.length === copies.length ? [201] : [201, 409]),
+    );
+    expect(answers.filter((answer) => answer.headers.get('idempotency-replayed') === null)).toHaveLength(1);
+    const late = await post(path, body, key);
+    expect([late.status, late.headers.get('idempotency-replayed')]).toEqual([201, 'true']);
+    expect(new Set(await Promise.all([...answers, late].map((answer) => answer.text()))).size).toBe(1);
     expect((await post(path, other, key)).status).toBe(422);
     const [list] = Object.values(await get(`${path}${path === '/v1/conversations' ? '?agent_key=keyed' : ''}`));
     const made = (entry: { label?: string }) => path !== '/v1/tokens' || entry.label === 'once';
     expect(list?.filter(made)).toHaveLength(1);
+  });
+
+  it('answers 409 with Retry-After while the first is being carried out, and its answer afterwards', async () => {
+    const conversationKey = `agent:default:x:dm:${randomUUID()}`;
+    const workflow = (cmd: string) => ({ conversation_key: conversationKey, steps: [{ type: 'CLI', args: { cmd } }] });
+    const [key, other] = [randomUUID(), await edge.issue()];
+    let letGo = (): void => undefined;
+    // Whoever holds the conversation keeps the first request from its commit.
+    const held = new Promise<void>((resolve) => (letGo = resolve));
+    let isHeld = (): void => undefined;
+    const holding = new Promise<void>((resolve) => (isHeld = resolve));
+    const holder = edge.store.transaction(async (tx) => {
+      await tx.lockConversations([{ tenantId: DEFAULT_TENANT_ID, conversationKey }]);
+      await tx.query({
+        name: 'write',
+        postgres: `insert into lease_history (kind, name, token, owner, reason, at) values ('x', 'x', 1, 'x', 'acquired', 0)`,
+        sqlite: `insert into lease_history (kind, name, token, owner, reason, at) values ('x', 'x', 1, 'x', 'acquired', 0)`,
+      });
+      isHeld();
+      await held;
+    });
+    await holding;
+    const first = post('/v1/workflows', workflow('a'), key);
+    const copy = await eventually(async () => {
+      const answer = await Promise.race([post('/v1/workflows', workflow('a'), key), first]);
+      expect(answer.status).toBe(409);
+      return answer;
+    });
+    expect(copy.headers.get('content-type')).toContain('application/problem+json');
+    expect(copy.headers.get('retry-after')).toBe('1');
+    expect(await copy.json()).toMatchObject({ status: 409, code: 'conflict' });
+    expect((await post('/v1/workflows', workflow('b'), key)).status).toBe(422);
+    // Another's key of the same spelling is another key, which is why this one waits like the first.
+    const others = post('/v1/workflows', workflow('a'), key, other);
+    letGo();
+    await holder;
+    const started = (await (await first).json()) as { workflow_run_id: string };
+    expect((await first).status).toBe(202);
+    const again = await post('/v1/workflows', workflow('a'), key);
+    expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([202, 'true']);
+    expect(await again.json()).toEqual(started);
+    expect((await (await others).json()) as object).not.toEqual(started);
+  });
+
+  it('waits for the first over the WebSocket, and answers all copies the same', async () => {
+    const client = await TestClient.connect(edge.socketUrl, token);
+    const payload = { conversation_key: `agent:default:x:dm:${randomUUID()}`, steps: schedule.execution.steps };
+    const id = randomUUID();
+    const answers = await Promise.all(Array.from({ length: 50 }, () => client.request('workflow.start', payload, id)));
+    expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
+    expect(answers[0]).toMatchObject({ ok: true });
+    await client.close();
   });
 
   it("keeps a token's secret where the caller's token alone can open it", async () => {

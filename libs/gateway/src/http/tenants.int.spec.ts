@@ -33,8 +33,10 @@ describe.each(['sqlite', 'postgres'] as const)('tenants on %s', (database) => {
     const copies = await Promise.all(
       Array.from({ length: 5 }, () => call('POST', '/v1/tenants', { slug: 'acme' }, operator, 'k')),
     );
-    expect(new Set(copies.map(({ status }) => status))).toEqual(new Set([201]));
-    const [first] = (await Promise.all(copies.map((copy) => copy.json()))) as Seen[];
+    for (const { status } of copies) expect([201, 409]).toContain(status);
+    const made = copies.filter(({ status }) => status === 201);
+    const [first, ...others] = (await Promise.all(made.map((copy) => copy.json()))) as Seen[];
+    for (const other of others) expect(other).toEqual(first);
     const admin = first?.admin.token as string;
     expect((await call('POST', '/v1/tenants', { slug: 'acme' })).status).toBe(409);
     expect((await call('POST', '/v1/tenants', { slug: 'No Slug' })).status).toBe(400);
