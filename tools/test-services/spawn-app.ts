@@ -35,7 +35,8 @@ export interface SpawnOptions {
 }
 
 /**
- * Starts `node dist/apps/<app>/main.js` with only PATH, HOME and `env`, on a free port unless `env` says otherwise.
+ * Starts `node dist/apps/<app>/main.js` with only PATH, HOME and `env`, on a free port and without waiting for
+ * balancers at its end unless `env` says otherwise.
  * Resolves when it listens. @throws when it exits before that, with what it printed
  */
 export async function spawnApp(
@@ -48,7 +49,7 @@ export async function spawnApp(
   const [command = process.execPath, ...args] = [...launcher, process.execPath, '--enable-source-maps', main];
   const child = spawn(command, args, {
     cwd: ROOT,
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TYRUM_PORT: '0', ...env },
+    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], TYRUM_PORT: '0', TYRUM_DRAIN_NOTICE_MS: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   alive.add(child);

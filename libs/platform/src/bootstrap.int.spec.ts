@@ -116,6 +116,20 @@ it('at SIGTERM turns not ready, keeps serving, finishes the work, closes in orde
   expect(app.phases()).toEqual(PHASES);
 });
 
+it('takes new connections until balancers have noticed, with nothing left to do', async () => {
+  const app = start({ TYRUM_DRAIN_NOTICE_MS: '1000' });
+  await fetch(await app.url('/finish'), { method: 'POST' });
+  app.signal('SIGTERM');
+  const { time: begun } = await app.line('draining');
+  for (let i = 0; i < 5; i += 1) {
+    const ready = await fetch(await app.url('/readyz'), { headers: { connection: 'close' } });
+    expect(ready.status).toBe(503);
+  }
+  const { time: closing } = await app.line('phase began', { phase: 'closeSockets' });
+  expect(new Date(String(closing)).getTime() - new Date(String(begun)).getTime()).toBeGreaterThanOrEqual(990);
+  expect(await app.exited).toEqual([0, null]);
+});
+
 it('leaves hanging work behind, still closes sockets and pools, and exits with 1', async () => {
   const app = start({ TYRUM_TEST_FIXTURE: 'hang', TYRUM_DRAIN_MS: '1000' });
   const inFlight = fetch(await app.url('/work')).catch(() => 'cut');

@@ -37,6 +37,7 @@ describe('defaults', () => {
       policy: 'standard',
       approvalTools: [],
       drainMs: 25_000,
+      drainNoticeMs: 0,
       workerConcurrency: 50,
       httpAllow: [],
       retention: { turnsMs: 90 * DAY_MS, eventsMs: 7 * DAY_MS, historyMs: 30 * DAY_MS },
@@ -45,6 +46,16 @@ describe('defaults', () => {
       allowedOrigins: [],
       unknownVariables: [],
     });
+  });
+
+  it('gives balancers time to notice where there can be some, and no more than its phase has', () => {
+    const postgres = { TYRUM_DATABASE_URL: 'postgres://db/tyrum' };
+    expect(load(postgres).drainNoticeMs).toBe(2_500);
+    expect(load({ ...postgres, TYRUM_DRAIN_MS: '1000' }).drainNoticeMs).toBe(100);
+    expect(load(postgres, 'worker').drainNoticeMs).toBe(0);
+    expect(load({ TYRUM_DRAIN_MS: '10000', TYRUM_DRAIN_NOTICE_MS: '1500' }).drainNoticeMs).toBe(1_500);
+    expect(problemsOf({ TYRUM_DRAIN_MS: '10000', TYRUM_DRAIN_NOTICE_MS: '1501' })).toEqual(['TYRUM_DRAIN_NOTICE_MS']);
+    expect(problemsOf({ TYRUM_DRAIN_MS: 'soon', TYRUM_DRAIN_NOTICE_MS: '1501' })).toEqual(['TYRUM_DRAIN_MS']);
   });
 
   it.each([
@@ -169,6 +180,7 @@ describe('single values', () => {
     TYRUM_POLICY: ['closed'],
     TYRUM_APPROVAL_TOOLS: ['a b', '1x', 'CLI,,'],
     TYRUM_DRAIN_MS: ['99', '600001'],
+    TYRUM_DRAIN_NOTICE_MS: ['-1', '90001', '3751'],
     TYRUM_WORKER_CONCURRENCY: ['0', '1001'],
     TYRUM_HTTP_ALLOW: ['a b', ',', 'http://x'],
     TYRUM_RETENTION_TURN_DAYS: ['0', '-1', '90d', '36501'],

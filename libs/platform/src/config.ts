@@ -52,6 +52,8 @@ export interface Config {
   /** Absent when no model is configured; then `Llm` and `Decide` steps cannot run. */
   readonly model?: ModelConfig;
   readonly drainMs: number;
+  /** How long new connections are taken after the process has turned not ready. */
+  readonly drainNoticeMs: number;
   /** Conversations run at once by the worker loop of this process. */
   readonly workerConcurrency: number;
   /** Hosts in private networks that `Http` steps may reach. */
@@ -100,6 +102,9 @@ export interface LoadOptions {
   readonly defaultInstanceId?: () => string;
 }
 
+/** Shares of the drain. */
+const DEFAULT_NOTICE = 0.1;
+const LONGEST_NOTICE = 0.15;
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -125,6 +130,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
   const database = values.database;
   const backplane = chooseBackplane(values, bad, problems);
   const model = chooseModel(values, bad, problems);
+  const drainNoticeMs = chooseDrainNotice(app, values, problems);
   if (problems.length > 0) throw new ConfigError(problems);
 
   const home = resolve(options.cwd ?? process.cwd(), values.home ?? '');
@@ -148,6 +154,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
     ...(values.webhookKey && { webhookKey: values.webhookKey }),
     ...(model && { model }),
     drainMs: required(values.drainMs),
+    drainNoticeMs,
     workerConcurrency: required(values.workerConcurrency),
     httpAllow: required(values.httpAllow),
     retention: {
@@ -232,6 +239,22 @@ function chooseModel(values: Values, bad: ReadonlySet<string>, problems: ConfigP
     if (value === undefined && !bad.has(variable)) problems.push({ variable, problem: `must be set: ${both}` });
   }
   return undefined;
+}
+
+/** The phase it is spent in ends after a fifth of the drain; a notice up to there would count as left behind. */
+function chooseDrainNotice(
+  app: AppName,
+  { drainNoticeMs, drainMs, database }: Values,
+  problems: ConfigProblem[],
+): number {
+  // A drain that is no number is reported already.
+  if (app !== 'edge' || drainMs === undefined) return 0;
+  if (drainNoticeMs === undefined) return database?.kind === 'postgres' ? drainMs * DEFAULT_NOTICE : 0;
+  if (drainNoticeMs > drainMs * LONGEST_NOTICE) {
+    const problem = `must be at most ${LONGEST_NOTICE * 100} % of ${VARIABLES.drainMs.name}`;
+    problems.push({ variable: VARIABLES.drainNoticeMs.name, problem });
+  }
+  return drainNoticeMs;
 }
 
 function chooseRoles(app: AppName, values: Values): readonly Role[] {

@@ -1,3 +1,4 @@
+import { setTimeout as pauseFor } from 'node:timers/promises';
 import {
   type BeforeApplicationShutdown,
   type DynamicModule,
@@ -48,7 +49,10 @@ export class PlatformModule {
   static forRoot(config: Config, logger: Logger): DynamicModule {
     const health = new HealthRegistry();
     const drain = new DrainSequence({ budgetMs: config.drainMs, logger });
-    drain.register('stopAccepting', 'readiness', () => health.markDraining());
+    drain.register('stopAccepting', 'readiness', (signal) => {
+      health.markDraining();
+      return noticePause(config.drainNoticeMs, signal);
+    });
     return {
       module: PlatformModule,
       global: true,
@@ -64,4 +68,9 @@ export class PlatformModule {
       exports: [CONFIG, LOGGER, Metrics, HealthRegistry, DrainSequence],
     };
   }
+}
+
+/** Balancers look at readiness now and then only: who closes before they have looked refuses what they still send. */
+async function noticePause(ms: number, signal: AbortSignal): Promise<void> {
+  if (ms > 0) await pauseFor(ms, undefined, { signal });
 }

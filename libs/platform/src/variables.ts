@@ -202,6 +202,15 @@ export const VARIABLES = {
     parse: integer(100, 600_000),
     fallback: () => 25_000,
   }),
+  drainNoticeMs: variable({
+    name: 'TYRUM_DRAIN_NOTICE_MS',
+    description:
+      'How long a stopping edge is not ready and takes new connections all the same, in ms: what balancers need to notice.',
+    expected: 'an integer from 0 to 90000',
+    apps: ['edge'],
+    parse: integer(0, 90_000),
+    derivedDefault: 'a tenth of TYRUM_DRAIN_MS on Postgres, 0 on SQLite, where nothing balances',
+  }),
   workerConcurrency: variable({
     name: 'TYRUM_WORKER_CONCURRENCY',
     description: 'Conversations a worker runs at once.',

@@ -65,6 +65,7 @@ export async function startTestEdge({
     TYRUM_HOME: place.home,
     TYRUM_DATABASE_URL: place.url,
     TYRUM_DRAIN_MS: String(drainMs),
+    TYRUM_DRAIN_NOTICE_MS: '0',
     TYRUM_ROLES: 'edge',
     ...env,
     ...(instanceId === undefined ? {} : { TYRUM_INSTANCE_ID: instanceId }),

@@ -1,11 +1,14 @@
 import { restartDelayMs, CloseCode } from '@tyrum/protocol';
 import { openSocket, startTestEdge, TestClient } from '../testing';
 
-it('refuses upgrades from the first phase on, serves those who are in, and sends them away with spread delays', async () => {
+it('takes upgrades until balancers have noticed, serves those who are in, and sends them away with spread delays', async () => {
   const edge = await startTestEdge();
   try {
     const token = await edge.issue();
     const clients = await Promise.all(Array.from({ length: 20 }, () => TestClient.connect(edge.socketUrl, token)));
+    await edge.drain.runThrough('stopAccepting');
+    expect((await fetch(`${edge.httpUrl}/readyz`)).status).toBe(503);
+    await (await TestClient.connect(edge.socketUrl, token)).close();
     await edge.drain.runThrough('finishWork');
     expect(await openSocket(edge.socketUrl, token).refused()).toBe(503);
     const first = clients[0] as TestClient;

@@ -92,7 +92,8 @@ export class SocketDoor {
       () => (sweep ??= this.endRevoked().finally(() => (sweep = undefined))),
       REVOKED_SWEEP_MS,
     );
-    drain.register('stopAccepting', 'websocket upgrades', () => void (this.accepting = false));
+    // Not a phase earlier: until balancers have noticed, a refusal would be all that a new client gets.
+    drain.register('stopClaiming', 'websocket upgrades', () => void (this.accepting = false));
     drain.register('closeSockets', 'websocket connections', async (signal) => {
       clearInterval(this.pings);
       clearInterval(this.sweeping);
