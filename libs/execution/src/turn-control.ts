@@ -108,7 +108,7 @@ export class TurnControl {
     const decided = decideStep(step, resolution);
     // The turn stays paused, waiting for nothing: the next worker resumes it from the step as decided.
     const change: TurnChange = {
-      patch: { turnId: turn.turn_id, attempt: turn.attempt, status: 'paused' },
+      patch: { turnId: turn.turn_id, turnSeq: turn.turn_seq, attempt: turn.attempt, status: 'paused' },
       events: [],
       messages: [],
     };
@@ -130,7 +130,7 @@ export class TurnControl {
     }
     const elapsedMs = await this.turns.elapsedMs(tx, tenantId, turnId);
     await this.turns.setBudgets(tx, turn, extended(turn, { elapsedMs, steps, price: this.modelPrice }));
-    const patch = { turnId, attempt: turn.attempt, status: 'paused' } as const;
+    const patch = { turnId, turnSeq: turn.turn_seq, attempt: turn.attempt, status: 'paused' } as const;
     const decided = open.map((step) => decideStep(step, resolution));
     await this.writer.writeIn(tx, outsideWrite(turn, { patch, events: [], messages: [] }, decided, 'retry'));
     return { kind: 'resolved' };

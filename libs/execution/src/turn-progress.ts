@@ -122,11 +122,11 @@ export function resumeTurn(turn: TurnRow, atLeast: number): TurnChange {
 }
 
 function running(turn: TurnRow, attempt: number): TurnPatch {
-  return { turnId: turn.turn_id, status: 'running', attempt };
+  return { turnId: turn.turn_id, turnSeq: turn.turn_seq, status: 'running', attempt };
 }
 
 export function finishTurn(turn: TurnRow, move: NextMove & { kind: 'finish' }): TurnChange {
-  const patch = { turnId: turn.turn_id, attempt: turn.attempt, status: move.status };
+  const patch = { turnId: turn.turn_id, turnSeq: turn.turn_seq, attempt: turn.attempt, status: move.status };
   if (move.status === 'failed') {
     return {
       patch: { ...patch, error: JSON.stringify(move.error) },
@@ -163,6 +163,7 @@ function assistantMessage(turn: TurnRow, text: string): NewMessage {
 export function cancelTurn(turn: TurnRow, reason: string | null): TurnChange {
   const patch: TurnPatch = {
     turnId: turn.turn_id,
+    turnSeq: turn.turn_seq,
     attempt: turn.attempt,
     status: 'cancelled',
     ...(reason ? { cancelReason: reason } : {}),
@@ -172,7 +173,14 @@ export function cancelTurn(turn: TurnRow, reason: string | null): TurnChange {
 
 /** Waits `waitMs` and goes on; holds neither worker nor lease meanwhile. */
 export function delayTurn(turn: TurnRow, waitMs: number): TurnChange {
-  const patch = { turnId: turn.turn_id, attempt: turn.attempt, status: 'paused', waitKind: 'timer', waitMs } as const;
+  const patch = {
+    turnId: turn.turn_id,
+    turnSeq: turn.turn_seq,
+    attempt: turn.attempt,
+    status: 'paused',
+    waitKind: 'timer',
+    waitMs,
+  } as const;
   return { patch, events: [], messages: [] };
 }
 
@@ -180,6 +188,7 @@ export function delayTurn(turn: TurnRow, waitMs: number): TurnChange {
 export function waitTurn(turn: TurnRow, wait: Wait): TurnChange {
   const patch: TurnPatch = {
     turnId: turn.turn_id,
+    turnSeq: turn.turn_seq,
     attempt: turn.attempt,
     status: 'paused',
     waitKind: wait.kind,
@@ -197,6 +206,7 @@ export function parkTurn(turn: TurnRow, step: StepRow, detail: string): TurnChan
   const blockedDetail = `step ${step.step_index} (${summaryOf(action)}): outcome unknown: ${detail}`;
   const patch = {
     turnId: turn.turn_id,
+    turnSeq: turn.turn_seq,
     attempt: turn.attempt,
     status: 'paused',
     waitKind: 'manual',
@@ -211,6 +221,7 @@ export function parkTurn(turn: TurnRow, step: StepRow, detail: string): TurnChan
 export function blockOnBudget(turn: TurnRow, detail: string): TurnChange {
   const patch = {
     turnId: turn.turn_id,
+    turnSeq: turn.turn_seq,
     attempt: turn.attempt,
     status: 'paused',
     waitKind: 'manual',

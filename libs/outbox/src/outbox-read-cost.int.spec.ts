@@ -48,10 +48,18 @@ describeOnBothDialects('the cost of the outbox, however much is kept', (stores) 
   }
 
   /** What SQLite would scan instead of searching. */
-  async function scans(store: StateStore, { sqlite }: Statement, params: (string | number)[]): Promise<string[]> {
+  async function scans(
+    store: StateStore,
+    { sqlite }: Pick<Statement, 'sqlite'>,
+    params: (string | number)[],
+  ): Promise<string[]> {
+    return (await plan(store, { sqlite }, params)).filter((detail) => /^SCAN outbox\b(?!_)/.test(detail));
+  }
+
+  async function plan(store: StateStore, { sqlite }: Pick<Statement, 'sqlite'>, params: (string | number)[]) {
     const explain = { name: 'explain', postgres: '', sqlite: `explain query plan ${sqlite as string}` };
-    const plan = await store.execute<{ detail: string }>(explain, params);
-    return plan.map(({ detail }) => detail).filter((detail) => /^SCAN outbox\b(?!_)/.test(detail));
+    const steps = await store.execute<{ detail: string }>(explain, params);
+    return steps.map(({ detail }) => detail);
   }
 
   it('reads as many rows as it hands out, at the end, in the middle and far back', async () => {
@@ -82,10 +90,11 @@ describeOnBothDialects('the cost of the outbox, however much is kept', (stores) 
     const prune = [3_600_000, 100];
     if (store.dialect === 'postgres') {
       expect(await touched(store, measureLag, lag)).toBeLessThanOrEqual(10_001);
-      expect(await touched(store, pruneEventRows, prune)).toBeLessThanOrEqual(1);
+      expect(await touched(store, pruneEventRows, prune)).toBeLessThanOrEqual(100);
     } else {
       expect(await scans(store, measureLag, lag)).toEqual([]);
-      expect(await scans(store, pruneEventRows, prune)).toEqual([]);
+      // It walks in the order of the rows, and so no further than the limit.
+      expect(await plan(store, pruneEventRows, prune)).not.toContainEqual(expect.stringContaining('TEMP B-TREE'));
     }
   });
 

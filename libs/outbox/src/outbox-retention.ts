@@ -5,7 +5,8 @@ import { markPruned, pruneEventRows } from './sql/prune-events';
 
 /**
  * Deletes up to `limit` events older than `olderThanMs`, none that readers may not take yet, and notes how far it came:
- * readers that were not so far are told of a gap. Returns how many; fewer than `limit` = nothing is left to delete.
+ * readers that were not so far are told of a gap. Returns how many; fewer than `limit` = what is left is too young, or is
+ * behind what a process with a fast clock wrote: a later sweep comes to it.
  */
 export async function pruneOutbox(store: StateStore, olderThanMs: number, limit: number): Promise<number> {
   return store.transaction(async (tx) => {

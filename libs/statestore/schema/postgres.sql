@@ -101,6 +101,7 @@ create table conversation_queue (
   queue_cap integer,
   queue_overflow text not null default 'reject'::text,
   leased_at bigint,
+  open_from bigint not null default 0,
   constraint conversation_queue_check CHECK (((state = ANY (ARRAY['ready'::text, 'leased'::text])) = (due_at IS NOT NULL))),
   constraint conversation_queue_check1 CHECK (((state = 'leased'::text) = (lease_owner IS NOT NULL))),
   constraint conversation_queue_pending_check CHECK ((pending >= 0)),
@@ -300,7 +301,7 @@ create table outbox (
   turn_id uuid,
   payload text not null,
   occurred_at bigint not null,
-  constraint outbox_pkey PRIMARY KEY (id),
+  constraint outbox_pkey PRIMARY KEY (xid, id),
   constraint outbox_scope_kind_check CHECK ((scope_kind = ANY (ARRAY['global'::text, 'agent'::text, 'conversation'::text, 'turn'::text, 'node'::text, 'client'::text])))
 );
 
@@ -398,7 +399,7 @@ create table step (
   constraint step_effect_check CHECK ((effect = ANY (ARRAY['read'::text, 'idempotent'::text, 'once'::text]))),
   constraint step_pkey PRIMARY KEY (tenant_id, turn_id, step_index),
   constraint step_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'paused'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
-) with (fillfactor=70);
+) with (fillfactor=50);
 
 create table tenant (
   tenant_id uuid not null,
@@ -445,7 +446,7 @@ create table turn (
   constraint turn_pkey PRIMARY KEY (tenant_id, turn_id),
   constraint turn_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'paused'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text]))),
   constraint turn_wait_kind_check CHECK ((wait_kind = ANY (ARRAY['timer'::text, 'manual'::text, 'approval'::text, 'node'::text, 'turn'::text, 'signal'::text])))
-) with (fillfactor=70);
+) with (fillfactor=50);
 
 create table wait (
   tenant_id uuid not null,
@@ -529,10 +530,6 @@ CREATE UNIQUE INDEX message_by_id ON message USING btree (tenant_id, conversatio
 
 CREATE INDEX node_pairing_by_status ON node_pairing USING btree (tenant_id, status, pairing_id);
 
-CREATE INDEX outbox_by_age ON outbox USING btree (occurred_at);
-
-CREATE INDEX outbox_position ON outbox USING btree (xid, id);
-
 CREATE INDEX peer_connection_by_device ON peer_connection USING btree (tenant_id, device_id);
 
 CREATE INDEX peer_connection_by_edge ON peer_connection USING btree (slot, holder);
@@ -547,9 +544,9 @@ CREATE INDEX turn_by_creation ON turn USING btree (tenant_id, created_at, turn_i
 
 CREATE INDEX turn_by_delivery ON turn USING btree (tenant_id, delivered_to) WHERE (delivered_to IS NOT NULL);
 
-CREATE INDEX turn_by_wait ON turn USING btree (tenant_id, wait_kind, wait_id) WHERE (wait_id IS NOT NULL);
+CREATE INDEX turn_by_place ON turn USING btree (tenant_id, conversation_key, turn_seq);
 
-CREATE INDEX turn_open ON turn USING btree (tenant_id, conversation_key, turn_seq) WHERE (status = ANY (ARRAY['queued'::text, 'running'::text, 'paused'::text]));
+CREATE INDEX turn_by_wait ON turn USING btree (tenant_id, wait_kind, wait_id) WHERE (wait_id IS NOT NULL);
 
 CREATE INDEX wait_by_age ON wait USING btree (created_at);
 

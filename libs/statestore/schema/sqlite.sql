@@ -88,7 +88,7 @@ CREATE TABLE conversation_queue (
     lease_token integer not null default 0, agent_key text generated always as (substr(conversation_key, 7, instr(substr(conversation_key, 7), ':') - 1)) virtual, priority integer not null default 0 check (priority between -10 and 10), rank_at integer
     generated always as (due_at - priority * 30000) virtual, takeovers integer not null default 0, queue_mode text not null default 'followup'
     check (queue_mode in ('collect', 'followup', 'steer', 'steer_backlog', 'interrupt')), queue_cap integer check (queue_cap > 0), queue_overflow text not null default 'reject'
-    check (queue_overflow in ('reject', 'drop_oldest')), leased_at integer,
+    check (queue_overflow in ('reject', 'drop_oldest')), leased_at integer, open_from integer not null default 0,
     primary key (tenant_id, conversation_key),
     check ((state in ('ready', 'leased')) = (due_at is not null)),
     check ((state = 'leased') = (lease_owner is not null))
@@ -445,10 +445,6 @@ CREATE UNIQUE INDEX message_by_id on message (tenant_id, conversation_key, messa
 
 CREATE INDEX node_pairing_by_status on node_pairing (tenant_id, status, pairing_id);
 
-CREATE INDEX outbox_by_age on outbox (occurred_at);
-
-CREATE INDEX outbox_position on outbox (xid, id);
-
 CREATE INDEX peer_connection_by_device on peer_connection (tenant_id, device_id);
 
 CREATE INDEX peer_connection_by_edge on peer_connection (slot, holder);
@@ -463,10 +459,9 @@ CREATE INDEX turn_by_creation on turn (tenant_id, created_at, turn_id);
 
 CREATE INDEX turn_by_delivery on turn (tenant_id, delivered_to) where delivered_to is not null;
 
-CREATE INDEX turn_by_wait on turn (tenant_id, wait_kind, wait_id) where wait_id is not null;
+CREATE INDEX turn_by_place on turn (tenant_id, conversation_key, turn_seq);
 
-CREATE INDEX turn_open on turn (tenant_id, conversation_key, turn_seq)
-    where status in ('queued', 'running', 'paused');
+CREATE INDEX turn_by_wait on turn (tenant_id, wait_kind, wait_id) where wait_id is not null;
 
 CREATE INDEX wait_by_age on wait (created_at);
 

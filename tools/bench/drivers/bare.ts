@@ -56,7 +56,7 @@ export const bareDrain: Driver = async ({ database, number }) => {
         return [
           {
             ...conversation,
-            turn: { turnId: open.turn.turn_id, status: 'succeeded', attempt: 1 },
+            turn: { turnId: open.turn.turn_id, turnSeq: open.turn.turn_seq, status: 'succeeded', attempt: 1 },
             steps: [],
             messages: [],
             events: EVENT_TYPES_A_TURN.length,

@@ -158,10 +158,10 @@ export class OutboxModel implements Model {
   prune(limit: number): number {
     const alive = [...this.slots.values()].filter((slot) => slot.state === 'alive' && slot.place.epoch === this.epoch);
     const gone = this.committed()
-      .filter((row) => row.tx < this.horizon() && row.ageHours > RETENTION_HOURS)
-      .filter((row) => row.ageHours > 2 * RETENTION_HOURS || alive.every(({ place }) => !this.isAfter(row, place)))
-      .sort((a, b) => b.ageHours - a.ageHours || a.name - b.name)
-      .slice(0, limit);
+      .filter((row) => row.tx < this.horizon())
+      .slice(0, limit)
+      .filter((row) => row.ageHours > RETENTION_HOURS)
+      .filter((row) => row.ageHours > 2 * RETENTION_HOURS || alive.every(({ place }) => !this.isAfter(row, place)));
     for (const row of gone) {
       if (!this.pruned || this.isAfter(row, this.pruned)) this.pruned = this.placeOf(row);
     }

@@ -18,6 +18,8 @@ import { waitersPostgres } from './0010-waiters.postgres';
 import { waitersSqlite } from './0010-waiters.sqlite';
 import { logInsPostgres } from './0011-log-ins.postgres';
 import { logInsSqlite } from './0011-log-ins.sqlite';
+import { leanIndexesPostgres } from './0012-lean-indexes.postgres';
+import { leanIndexesSqlite } from './0012-lean-indexes.sqlite';
 
 /** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
 interface PairedMigration {
@@ -40,6 +42,7 @@ const migrations: readonly PairedMigration[] = [
   { revision: 7, name: 'Nodes', minBinaryRevision: 1, postgres: nodesPostgres, sqlite: nodesSqlite },
   { revision: 10, name: 'Waiters', minBinaryRevision: 1, postgres: waitersPostgres, sqlite: waitersSqlite },
   { revision: 11, name: 'LogIns', minBinaryRevision: 1, postgres: logInsPostgres, sqlite: logInsSqlite },
+  { revision: 12, name: 'LeanIndexes', minBinaryRevision: 1, postgres: leanIndexesPostgres, sqlite: leanIndexesSqlite },
 ];
 
 /** The newest schema revision this binary knows. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { StateStore } from '../state-store';
+import type { StateStore, Tx } from '../state-store';
 import { describeOnBothDialects } from '../testing';
 import { NotAsHopedError, settleTurns } from './settle-turns';
 import { TurnStore } from './turn-store';
@@ -20,17 +20,19 @@ describeOnBothDialects('settling', (stores) => {
     store = await stores().open();
     turns = new TurnStore(store);
     turnId = randomUUID();
+    await store.transaction((tx) => enqueue(tx, turnId));
+  });
+
+  async function enqueue(tx: Tx, id: string): Promise<void> {
     const columns = { tenant_id: REF.tenantId, conversation_key: REF.conversationKey };
     const [agent_key, channel, thread_id, title] = ['default', 'main', 'main', ''];
     const nobody = { account_key: null, container_kind: null };
     const conversation = { ...columns, ...nobody, agent_key, channel, thread_id, title };
     const about = { kind: 'workflow', trigger_kind: 'test', input: '{}', budgets: null } as const;
-    const turn = { ...columns, ...about, turn_id: turnId };
-    await store.transaction(async (tx) => {
-      await tx.lockConversations([REF]);
-      await turns.enqueue(tx, [{ conversation, turns: [turn], messages: [], events: 1 }]);
-    });
-  });
+    const turn = { ...columns, ...about, turn_id: id };
+    await tx.lockConversations([REF]);
+    await turns.enqueue(tx, [{ conversation, turns: [turn], messages: [], events: 1 }]);
+  }
 
   /** What a lease holder writes that has come to a step. */
   const atStep = (token: number, index: number): ConversationWrite => {
@@ -69,5 +71,38 @@ describeOnBothDialects('settling', (stores) => {
     expect(steps.map(({ step_index }) => step_index)).toEqual([0]);
     const [queue] = await store.transaction((tx) => turns.hold(tx, [REF]));
     expect(queue?.last_event_seq).toBe(4);
+  });
+
+  describe('where the open turns begin', () => {
+    const ending = (token: number | null, id: string, turnSeq: number): ConversationWrite => {
+      const turn = { turnId: id, turnSeq, status: 'succeeded', attempt: 1 } as const;
+      return { ...REF, token, turn, steps: [], messages: [], events: 0, dequeued: 1, next: { kind: 'keep' } };
+    };
+    const begins = async () => {
+      const [row] = await store.execute<{ open_from: number }>(
+        sql('begins', 'select open_from from conversation_queue'),
+      );
+      return row?.open_from;
+    };
+    const another = async () => {
+      const id = randomUUID();
+      await store.transaction((tx) => enqueue(tx, id));
+      return id;
+    };
+
+    it.each([true, false])('is behind the turn that its holder ended (hopeful: %s)', async (hopeful) => {
+      const second = await another();
+      const token = await claim();
+      await settle([ending(token, turnId, 1)], hopeful);
+      expect(await begins()).toBe(2);
+      expect((await turns.loadWork(REF, 10)).map(({ turn }) => turn.turn_id)).toEqual([second]);
+    });
+
+    it('does not pass an open turn when somebody else ends one behind it', async () => {
+      const second = await another();
+      await settle([ending(null, second, 2)], false);
+      expect(await begins()).toBe(0);
+      expect((await turns.loadWork(REF, 10)).map(({ turn }) => turn.turn_id)).toEqual([turnId]);
+    });
   });
 });

@@ -27,6 +27,7 @@ interface Move extends RefColumns {
   readonly dequeued: number;
   readonly messages: number;
   readonly events: number;
+  readonly ended_seq: number | null;
   readonly next: string;
   readonly due_ms: number | null;
 }
@@ -195,9 +196,24 @@ function movesOf(w: ConversationWrite, starts: readonly StartWrite[], settled: n
     dequeued: (w.dequeued ?? 0) + settled,
     messages: w.messages.length,
     events: w.events + starts.reduce((sum, start) => sum + start.events, 0) + settled,
+    ended_seq: endedSeq(w, starts),
     ...nextColumns(w.next),
     ...refColumns(w),
   };
+}
+
+/**
+ * The place of the last turn that ends here. A lease's holder runs turns in their order, so none before it is open; what an
+ * outside hand ends may have others before it.
+ */
+function endedSeq(w: ConversationWrite, starts: readonly StartWrite[]): number | null {
+  if (w.token === null) return null;
+  const last = [...starts].reverse().find(({ turn }) => isEnded(turn.status))?.turn;
+  return last?.turnSeq ?? (w.turn && isEnded(w.turn.status) ? w.turn.turnSeq : null);
+}
+
+function isEnded(status: TurnPatch['status']): boolean {
+  return status === 'succeeded' || status === 'failed' || status === 'cancelled';
 }
 
 function nextColumns(next: NextState): { next: NextState['kind']; due_ms: number | null } {

@@ -134,7 +134,7 @@ export class TurnStore extends TurnRecords {
 
   /** Reserves `count` places in a conversation's order of events, outside of any turn, and returns the first. */
   async takeEventSeqs(tx: Tx, ref: ConversationRef, count: number): Promise<number> {
-    const counts = { started: 0, dequeued: 0, messages: 0, events: count };
+    const counts = { started: 0, dequeued: 0, messages: 0, events: count, ended_seq: null };
     const move = { ...counts, ...refColumns(ref), next: 'keep', due_ms: null };
     const [row] = await tx.query<Counters>(advanceConversations, [[move]]);
     if (!row) throw new Error('a conversation under our lock stays');

@@ -84,6 +84,7 @@ export interface OpenTurn {
 /** A turn's new state. What is left out becomes null. */
 export interface TurnPatch {
   readonly turnId: string;
+  readonly turnSeq: number;
   readonly status: TurnRow['status'];
   readonly attempt: number;
   readonly waitKind?: TurnRow['wait_kind'];

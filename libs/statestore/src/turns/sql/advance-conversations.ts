@@ -9,20 +9,22 @@ const columns = {
   dequeued: 'int',
   messages: 'int',
   events: 'int',
+  ended_seq: 'bigint',
   next: 'text',
   due_ms: 'bigint',
 } as const;
 
 /**
  * Moves a list of hot rows on: takes counters forward and, where asked, lets the lease go. `started` turns stop being
- * pending, and so do `dequeued` ones, which end without having begun; `next` is
+ * pending, and so do `dequeued` ones, which end without having begun; up to `ended_seq` no turn is open any more; `next` is
  * `keep` the lease, `release` (ready when something is pending, else idle), `retry` (ready in `due_ms`), or `park`.
  * All but keeping the lease for the same turn forgets the takeovers so far. Returns the counters after it. Touches: conversation_queue.
  */
-const next = (now: string, column: (name: string) => string, own: string) => `
+const next = (now: string, greatest: string, column: (name: string) => string, own: string) => `
   pending = ${own}pending - ${column('started')} - ${column('dequeued')},
   last_message_seq = ${own}last_message_seq + ${column('messages')},
   last_event_seq = ${own}last_event_seq + ${column('events')},
+  open_from = ${greatest}(${own}open_from, coalesce(${column('ended_seq')} + 1, 0)),
   state = case ${column('next')} when 'keep' then ${own}state when 'retry' then 'ready' when 'park' then 'parked'
     else case when ${own}pending - ${column('started')} - ${column('dequeued')} > 0 then 'ready' else 'idle' end end,
   due_at = case ${column('next')} when 'keep' then ${own}due_at when 'retry' then ${now} + ${column('due_ms')}
@@ -34,12 +36,12 @@ export const advanceConversations: Statement = {
   name: 'advance-conversations',
   columns: Object.keys(columns),
   postgres: `
-    update conversation_queue q set ${next(NOW_MS.postgres, (name) => `x.${name}`, 'q.')}
+    update conversation_queue q set ${next(NOW_MS.postgres, 'greatest', (name) => `x.${name}`, 'q.')}
     from ${rowsOf(columns)} as x
     where q.tenant_id = x.tenant_id and q.conversation_key = x.conversation_key
     returning q.tenant_id, q.conversation_key, q.state, q.last_message_seq, q.last_event_seq`,
   sqlite: `
-    update conversation_queue as q set ${next(NOW_MS.sqlite, (name) => `(x.value ->> '${name}')`, 'q.')}
+    update conversation_queue as q set ${next(NOW_MS.sqlite, 'max', (name) => `(x.value ->> '${name}')`, 'q.')}
     from json_each(?1) x
     where q.tenant_id = x.value ->> 'tenant_id' and q.conversation_key = x.value ->> 'conversation_key'
     returning tenant_id, conversation_key, state, last_message_seq, last_event_seq`.trim(),

@@ -122,7 +122,7 @@ export const claimConversations: Statement = {
         due_at = ${NOW_MS.postgres} + $2, leased_at = ${NOW_MS.postgres},
         takeovers = q.takeovers + case when due.lease_owner is null then 0 else 1 end
       from due where q.tenant_id = due.tenant_id and q.conversation_key = due.conversation_key
-      returning q.tenant_id, q.conversation_key, q.lease_token, q.takeovers, q.queue_mode,
+      returning q.tenant_id, q.conversation_key, q.lease_token, q.takeovers, q.queue_mode, q.open_from,
         due.lease_owner as taken_from, due.place, due.pass, due.agents, due.last_agent, due.more),
     noted as (
       insert into lease_history (kind, name, token, owner, taken_from, reason, at)
@@ -130,7 +130,7 @@ export const claimConversations: Statement = {
       from claimed where taken_from is not null)
     select t.*, claimed.* from claimed left join lateral (
       select * from turn where tenant_id = claimed.tenant_id and conversation_key = claimed.conversation_key
-        and status in ${OPEN}
+        and turn_seq >= claimed.open_from and status in ${OPEN}
       order by turn_seq limit $7) t on true
     order by pass nulls first, place, claimed.tenant_id, claimed.conversation_key, t.turn_seq`,
   // One writer at a time, so what is picked here is still so when `takeConversations` takes it in the same transaction.

@@ -1,15 +1,19 @@
 import { NOW_MS } from '../../clock-sql';
 import type { Statement } from '../../state-store';
+import { openFrom } from './load-open-turns';
 
 /**
  * A conversation's queued replies that no turn has taken the input of, oldest first. One that another turn waits for, or that
- * goes on with a dead turn's work, is a turn of its own in any case. Parameters: tenant, key, limit. Touches: turn.
+ * goes on with a dead turn's work, is a turn of its own in any case. Parameters: tenant, key, limit. Touches: turn,
+ * conversation_queue.
  */
 export const listWaitingInputs: Statement = {
   name: 'list-waiting-inputs',
-  postgres: `select * from turn where tenant_id = $1 and conversation_key = $2 and status = 'queued' and kind = 'chat'
+  postgres: `select * from turn where tenant_id = $1 and conversation_key = $2
+    and turn_seq >= ${openFrom('$1', '$2')} and status = 'queued' and kind = 'chat'
     and delivered_to is null and parent_turn_id is null and origin_turn_id is null order by turn_seq limit $3`,
-  sqlite: `select * from turn where tenant_id = ?1 and conversation_key = ?2 and status = 'queued' and kind = 'chat'
+  sqlite: `select * from turn where tenant_id = ?1 and conversation_key = ?2
+    and turn_seq >= ${openFrom('?1', '?2')} and status = 'queued' and kind = 'chat'
     and delivered_to is null and parent_turn_id is null and origin_turn_id is null order by turn_seq limit ?3`,
 };
 

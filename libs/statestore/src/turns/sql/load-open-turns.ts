@@ -1,29 +1,35 @@
 import type { Statement } from '../../state-store';
 
-/** The states of a turn that has not ended. The index of open turns is told by these very words. */
+/** The states of a turn that has not ended. */
 export const OPEN = `('queued', 'running', 'paused')`;
 
+/** Where a conversation's open turns begin; null, and so nothing, if there is no such conversation. */
+export const openFrom = (tenant: string, key: string) =>
+  `(select open_from from conversation_queue where tenant_id = ${tenant} and conversation_key = ${key})`;
+
 /**
- * The first unfinished turns of each of these conversations, in order. Takes a JSON list of {tenant_id,
- * conversation_key} and how many turns of each. Touches: turn.
+ * The first unfinished turns of each of these conversations, in order: none lies before the hot row's `open_from`. Takes a
+ * JSON list of {tenant_id, conversation_key} and how many turns of each. Touches: turn, conversation_queue.
  */
 export const loadOpenTurns: Statement = {
   name: 'load-open-turns',
   postgres: `
     select t.* from json_to_recordset($1::json) as c(tenant_id uuid, conversation_key text)
+    join conversation_queue q using (tenant_id, conversation_key)
     cross join lateral (
       select * from turn
       where tenant_id = c.tenant_id and conversation_key = c.conversation_key
-        and status in ${OPEN}
+        and turn_seq >= q.open_from and status in ${OPEN}
       order by turn_seq limit $2) t
     order by t.tenant_id, t.conversation_key, t.turn_seq`,
   sqlite: `
     select t.* from json_each(?1) c
-    join turn t on t.tenant_id = c.value ->> 'tenant_id' and t.conversation_key = c.value ->> 'conversation_key'
+    join conversation_queue q on q.tenant_id = c.value ->> 'tenant_id' and q.conversation_key = c.value ->> 'conversation_key'
+    join turn t on t.tenant_id = q.tenant_id and t.conversation_key = q.conversation_key and t.turn_seq >= q.open_from
       and t.status in ${OPEN}
     where t.turn_seq < coalesce((
       select turn_seq from turn u
-      where u.tenant_id = t.tenant_id and u.conversation_key = t.conversation_key
+      where u.tenant_id = q.tenant_id and u.conversation_key = q.conversation_key and u.turn_seq >= q.open_from
         and u.status in ${OPEN}
       order by turn_seq limit 1 offset ?2), 9223372036854775807)
     order by t.tenant_id, t.conversation_key, t.turn_seq`,

@@ -1,4 +1,5 @@
 import type { Statement } from '../../state-store';
+import { OPEN, openFrom } from './load-open-turns';
 
 /** One turn by id. Parameters: tenant, turn. Touches: turn. */
 export const findTurn: Statement = {
@@ -16,11 +17,11 @@ export const listTurns: Statement = {
     order by created_at desc, turn_id desc limit ?3`,
 };
 
-/** The unfinished reply in a conversation, oldest first. Parameters: tenant, conversation. Touches: turn. */
+/** The unfinished reply in a conversation, oldest first. Parameters: tenant, conversation. Touches: turn, conversation_queue. */
 export const findOpenChatTurn: Statement = {
   name: 'find-open-chat-turn',
   postgres: `select turn_id from turn where tenant_id = $1 and conversation_key = $2
-    and status in ('queued', 'running', 'paused') and kind = 'chat' order by turn_seq limit 1`,
+    and turn_seq >= ${openFrom('$1', '$2')} and status in ${OPEN} and kind = 'chat' order by turn_seq limit 1`,
   sqlite: `select turn_id from turn where tenant_id = ?1 and conversation_key = ?2
-    and status in ('queued', 'running', 'paused') and kind = 'chat' order by turn_seq limit 1`,
+    and turn_seq >= ${openFrom('?1', '?2')} and status in ${OPEN} and kind = 'chat' order by turn_seq limit 1`,
 };

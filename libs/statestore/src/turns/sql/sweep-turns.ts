@@ -66,13 +66,13 @@ export const findOldTurns: Statement = {
 export const forgetLastTurns: Statement = {
   name: 'forget-last-turns',
   postgres: `
-    update conversation_queue q set last_turn_seq = 0
+    update conversation_queue q set last_turn_seq = 0, open_from = 0
     from json_to_recordset($1::json) as x(tenant_id uuid, turn_id uuid)
       join turn t on t.tenant_id = x.tenant_id and t.turn_id = x.turn_id
     where q.tenant_id = t.tenant_id and q.conversation_key = t.conversation_key and q.last_turn_seq = t.turn_seq
       and q.state = 'idle' and q.pending = 0`,
   sqlite: `
-    update conversation_queue as q set last_turn_seq = 0
+    update conversation_queue as q set last_turn_seq = 0, open_from = 0
     from json_each(?1) x join turn t on t.tenant_id = x.value ->> 'tenant_id' and t.turn_id = x.value ->> 'turn_id'
     where q.tenant_id = t.tenant_id and q.conversation_key = t.conversation_key and q.last_turn_seq = t.turn_seq
       and q.state = 'idle' and q.pending = 0`.trim(),
