@@ -2,9 +2,8 @@ import { createPostgresDatabase, eventually, type AppProcess, type TestDatabase 
 import { Balancer } from './balancer';
 import { Deployment } from './deployment';
 
-const PROBE_MS = 100;
 /** Longer than the balancer takes to notice. */
-const NOTICE_MS = 1_000;
+const NOTICE_MS = 2_500;
 
 /** Edges and a worker on one Postgres, behind a balancer. */
 export class BalancedEdges {
@@ -20,7 +19,7 @@ export class BalancedEdges {
   static async create(): Promise<BalancedEdges> {
     const database = await createPostgresDatabase();
     const tyrum = new Deployment({ TYRUM_DATABASE_URL: database.url });
-    return new BalancedEdges(tyrum, database, await Balancer.start(PROBE_MS));
+    return new BalancedEdges(tyrum, database, await Balancer.start());
   }
 
   get socketUrl(): string {

@@ -1,14 +1,17 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
+const PROBE_MS = 250;
 const PROBE_TIMEOUT_MS = 2_000;
-/** Looks in a row that have to fail before a target gets nothing new, as balancers have it: one late answer is no outage. */
-const FALL = 2;
+/** Looks in a row that have to fail before a target gets nothing new, as balancers have it: a late answer is no outage. */
+const FALL = 4;
 
 interface Target {
   /** Looks in a row that have failed; it begins as one that has not been ready yet. */
   failed: number;
   looking: boolean;
+  /** What the last failed look found. */
+  trouble: string;
 }
 
 /**
@@ -16,26 +19,22 @@ interface Target {
  * there are stay where they are. It hides nothing: a target that refuses costs the client its connection.
  */
 export class Balancer {
-  /** New connections that had to be cut, because no target was ready or the one chosen refused. */
-  refused = 0;
+  /** Why new connections had to be cut, one entry each: no target was ready, or the one chosen refused. */
+  readonly refusals: string[] = [];
   private readonly targets = new Map<number, Target>();
   private readonly sockets = new Set<Socket>();
   private readonly probing: NodeJS.Timeout;
   private turn = 0;
 
-  private constructor(
-    private readonly server: Server,
-    probeMs: number,
-  ) {
+  private constructor(private readonly server: Server) {
     server.on('connection', (near) => this.accept(near));
-    this.probing = setInterval(() => void this.probe(), probeMs);
+    this.probing = setInterval(() => void this.probe(), PROBE_MS);
   }
 
-  /** @param probeMs how often it looks at `/readyz` */
-  static async start(probeMs: number): Promise<Balancer> {
+  static async start(): Promise<Balancer> {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new Balancer(server, probeMs);
+    return new Balancer(server);
   }
 
   get port(): number {
@@ -49,7 +48,7 @@ export class Balancer {
 
   /** Knows a target from now on; it gets connections once it is ready. */
   async add(port: number): Promise<void> {
-    this.targets.set(port, { failed: FALL, looking: false });
+    this.targets.set(port, { failed: FALL, looking: false, trouble: 'new' });
     await this.probe();
   }
 
@@ -69,7 +68,9 @@ export class Balancer {
       [...this.targets].map(async ([port, target]) => {
         if (target.looking) return;
         target.looking = true;
-        target.failed = (await isReadyAt(port)) ? 0 : target.failed + 1;
+        const trouble = await troubleAt(port);
+        target.failed = trouble === undefined ? 0 : target.failed + 1;
+        target.trouble = trouble ?? '';
         target.looking = false;
       }),
     );
@@ -79,11 +80,13 @@ export class Balancer {
     const ready = this.ready;
     const port = ready[this.turn++ % Math.max(ready.length, 1)];
     if (port === undefined) {
-      this.refused += 1;
+      this.refusals.push(`none is ready: ${[...this.targets.values()].map(({ trouble }) => trouble).join(', ')}`);
       return void near.resetAndDestroy();
     }
     const far = connect(port, '127.0.0.1');
-    far.once('error', () => (far.connecting || far.bytesRead > 0 ? undefined : (this.refused += 1)));
+    let isConnected = false;
+    far.once('connect', () => (isConnected = true));
+    far.once('error', (error) => (isConnected ? undefined : this.refusals.push(`${port}: ${error.message}`)));
     join(near, far);
     for (const socket of [near, far]) {
       this.sockets.add(socket);
@@ -105,15 +108,15 @@ function join(near: Socket, far: Socket): void {
   }
 }
 
-async function isReadyAt(port: number): Promise<boolean> {
+async function troubleAt(port: number): Promise<string | undefined> {
   try {
     const answer = await fetch(`http://127.0.0.1:${port}/readyz`, {
       headers: { connection: 'close' },
       signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
     });
-    await answer.arrayBuffer();
-    return answer.status === 200;
-  } catch {
-    return false;
+    const text = await answer.text();
+    return answer.status === 200 ? undefined : text;
+  } catch (error) {
+    return String((error as Error).cause ?? error);
   }
 }

@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { Agent, request, type IncomingMessage } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { eventually } from '@tyrum/test-services';
 import type { LoggedLine } from './testing';
 
 const ROOT = join(__dirname, '../../..');
@@ -150,6 +153,83 @@ it('exits at once with 130 at the second SIGINT', async () => {
   app.signal('SIGINT');
   expect(await app.exited).toEqual([130, null]);
   expect(app.phases()).toEqual(PHASES.slice(0, 3));
+});
+
+it('waits at its end for no connection that asks for nothing', async () => {
+  const app = start();
+  const port = Number((await app.line('listening'))['port']);
+  const silent = connect(port, '127.0.0.1');
+  const halfAsked = connect(port, '127.0.0.1', () => halfAsked.write('GET /livez HTTP/1.1\r\nHost: x\r\n'));
+  await Promise.all([once(silent, 'connect'), once(halfAsked, 'connect')]);
+  await fetch(await app.url('/finish'), { method: 'POST' });
+  app.signal('SIGTERM');
+  await app.line('phase began', { phase: 'closeSockets' });
+  const closingAt = performance.now();
+  expect(await app.exited).toEqual([0, null]);
+  expect(performance.now() - closingAt).toBeLessThan(5_000);
+});
+
+it('answers what comes in until the end, and waits for no further request on that connection', async () => {
+  const app = start({ TYRUM_TEST_FIXTURE: 'late' });
+  const agent = new Agent({ keepAlive: true });
+  const late = request(await app.url('/work'), { agent }).end();
+  await app.line('work began');
+  app.signal('SIGTERM');
+  await app.line('phase began', { phase: 'closeSockets' });
+  const [answer] = (await once(late, 'response')) as [IncomingMessage];
+  expect(answer.statusCode).toBe(200);
+  answer.resume();
+  const answeredAt = performance.now();
+  expect(await app.exited).toEqual([0, null]);
+  expect(performance.now() - answeredAt).toBeLessThan(5_000);
+  agent.destroy();
+});
+
+describe('clients that hold what others need', () => {
+  let app: FixtureProcess;
+  let port: number;
+  beforeEach(async () => {
+    app = start({ TYRUM_TEST_FIXTURE: 'crowd' });
+    port = Number((await app.line('listening'))['port']);
+  });
+  /** What comes back on a connection that sends `first`, then a byte now and then, until it is closed. */
+  const drip = async (first: string): Promise<{ answer: string; ms: number }> => {
+    const openedAt = performance.now();
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    let answer = '';
+    socket.on('data', (data) => (answer += data.toString()));
+    if (first !== '') socket.write(first);
+    const dripping = setInterval(() => (first === '' ? undefined : socket.write('x')), 20);
+    await new Promise((resolve) => socket.once('close', resolve));
+    clearInterval(dripping);
+    return { answer, ms: performance.now() - openedAt };
+  };
+
+  it('are closed when a head, a body or anything at all is too long in coming, and others are served meanwhile', async () => {
+    const slow = Promise.all([
+      drip('GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: '),
+      drip(''),
+      drip('POST /finish HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"'),
+    ]);
+    expect((await fetch(await app.url('/livez'))).status).toBe(200);
+    const [head, nothing, body] = await slow;
+    for (const { answer } of [head, nothing, body]) expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    for (const { ms } of [head, nothing]) expect(ms).toBeGreaterThanOrEqual(450);
+    expect(body.ms).toBeGreaterThanOrEqual(950);
+    for (const { ms } of [head, nothing, body]) expect(ms).toBeLessThan(10_000);
+  });
+
+  it('are no more than there is room for', async () => {
+    const flood = Array.from({ length: 30 }, () => connect(port, '127.0.0.1'));
+    for (const socket of flood) socket.on('error', () => undefined).resume();
+    const closed = (socket: Socket) => socket.destroyed;
+    await eventually(() => expect(flood.filter(closed).length).toBeGreaterThanOrEqual(20));
+    // Those who were let in go when their time is up, and there is room again.
+    await eventually(() => expect(flood.filter(closed)).toHaveLength(30));
+    const metrics = await (await fetch(await app.url('/metrics'))).text();
+    expect(Number(/^tyrum_http_connections_refused_total (\d+)$/m.exec(metrics)?.[1])).toBe(20);
+  });
 });
 
 it('crashes with 1 at an unhandled rejection', async () => {

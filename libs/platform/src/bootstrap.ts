@@ -5,7 +5,9 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { type AppName, type Config, ConfigError, loadConfig, renderHelp } from './config';
 import { DrainSequence } from './drain';
 import { drainHttpServer } from './drain-http-server';
+import { BoundedExpressAdapter, HTTP_LIMITS, type HttpLimits } from './http-limits';
 import { type Logger, NestLogger, createLogger } from './logging';
+import { Metrics } from './metrics';
 import { PlatformModule } from './platform.module';
 
 const EXIT_FAILURE = 1;
@@ -29,6 +31,8 @@ export interface RunAppOptions {
   readonly bodyLimitBytes?: number;
   /** Keeps the bytes as `request.rawBody`, for webhook signatures. Default false. */
   readonly rawBody?: boolean;
+  /** What is absent is as `HTTP_LIMITS` says. */
+  readonly httpLimits?: Partial<HttpLimits>;
 }
 
 @Module({})
@@ -68,10 +72,15 @@ async function boot(options: RunAppOptions, config: Config, logger: Logger): Pro
   const imports = [PlatformModule.forRoot(config, logger), ...options.modules(config)];
   const app = await NestFactory.create<NestExpressApplication>(
     { module: RootModule, imports },
+    new BoundedExpressAdapter({ ...HTTP_LIMITS, ...options.httpLimits }),
     { logger: new NestLogger(logger), abortOnError: false, bodyParser: false, rawBody: options.rawBody ?? false },
   );
   const drain = app.get(DrainSequence);
   drainHttpServer(app.getHttpServer(), drain);
+  const refused = app
+    .get(Metrics)
+    .counter('tyrum_http_connections_refused_total', 'Connections beyond the limit, closed.');
+  app.getHttpServer().on('drop', () => refused.inc());
   // Ours come first, so that the clock runs from the signal on even when Nest still waits for a slow start.
   stopOnSignals(drain, config, logger);
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });

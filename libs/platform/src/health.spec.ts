@@ -81,6 +81,15 @@ it('is not ready while draining, also when the drain begins during the checks', 
   expect(checks.at(-1)).toMatchObject({ name: 'draining', ok: false });
 });
 
+it('says at once that it is draining, whatever its checks wait for', async () => {
+  const health = new HealthRegistry();
+  let asked = false;
+  health.register({ name: 'stuck', check: () => new Promise<void>(() => (asked = true)), timeoutMs: 5_000 });
+  health.markDraining();
+  expect(await health.readiness()).toMatchObject({ status: 'not_ready', checks: [{ name: 'draining' }] });
+  expect(asked).toBe(false);
+});
+
 it('refuses a second check of one name', () => {
   const health = new HealthRegistry();
   health.register({ name: 'x', check: ok, timeoutMs: 1 });

@@ -27,6 +27,7 @@ interface Verdict {
 }
 
 const MAX_ERROR_LENGTH = 300;
+const DRAINING = Object.freeze({ name: 'draining', ok: false, error: 'shutting down', latency_ms: 0 });
 
 /**
  * Knows whether this process should get traffic. Liveness is deliberately not asked here: restarting a process does not
@@ -56,9 +57,11 @@ export class HealthRegistry {
 
   /** Runs all checks in parallel, each under its timeout. Never rejects. */
   async readiness(): Promise<Readiness> {
+    // Balancers wait for this answer: it waits for nothing itself.
+    if (this.#draining) return { status: 'not_ready', checks: [DRAINING] };
     const checks = await Promise.all(this.#checks.map((check) => this.#measure(check)));
     // Read after the checks: a drain that began meanwhile counts.
-    if (this.#draining) checks.push({ name: 'draining', ok: false, error: 'shutting down', latency_ms: 0 });
+    if (this.#draining) checks.push(DRAINING);
     return { status: checks.every(({ ok }) => ok) ? 'ready' : 'not_ready', checks };
   }
 

@@ -61,8 +61,12 @@ class FixtureModule {
       });
     // Registered backwards, so that the order seen is not the order of registration.
     mark('closePools');
-    mark('closeSockets');
-    mark('finishWork', () => (fault === 'hang' ? new Promise<void>(() => undefined) : work.opened));
+    // `late`: an answer that comes only after the server has begun to close.
+    mark('closeSockets', async () => void (fault === 'late' && setTimeout(() => work.open(), 300)));
+    mark('finishWork', async () => {
+      if (fault === 'hang') await new Promise<void>(() => undefined);
+      if (fault !== 'late') await work.opened;
+    });
     mark('stopClaiming');
     mark('stopAccepting');
   }
@@ -70,6 +74,7 @@ class FixtureModule {
 
 void runApp({
   app: 'edge',
+  ...(fault === 'crowd' ? { httpLimits: { headersMs: 500, requestMs: 1_000, checkMs: 50, maxConnections: 10 } } : {}),
   env: process.env,
   argv: process.argv.slice(2),
   modules: () => [FixtureModule],
