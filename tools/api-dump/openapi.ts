@@ -57,12 +57,13 @@ function operationOf(
   { answer, book }: { answer: JsonSchema | undefined; book: SchemaBook },
 ): JsonSchema {
   const parameters = [...pathParameters(route), ...queryParameters(spec, book), ...headerParameters(route, spec)];
-  const statuses = [...new Set([...Object.values(HTTP_STATUS), 422])].filter((status) => isPossible(status, spec));
+  const statuses = [...new Set([...Object.values(HTTP_STATUS), 413, 422])].filter((status) => isPossible(status, spec));
   return {
     operationId: operationIdOf(route),
     summary: spec.summary,
     ...(spec.scope === null ? { security: [] } : { security: [{ bearer: [] }], 'x-scope': spec.scope }),
     ...(parameters.length > 0 ? { parameters } : {}),
+    ...(spec.bytes ? { requestBody: { required: true, content: { '*/*': {} } } } : {}),
     ...(spec.body ? { requestBody: { content: { 'application/json': { schema: book.ofClass(spec.body) } } } } : {}),
     responses: {
       [spec.status]: {
@@ -70,6 +71,14 @@ function operationOf(
         ...(answer ? { content: { 'application/json': { schema: answer } } } : {}),
         ...(spec.media ? { content: { [spec.media]: { schema: { type: 'string' } } } } : {}),
       },
+      ...(spec.media === 'application/octet-stream'
+        ? {
+            206: { description: 'A part', content: { [spec.media]: { schema: { type: 'string' } } } },
+            304: { description: 'What the caller has is what it is' },
+            412: { $ref: '#/components/responses/Problem' },
+            416: { $ref: '#/components/responses/Problem' },
+          }
+        : {}),
       // "Not ready" is an answer of the same shape.
       ...(answer && /\/(readyz|healthz)$/.test(route)
         ? { 503: { description: 'Not ready', content: { 'application/json': { schema: answer } } } }
@@ -83,6 +92,7 @@ function operationOf(
 
 /** Open routes have no errors of ours but the last two; 422 is for keys that came with another payload. */
 function isPossible(status: number, spec: RouteSpec): boolean {
+  if (status === 413) return spec.bytes === true;
   if (spec.scope === null && spec.status !== 202) return status === 500;
   if (status === 422) return spec.keyed === true;
   return true;
@@ -118,7 +128,7 @@ function queryParameters({ query }: RouteSpec, book: SchemaBook): JsonSchema[] {
   });
 }
 
-function headerParameters(route: string, { keyed, media }: RouteSpec): JsonSchema[] {
+function headerParameters(route: string, { keyed, media, bytes }: RouteSpec): JsonSchema[] {
   const header = (name: string, maxLength: number, description: string): JsonSchema => ({
     name,
     in: 'header',
@@ -137,6 +147,18 @@ function headerParameters(route: string, { keyed, media }: RouteSpec): JsonSchem
       : []),
     ...(media === 'text/event-stream'
       ? [header('Last-Event-ID', LIMITS.cursorLength, 'Go on after the event of this id.')]
+      : []),
+    ...(bytes
+      ? ['Content-Digest', 'Repr-Digest'].map((name) =>
+          header(name, LIMITS.digestHeaderLength, 'RFC 9530: bytes of another `sha-256` are refused.'),
+        )
+      : []),
+    ...(media === 'application/octet-stream'
+      ? [
+          header('Range', LIMITS.rangeHeaderLength, 'One range of `bytes`; several that do not touch get the whole.'),
+          header('If-Range', LIMITS.rangeHeaderLength, 'The range only where this is still the `ETag`.'),
+          header('If-None-Match', LIMITS.rangeHeaderLength, '304 where this is the `ETag`.'),
+        ]
       : []),
   ];
 }

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type {
   Action,
   Approval,
+  ArtifactList,
+  ArtifactRef,
   Lease,
   LeaseChange,
   ClaimShareView,
@@ -163,6 +165,37 @@ export class EdgeApi {
 
   decidePairing(id: string, verb: 'approve' | 'deny' | 'revoke', body: object): Promise<unknown> {
     return this.call('POST', `/v1/pairings/${encodeURIComponent(id)}/${verb}`, { body });
+  }
+
+  async artifacts(turnId: string): Promise<ArtifactRef[]> {
+    const path = `/v1/turns/${encodeURIComponent(turnId)}/artifacts`;
+    return ((await this.call('GET', path, { again: true })) as ArtifactList).artifacts;
+  }
+
+  async artifact(id: string): Promise<ArtifactRef> {
+    return (await this.call('GET', `/v1/artifacts/${encodeURIComponent(id)}`, { again: true })) as ArtifactRef;
+  }
+
+  /** Uploads bytes as they come. `query`: what the artifact is; the same key and bytes again are the same artifact. */
+  async putArtifact(
+    bytes: ReadableStream,
+    query: URLSearchParams,
+    headers: Record<string, string>,
+  ): Promise<ArtifactRef> {
+    const init = { method: 'POST', headers, body: bytes, duplex: 'half' } as RequestInit;
+    return (await (await this.stream(`/v1/artifacts?${query.toString()}`, init)).json()) as ArtifactRef;
+  }
+
+  /** An artifact's bytes, as they come. */
+  artifactBytes(id: string, headers: Record<string, string>): Promise<Response> {
+    return this.stream(`/v1/artifacts/${encodeURIComponent(id)}/content`, { headers });
+  }
+
+  private async stream(path: string, init: RequestInit): Promise<Response> {
+    const headers = { authorization: `Bearer ${this.token}`, ...(init.headers as Record<string, string>) };
+    const answer = await this.fetch(path, { ...init, headers });
+    if (answer.ok) return answer;
+    throw new RefusedError(answer.status, (await answer.json().catch(() => ({}))) as object);
   }
 
   /** `/readyz`: never refused, since "not ready" is an answer. */

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { addArtifactCommands } from './artifact-commands';
 import { RefusedError, UnreachableError } from './edge-api';
 import { UsageError } from './config';
 import { addLeaseCommands } from './lease-commands';
@@ -23,6 +24,7 @@ addResourceCommands(program);
 addLeaseCommands(program);
 addTenantCommands(program);
 addGateCommands(program);
+addArtifactCommands(program);
 
 program.parseAsync().catch((error: unknown) => {
   process.exitCode = report(error);

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ArtifactRef } from '@tyrum/protocol';
 import { eventually } from '@tyrum/test-services';
 import { Deployment } from './deployment';
 
@@ -56,6 +58,34 @@ describe('the command line', () => {
     const bad = await run(['start', file]);
     expect(bad.code).toBe(2);
     expect(bad.err).toContain('steps[0].args.cmd');
+  });
+
+  it('uploads a file to a turn, lists it, and downloads what was uploaded', async () => {
+    const turn = (await run(['start', '--cli', 'true'])).out.trim();
+    const [file, copy] = [join(tyrum.home, 'photo.bin'), join(tyrum.home, 'copy.bin')];
+    const bytes = randomBytes(3_000_000);
+    writeFileSync(file, bytes);
+    const put = await run([
+      'artifact',
+      'put',
+      file,
+      '--turn',
+      turn,
+      '--label',
+      'a',
+      'b',
+      '--mime',
+      'image/png',
+      '--json',
+    ]);
+    const { artifact_id: id, labels, mime_type } = JSON.parse(put.out) as ArtifactRef;
+    expect({ labels, mime_type }).toEqual({ labels: ['a', 'b'], mime_type: 'image/png' });
+    expect((await run(['artifact', 'list', turn])).out).toMatch(new RegExp(`${id}  file  3000000  .*photo\\.bin`));
+    expect(await run(['artifact', 'get', id, '-o', copy])).toMatchObject({ code: 0, out: `${copy}\n` });
+    expect(readFileSync(copy).equals(bytes)).toBe(true);
+    const missing = await run(['artifact', 'get', randomUUID(), '-o', copy]);
+    expect(missing).toMatchObject({ code: 1, err: 'tyrum: there is no such artifact\n' });
+    expect(readdirSync(tyrum.home).filter((name) => name.endsWith('.part'))).toEqual([]);
   });
 
   it('starts one turn for one key', async () => {

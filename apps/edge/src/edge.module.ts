@@ -1,9 +1,6 @@
-import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { Module, type DynamicModule, type FactoryProvider } from '@nestjs/common';
 import { ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
-import { ArtifactStore, DirectoryBlobStore } from '@tyrum/evidence';
-import { ARTIFACTS_PORT, GatewayModule, SCHEDULES_PORT, type ArtifactsPort } from '@tyrum/gateway';
+import { GatewayModule, SCHEDULES_PORT } from '@tyrum/gateway';
 import { ensureBootstrapToken, TokenStore } from '@tyrum/identity';
 import { CONFIG, type Config } from '@tyrum/platform';
 import { Schedules } from '@tyrum/scheduling';
@@ -32,29 +29,6 @@ const firstToken: FactoryProvider = {
 })
 class SchedulesOverHttp {}
 
-const artifacts: FactoryProvider<ArtifactsPort> = {
-  provide: ARTIFACTS_PORT,
-  inject: [STATE_STORE, CONFIG],
-  useFactory: (store: StateStore, config: Config) => {
-    const blobs = new DirectoryBlobStore(join(config.home, 'artifacts'));
-    const kept = new ArtifactStore(store, blobs, { newId: randomUUID, nowMs: () => Date.now() });
-    return {
-      open: async (tenantId, artifactId) => {
-        const opened = await kept.open(tenantId, artifactId);
-        return opened && { artifact: opened.artifact, bytes: opened.stream };
-      },
-      keep: async (about, bytes) => {
-        const record = await kept.putBytes(about, bytes);
-        return (tx) => kept.insert(tx, record);
-      },
-    };
-  },
-};
-
-/** Hands out what workers kept; they share the home. */
-@Module({ imports: [ControlPlaneModule], providers: [artifacts], exports: [ARTIFACTS_PORT] })
-class ArtifactsOverHttp {}
-
 /** What runs in the edge process: its doors, and on a single host the other roles' loops too. */
 @Module({})
 export class EdgeModule {
@@ -63,7 +37,7 @@ export class EdgeModule {
       module: EdgeModule,
       imports: [
         ControlPlaneModule,
-        GatewayModule.forRoot({ imports: [SchedulesOverHttp, ArtifactsOverHttp] }),
+        GatewayModule.forRoot({ imports: [SchedulesOverHttp] }),
         ...(roles.includes('worker') ? [WorkerLoopModule.forRoot(env)] : []),
         ...(roles.includes('scheduler') ? [SchedulerLoopModule] : []),
       ],

@@ -1,17 +1,18 @@
-import { artifactUri, mediaClassOf, type ArtifactKind, type ArtifactRef, type MediaClass } from '@tyrum/protocol';
+import { appendEvents } from '@tyrum/outbox';
+import type { ArtifactRef } from '@tyrum/protocol';
 import type { Reader, StateStore, Tx } from '@tyrum/statestore';
 import { Artifacts, type ArtifactRecord } from '@tyrum/statestore/records';
-import type { BlobStore, ByteRange, Bytes, OpenBlob } from './blob-store';
+import { attachedEvent, createdEvent } from './artifact-events';
+import { newRecord, toRef, type NewArtifact } from './artifact-record';
+import { attachArtifacts, findReadable } from './sql/attach-artifacts';
+import { BlobCorruptError, BlobMissingError } from './blob-store';
+import type { BlobStore, ByteRange, Bytes, ExpectedBlob, OpenBlob } from './blob-store';
 
-/** What an artifact is, besides its bytes. */
-export interface NewArtifact {
+/** Who asks for an artifact. What belongs to a turn is the tenant's; what does not yet, its uploader's alone. */
+export interface ArtifactReader {
   readonly tenantId: string;
-  readonly turnId?: string;
-  readonly stepIndex?: number;
-  readonly kind: ArtifactKind;
-  readonly filename: string;
-  readonly mimeType?: string;
-  readonly labels?: readonly string[];
+  /** Absent: nobody who could have uploaded anything. */
+  readonly tokenId?: string;
 }
 
 /** An artifact with its bytes open. */
@@ -26,13 +27,13 @@ export interface ArtifactStoreOptions {
   readonly urlOf?: (artifactId: string) => string;
 }
 
-const FILENAME_LENGTH = 255;
 /** The artifacts of one turn that are shown. */
 const LISTED = 1_000;
 
 /**
  * Evidence: rows in the state store, bytes in a blob store. The bytes come first and the row after them, so that a row
- * always has its bytes; a crash in between leaves bytes without a row, which cost room and nothing else.
+ * always has its bytes; a crash in between leaves bytes without a row, which cost room and nothing else. The events of a row
+ * are in its commit.
  */
 export class ArtifactStore {
   private readonly urlOf: (artifactId: string) => string;
@@ -42,98 +43,117 @@ export class ArtifactStore {
     private readonly blobs: BlobStore,
     private readonly options: ArtifactStoreOptions,
   ) {
-    this.urlOf = options.urlOf ?? ((id) => `/v1/artifacts/${id}`);
+    this.urlOf = options.urlOf ?? ((id) => `/v1/artifacts/${id}/content`);
   }
 
-  /** Stores an artifact in a transaction of its own. @throws {BlobTooLargeError} {StoreUnavailableError} */
+  /** Stores an artifact in a transaction of its own. @throws {BlobTooLargeError} {BlobStoreFullError} {StoreUnavailableError} */
   async create(artifact: NewArtifact, bytes: Bytes): Promise<ArtifactRef> {
     const record = await this.putBytes(artifact, bytes);
-    await this.store.transaction((tx) => this.insert(tx, record));
-    return this.toRef(record);
+    return this.store.transaction((tx) => this.insert(tx, record));
   }
 
   /**
    * Stores the bytes and hands back the row to insert, for a caller who commits it together with other things: no
    * transaction may be open while bytes are written.
+   * @throws {BlobTooLargeError} {BlobMismatchError} {BlobStoreFullError}
    */
-  async putBytes(artifact: NewArtifact, bytes: Bytes): Promise<ArtifactRecord> {
-    const { sha256, size } = await this.blobs.put(artifact.tenantId, bytes);
-    return {
-      tenant_id: artifact.tenantId,
-      artifact_id: this.options.newId(),
-      turn_id: artifact.turnId ?? null,
-      step_index: artifact.stepIndex ?? null,
-      kind: artifact.kind,
-      media_class: artifact.mimeType ? mediaClassOf(artifact.mimeType) : 'other',
-      filename: fileNameOf(artifact.filename),
-      mime_type: artifact.mimeType ?? null,
-      size_bytes: size,
-      sha256,
-      labels: [...(artifact.labels ?? [])],
-      created_at: this.options.nowMs(),
-    };
+  async putBytes(artifact: NewArtifact, bytes: Bytes, expected?: ExpectedBlob): Promise<ArtifactRecord> {
+    const blob = await this.blobs.put(artifact.tenantId, bytes, expected);
+    return newRecord(artifact, blob, { artifactId: this.options.newId(), createdAt: this.options.nowMs() });
   }
 
-  /** Inserts the row of `putBytes` in the caller's transaction. */
+  /** Inserts the row of `putBytes`, with its events, in the caller's transaction. */
   async insert(tx: Tx, record: ArtifactRecord): Promise<ArtifactRef> {
     await tx.records(Artifacts).insert(record);
-    return this.toRef(record);
+    const artifact = toRef(record, this.urlOf);
+    const attached = record.turn_id === null ? [] : [this.attached(record, artifact, record.turn_id)];
+    const { newId: eventId, nowMs } = this.options;
+    await appendEvents(tx, [createdEvent(record, artifact, { eventId: eventId(), nowMs: nowMs() }), ...attached]);
+    return artifact;
+  }
+
+  /**
+   * Makes artifacts that belong to no turn yet belong to this one, in the caller's transaction; those that do belong to one
+   * stay where they are. The caller has found that whoever wants this may read them.
+   */
+  async attachIn(tx: Tx, tenantId: string, turnId: string, artifactIds: readonly string[]): Promise<void> {
+    if (artifactIds.length === 0) return;
+    const list = JSON.stringify(artifactIds);
+    const changed = await tx.query<{ artifact_id: string }>(attachArtifacts, [tenantId, turnId, list]);
+    const found = await Promise.all(
+      changed.map(({ artifact_id }) => tx.records(Artifacts).findOneByOrFail({ tenant_id: tenantId, artifact_id })),
+    );
+    await appendEvents(
+      tx,
+      found.map((record) => this.attached(record, toRef(record, this.urlOf), turnId)),
+    );
+  }
+
+  /** Which of these artifacts, by their ids, the reader may read. */
+  async readable({ tenantId, tokenId }: ArtifactReader, artifactIds: readonly string[]): Promise<ReadonlySet<string>> {
+    const params = [tenantId, tokenId ?? null, JSON.stringify(artifactIds)];
+    const rows = await this.store.read((db) => db.query<{ artifact_id: string }>(findReadable, params));
+    return new Set(rows.map(({ artifact_id }) => artifact_id));
   }
 
   /** The newest artifacts of a turn, oldest first. */
-  async listByTurn(tenantId: string, turnId: string): Promise<ArtifactRef[]> {
+  async listByTurn(tenantId: string, turnId: string, limit = LISTED): Promise<ArtifactRef[]> {
     const rows = await this.store.read((reader) =>
       reader.records(Artifacts).find({
         where: { tenant_id: tenantId, turn_id: turnId },
         order: { created_at: 'DESC', artifact_id: 'DESC' },
-        take: LISTED,
+        take: limit,
       }),
     );
-    return rows.reverse().map((row) => this.toRef(row));
+    return rows.reverse().map((row) => toRef(row, this.urlOf));
   }
 
   /** What an artifact is, without its bytes. @param artifactId a UUID */
-  async find(tenantId: string, artifactId: string): Promise<ArtifactRef | undefined> {
-    const record = await this.store.read((reader) => recordOf(reader, tenantId, artifactId));
-    return record ? this.toRef(record) : undefined;
+  async find(reader: ArtifactReader, artifactId: string): Promise<ArtifactRef | undefined> {
+    const record = await this.store.read((db) => recordOf(db, reader, artifactId));
+    return record && toRef(record, this.urlOf);
   }
 
   /**
    * Opens an artifact's bytes.
    * @param artifactId a UUID
-   * @returns `undefined` when this tenant has no such artifact, or its bytes are gone
+   * @returns `undefined` when this reader has no such artifact
    * @throws {RangeError} for a range outside of it
+   * @throws {BlobMissingError} {BlobCorruptError}
    */
-  async open(tenantId: string, artifactId: string, range?: ByteRange): Promise<OpenArtifact | undefined> {
-    const record = await this.store.read((reader) => recordOf(reader, tenantId, artifactId));
-    if (!record) return undefined;
-    const blob = await this.blobs.open(tenantId, record.sha256, range);
-    return blob && { ...blob, artifact: this.toRef(record) };
+  async open(reader: ArtifactReader, artifactId: string, range?: ByteRange): Promise<OpenArtifact | undefined> {
+    const artifact = await this.find(reader, artifactId);
+    return artifact && { artifact, ...(await this.openBytes(reader.tenantId, artifact, range)) };
   }
 
-  private toRef(record: ArtifactRecord): ArtifactRef {
-    return {
-      artifact_id: record.artifact_id,
-      uri: artifactUri(record.artifact_id),
-      external_url: this.urlOf(record.artifact_id),
-      kind: record.kind as ArtifactKind,
-      media_class: record.media_class as MediaClass,
-      created_at: new Date(record.created_at).toISOString(),
-      filename: record.filename,
-      ...(record.mime_type === null ? {} : { mime_type: record.mime_type }),
-      size_bytes: record.size_bytes,
-      sha256: record.sha256,
-      labels: record.labels,
-    };
+  /** The bytes of an artifact that was found. @throws {RangeError} {BlobMissingError} {BlobCorruptError} */
+  async openBytes(
+    tenantId: string,
+    { sha256 = '', size_bytes }: Pick<ArtifactRef, 'sha256' | 'size_bytes'>,
+    range?: ByteRange,
+  ): Promise<OpenBlob> {
+    const blob = await this.blobs.open(tenantId, sha256, range);
+    if (!blob) throw new BlobMissingError(sha256);
+    if (blob.size === size_bytes) return blob;
+    // Of a part nothing else would tell that the rest is not what it was.
+    blob.stream.destroy();
+    throw new BlobCorruptError(sha256);
+  }
+
+  private attached(record: ArtifactRecord, artifact: ArtifactRef, turnId: string) {
+    return attachedEvent(record.tenant_id, artifact, turnId, {
+      eventId: this.options.newId(),
+      nowMs: this.options.nowMs(),
+    });
   }
 }
 
-function recordOf(reader: Reader, tenantId: string, artifactId: string): Promise<ArtifactRecord | null> {
-  return reader.records(Artifacts).findOneBy({ tenant_id: tenantId, artifact_id: artifactId });
-}
-
-/** A name a browser may save under: no folders, no control characters. */
-function fileNameOf(name: string): string {
-  const base = name.split(/[\\/]/).at(-1) ?? '';
-  return base.replace(/[\p{Cc}\p{Cf}]/gu, '').slice(0, FILENAME_LENGTH) || 'artifact';
+async function recordOf(
+  db: Reader,
+  { tenantId, tokenId }: ArtifactReader,
+  artifactId: string,
+): Promise<ArtifactRecord | undefined> {
+  const record = await db.records(Artifacts).findOneBy({ tenant_id: tenantId, artifact_id: artifactId });
+  if (!record || (record.turn_id === null && record.uploaded_by !== (tokenId ?? ''))) return undefined;
+  return record;
 }

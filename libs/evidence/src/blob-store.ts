@@ -11,6 +11,14 @@ export interface BlobInfo {
   readonly size: number;
 }
 
+/** What whoever stores a blob knows about it before. */
+export interface ExpectedBlob {
+  /** Lower-case hex; other bytes are refused. */
+  readonly sha256?: string;
+  /** More are refused, even where the store itself would take them. */
+  readonly maxBytes?: number;
+}
+
 /** Bytes `start` … `end`, both included, as HTTP counts them; to the end when `end` is absent. */
 export interface ByteRange {
   readonly start: number;
@@ -20,7 +28,10 @@ export interface ByteRange {
 /** An open blob. Whoever opened it reads `stream` to its end or destroys it. */
 export interface OpenBlob {
   readonly size: number;
-  /** Fails with a `BlobCorruptError` at its end when the whole blob was read and is not what its name says. */
+  /**
+   * Of a whole blob the last piece is held back until all of it was found to be what its name says; else the stream fails
+   * with a `BlobCorruptError`. So nobody ever gets a damaged blob to its end.
+   */
   readonly stream: Readable;
 }
 
@@ -29,8 +40,11 @@ export interface OpenBlob {
  * must not tell one tenant what another has. Storing the same bytes twice is one blob.
  */
 export interface BlobStore {
-  /** Stores bytes; they survive a crash from the moment this returns. @throws {BlobTooLargeError} */
-  put(tenantId: string, bytes: Bytes): Promise<BlobInfo>;
+  /**
+   * Stores bytes; they survive a crash from the moment this returns. What throws has stored nothing.
+   * @throws {BlobTooLargeError} {BlobMismatchError} {BlobStoreFullError}
+   */
+  put(tenantId: string, bytes: Bytes, expected?: ExpectedBlob): Promise<BlobInfo>;
   /** @returns `undefined` where there is no such blob. @throws {RangeError} for a range outside it */
   open(tenantId: string, sha256: string, range?: ByteRange): Promise<OpenBlob | undefined>;
   /** Removes the bytes; nothing happens where there are none. */
@@ -62,6 +76,34 @@ export class BlobCorruptError extends Error {
 
   constructor(readonly sha256: string) {
     super(`the stored bytes of ${sha256} do not match their hash`);
+  }
+}
+
+/** There are no bytes where a row says so: they are damaged, or lie where this process cannot see them. Terminal. */
+export class BlobMissingError extends Error {
+  readonly code = 'blob_missing';
+
+  constructor(readonly sha256: string) {
+    super(`the stored bytes of ${sha256} are not there`);
+  }
+}
+
+/** Other bytes came than were announced. Terminal; nothing was stored. */
+export class BlobMismatchError extends Error {
+  readonly code = 'blob_mismatch';
+
+  constructor(readonly sha256: string) {
+    super(`the bytes that came have the SHA-256 ${sha256}, which is not the one that was announced`);
+  }
+}
+
+/** There is no room. Retryable; nothing was stored. */
+export class BlobStoreFullError extends Error {
+  readonly code = 'blob_store_full';
+  readonly retryAfterMs = 30_000;
+
+  constructor(cause: unknown) {
+    super('there is no room for more artifacts', { cause });
   }
 }
 

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { BlobCorruptError, BlobTooLargeError } from './blob-store';
+import { BlobCorruptError, BlobMismatchError, BlobStoreFullError, BlobTooLargeError } from './blob-store';
 import { DirectoryBlobStore } from './directory-blob-store';
+import { SmallDisk } from './testing/small-disk';
 
 const TENANT = '00000000-0000-4000-8000-000000000001';
 const OTHER = '00000000-0000-4000-8000-000000000002';
@@ -50,6 +51,44 @@ describe('DirectoryBlobStore', () => {
     const { sha256 } = await blobs.put(TENANT, Buffer.from('evidence'));
     writeFileSync(pathOf(sha256), 'evidencf');
     await expect(read(sha256)).rejects.toThrow(BlobCorruptError);
+  });
+
+  it('never hands out the last piece of damaged bytes', async () => {
+    const bytes = randomBytes(500_000);
+    const { sha256 } = await blobs.put(TENANT, bytes);
+    const damaged = Buffer.from(bytes);
+    damaged.writeUInt8(bytes.readUInt8(10) ^ 1, 10);
+    writeFileSync(pathOf(sha256), damaged);
+    const { stream } = (await blobs.open(TENANT, sha256)) ?? {};
+    let read = 0;
+    const reading = async () => {
+      for await (const chunk of stream ?? []) read += (chunk as Buffer).length;
+    };
+    await expect(reading()).rejects.toThrow(BlobCorruptError);
+    expect(read).toBeGreaterThan(0);
+    expect(read).toBeLessThan(bytes.length);
+  });
+
+  it('refuses bytes that are not those that were announced', async () => {
+    const sha256 = createHash('sha256').update('announced').digest('hex');
+    await expect(blobs.put(TENANT, Buffer.from('others'), { sha256 })).rejects.toThrow(BlobMismatchError);
+    await expect(blobs.put(TENANT, Buffer.from('announced'), { maxBytes: 8 })).rejects.toThrow(BlobTooLargeError);
+    expect(readdirSync(join(root, TENANT))).toEqual(['incoming']);
+    expect(readdirSync(join(root, TENANT, 'incoming'))).toEqual([]);
+    expect((await blobs.put(TENANT, Buffer.from('announced'), { sha256, maxBytes: 9 })).sha256).toBe(sha256);
+  });
+
+  it('says when the disk is full, and leaves nothing there', async () => {
+    const disk = await SmallDisk.mount(root);
+    try {
+      const small = new DirectoryBlobStore(disk.path, 10_000_000);
+      await expect(small.put(TENANT, randomBytes(4_000_000))).rejects.toThrow(BlobStoreFullError);
+      expect(readdirSync(join(disk.path, TENANT))).toEqual(['incoming']);
+      expect(readdirSync(join(disk.path, TENANT, 'incoming'))).toEqual([]);
+      await small.put(TENANT, randomBytes(100_000));
+    } finally {
+      await disk.unmount();
+    }
   });
 
   it('keeps tenants apart and takes no path for a name', async () => {

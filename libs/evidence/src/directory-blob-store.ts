@@ -2,10 +2,11 @@ import { createHash, randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { mkdir, open, rename, unlink, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Transform, type Readable } from 'node:stream';
-import { BlobCorruptError, BlobTooLargeError } from './blob-store';
+import type { Readable } from 'node:stream';
+import { BlobMismatchError, BlobStoreFullError, BlobTooLargeError } from './blob-store';
+import { verified } from './verified-bytes';
 import { blobPath, ignoreMissing, INCOMING, tenantPath } from './directory-layout';
-import type { BlobInfo, BlobStore, ByteRange, Bytes, OpenBlob } from './blob-store';
+import type { BlobInfo, BlobStore, ByteRange, Bytes, ExpectedBlob, OpenBlob } from './blob-store';
 
 const MAX_BLOB_BYTES = 1024 * 1024 * 1024;
 
@@ -26,17 +27,18 @@ export class DirectoryBlobStore implements BlobStore {
     private readonly maxBytes: number = MAX_BLOB_BYTES,
   ) {}
 
-  async put(tenantId: string, bytes: Bytes): Promise<BlobInfo> {
+  async put(tenantId: string, bytes: Bytes, expected: ExpectedBlob = {}): Promise<BlobInfo> {
     const incoming = join(tenantPath(this.root, tenantId), INCOMING);
-    await mkdir(incoming, { recursive: true, mode: 0o700 });
     const draft = join(incoming, randomUUID());
     try {
-      const info = await this.write(draft, bytes);
+      await mkdir(incoming, { recursive: true, mode: 0o700 });
+      const info = await this.write(draft, bytes, Math.min(this.maxBytes, expected.maxBytes ?? Infinity));
+      if (expected.sha256 !== undefined && info.sha256 !== expected.sha256) throw new BlobMismatchError(info.sha256);
       await this.place(draft, blobPath(this.root, tenantId, info.sha256));
       return info;
     } catch (error) {
       await unlink(draft).catch(ignoreMissing);
-      throw error;
+      throw isFull(error) ? new BlobStoreFullError(error) : error;
     }
   }
 
@@ -47,7 +49,7 @@ export class DirectoryBlobStore implements BlobStore {
     if (!file) return undefined;
     try {
       const { size } = await file.stat();
-      return { size, stream: range ? partOf(file, size, range) : verified(file, sha256) };
+      return { size, stream: range ? partOf(file, size, range) : verified(file.createReadStream(), sha256) };
     } catch (error) {
       await file.close();
       throw error;
@@ -58,14 +60,14 @@ export class DirectoryBlobStore implements BlobStore {
     await unlink(blobPath(this.root, tenantId, sha256)).catch(ignoreMissing);
   }
 
-  private async write(path: string, bytes: Bytes): Promise<BlobInfo> {
+  private async write(path: string, bytes: Bytes, maxBytes: number): Promise<BlobInfo> {
     const hash = createHash('sha256');
     let size = 0;
     const file = await open(path, 'wx', 0o600);
     try {
       for await (const chunk of bytes instanceof Uint8Array ? [bytes] : bytes) {
         size += chunk.length;
-        if (size > this.maxBytes) throw new BlobTooLargeError(this.maxBytes);
+        if (size > maxBytes) throw new BlobTooLargeError(maxBytes);
         hash.update(chunk);
         await writeAll(file, chunk);
       }
@@ -100,22 +102,9 @@ function partOf(file: FileHandle, size: number, { start, end = size - 1 }: ByteR
   return file.createReadStream({ start, end: Math.min(end, size - 1) });
 }
 
-/** Hashes what passes through, so that damage is an error at the reader and not a wrong picture. */
-function verified(file: FileHandle, sha256: string): Readable {
-  const hash = createHash('sha256');
-  const check = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      hash.update(chunk);
-      done(null, chunk);
-    },
-    flush(done) {
-      done(hash.digest('hex') === sha256 ? null : new BlobCorruptError(sha256));
-    },
-  });
-  const source = file.createReadStream();
-  source.on('error', (error) => check.destroy(error));
-  check.on('close', () => source.destroy());
-  return source.pipe(check);
+/** The disk, the tenant's quota of it, or the largest file it takes. */
+function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
 /** False where there is no such file. */

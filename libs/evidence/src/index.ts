@@ -1,6 +1,13 @@
-export { ArtifactStore, type ArtifactStoreOptions, type NewArtifact, type OpenArtifact } from './artifact-store';
-export { BlobCorruptError, BlobTooLargeError } from './blob-store';
-export type { BlobInfo, BlobStore, ByteRange, Bytes, OpenBlob, SweptBlobStore } from './blob-store';
+export { ArtifactStore, type ArtifactReader } from './artifact-store';
+export type { NewArtifact } from './artifact-record';
+export {
+  BlobCorruptError,
+  BlobMismatchError,
+  BlobMissingError,
+  BlobStoreFullError,
+  BlobTooLargeError,
+} from './blob-store';
+export type { BlobStore, ByteRange, Bytes, ExpectedBlob, SweptBlobStore } from './blob-store';
 export { DirectoryBlobStore } from './directory-blob-store';
 export { walkOldArtifacts } from './artifact-retention';
 export { BlobRetention } from './blob-retention';

@@ -30,6 +30,8 @@ export interface AcceptRequest extends ConversationRef {
   /** Under which key the request is the same request, and what every later copy of it is answered. */
   readonly idempotency: IdempotencyKey;
   readonly answer: object;
+  /** More that belongs into the commit. It must not fail for what the caller could have checked: others share the commit. */
+  readonly alongside?: (tx: Tx) => Promise<void>;
   /** −10 to 10, 0 when absent; each step goes before what has waited up to 30 s longer. */
   readonly priority?: number;
   /** The turn whose step may wait for this one's end, under this one's id. */
@@ -206,6 +208,7 @@ export class TurnIntake {
       if (request.parent) await this.turns.setParent(tx, request, request.turnId, request.parent);
     }
     void appendEvents(tx, events);
+    for (const { alongside } of requests) await alongside?.(tx);
     const stopped: string[] = [];
     for (const [i, group] of [...groups.values()].entries()) {
       const state = enqueued[i];

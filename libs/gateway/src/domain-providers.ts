@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import type { FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
+import { ArtifactStore, DirectoryBlobStore } from '@tyrum/evidence';
 import { Approvals, Conversations, TurnControl, TurnIntake, TurnReader, TurnRedrive, Waits } from '@tyrum/execution';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
 import { IdempotencyLedger } from '@tyrum/idempotency';
@@ -10,6 +12,7 @@ import { CONFIG, type Config } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
 import { GatewayMetrics } from './gateway-metrics';
+import { ArtifactDesk } from './operations/artifact-desk';
 import { ClaimShares } from './operations/claim-shares';
 import { Chats } from './operations/chats';
 import { LeaseDirectory } from './operations/lease-directory';
@@ -84,11 +87,35 @@ export const domainProviders: FactoryProvider[] = [
     },
   },
   {
-    provide: Chats,
-    inject: [Conversations, TurnIntake, TurnReader, Once, GatewayMetrics],
+    provide: ArtifactStore,
+    inject: [STATE_STORE, CONFIG],
+    useFactory: (store: StateStore, { home }: Config) =>
+      new ArtifactStore(store, new DirectoryBlobStore(join(home, 'artifacts')), {
+        newId: randomUUID,
+        nowMs: () => Date.now(),
+      }),
+  },
+  {
+    provide: ArtifactDesk,
+    inject: [STATE_STORE, TurnStore, ArtifactStore, Once, BACKPLANE],
     useFactory: (
-      ...[conversations, intake, reader, once, metrics]: [Conversations, TurnIntake, TurnReader, Once, GatewayMetrics]
-    ) => new Chats({ conversations, intake, reader, once, metrics }, randomUUID),
+      ...[store, turns, artifacts, once, backplane]: [StateStore, TurnStore, ArtifactStore, Once, Backplane]
+    ) => new ArtifactDesk({ store, turns, artifacts, once, backplane }),
+  },
+  {
+    provide: Chats,
+    inject: [Conversations, TurnIntake, TurnReader, ArtifactStore, ArtifactDesk, Once, GatewayMetrics],
+    useFactory: (
+      ...[conversations, intake, reader, artifacts, desk, once, metrics]: [
+        Conversations,
+        TurnIntake,
+        TurnReader,
+        ArtifactStore,
+        ArtifactDesk,
+        Once,
+        GatewayMetrics,
+      ]
+    ) => new Chats({ conversations, intake, reader, artifacts, desk, once, metrics }, randomUUID),
   },
   {
     provide: LeaseDirectory,

@@ -1,3 +1,4 @@
+import { BlobStoreFullError } from '@tyrum/evidence';
 import { OverloadedError, QueueFullError } from '@tyrum/execution';
 import { WireError, type WireErrorBody } from '@tyrum/protocol';
 import { StoreUnavailableError, UnknownCommitError } from '@tyrum/statestore';
@@ -20,9 +21,10 @@ export function notFound(what: string): WireError {
  */
 export function wireErrorOf(error: unknown, onUnexpected: (error: unknown) => void): WireErrorBody {
   if (error instanceof WireError) return error.toBody();
-  if (error instanceof OverloadedError || error instanceof StoreUnavailableError) {
+  if ([OverloadedError, StoreUnavailableError, BlobStoreFullError].some((shedding) => error instanceof shedding)) {
+    const { retryAfterMs } = error as OverloadedError;
     const message = 'the gateway cannot take this now; nothing was written, try again';
-    return { code: 'overloaded', message, details: { retry_after_ms: error.retryAfterMs } };
+    return { code: 'overloaded', message, details: { retry_after_ms: retryAfterMs } };
   }
   if (error instanceof QueueFullError) {
     return { code: 'overloaded', message: error.message, details: { retry_after_ms: error.retryAfterMs } };

@@ -9,13 +9,12 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, HttpAdapterHost } from '@nestjs/core';
-import type { NestExpressApplication } from '@nestjs/platform-express';
 import { TokenStore } from '@tyrum/identity';
 import { ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import { encodeBase64Url, LIMITS } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
-import type { RequestHandler } from 'express';
+import type { Application, RequestHandler } from 'express';
 import helmet from 'helmet';
 import { addressLimit, authentication } from './http/authentication';
 import { WebhookCallsController, WebhooksController } from './http/webhooks.controller';
@@ -31,6 +30,7 @@ import { NodesController } from './http/nodes.controller';
 import { InFlightKeys } from './http/in-flight-keys';
 import { ProblemFilter } from './http/problem.filter';
 import { httpMetrics, jsonBody, rawBody, requestContext } from './http/request-pipeline';
+import { streamedBody } from './http/streamed-body';
 import { LeasesController } from './http/leases.controller';
 import { SchedulesController } from './http/schedules.controller';
 import { TenantsController } from './http/tenants.controller';
@@ -55,9 +55,11 @@ export interface GatewayOptions extends Partial<Omit<SocketDoorOptions, 'stamps'
   readonly allowedOrigins?: readonly string[];
   /** How long a request's body may take, in ms. Default: 30 s. */
   readonly bodyMs?: number;
+  /** How long an artifact's bytes may stand still, up or down, in ms. Default: 60 s. */
+  readonly artifactStallMs?: number;
   /** Requests in ten seconds. Default: `TYRUM_RATE_PER_*`. */
   readonly limits?: Partial<RequestLimits>;
-  /** Modules that export `SCHEDULES_PORT` and `ARTIFACTS_PORT`. */
+  /** Modules that export `SCHEDULES_PORT`. */
   readonly imports?: ModuleMetadata['imports'];
 }
 
@@ -91,13 +93,14 @@ const httpPipeline: FactoryProvider = {
       GatewayOptions,
     ]
   ) => {
-    const app = httpAdapter as unknown as Pick<NestExpressApplication, 'use' | 'set'>;
+    const app = httpAdapter.getInstance<Pick<Application, 'use' | 'set' | 'post'>>();
     // Answers are about what changes; hashing each of them for a comparison nobody makes costs more than sending it.
     app.set('etag', false);
     app.use(requestContext());
     app.use(helmet() as RequestHandler);
     app.use(httpMetrics(metrics));
     app.use('/v1', authentication({ tokens, proofs, admission, addresses, audit, allowedOrigins }));
+    app.post('/v1/artifacts', streamedBody());
     app.use('/v1', jsonBody(options));
     app.use('/webhooks', addressLimit(admission, addresses));
     app.use('/webhooks', rawBody(options));

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
 import { Waits } from '@tyrum/execution';
+import { ArtifactStore } from '@tyrum/evidence';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
 import { TokenStore } from '@tyrum/identity';
 import { DispatchLoop, Dispatches, Pairings, PeerDirectory, PeerRegistry } from '@tyrum/nodes';
@@ -10,7 +11,6 @@ import type { StateStore } from '@tyrum/statestore';
 import { NodeEvidence } from './operations/node-evidence';
 import { NodePairings } from './operations/node-pairings';
 import { Once } from './operations/once';
-import { ARTIFACTS_PORT, type ArtifactsPort } from './ports';
 import { ConnectionDirectory } from './ws/connection-directory';
 import { NodeDesk } from './ws/node-desk';
 import { PresenceFanOut } from './ws/presence-fan-out';
@@ -84,9 +84,9 @@ export function nodeProviders(holder: string): FactoryProvider[] {
     },
     {
       provide: NodeEvidence,
-      inject: [Dispatches, Once, BACKPLANE, { token: ARTIFACTS_PORT, optional: true }],
-      useFactory: (dispatches: Dispatches, once: Once, backplane: Backplane, artifacts?: ArtifactsPort) =>
-        new NodeEvidence({ dispatches, once, backplane, artifacts, newId: randomUUID, nowMs }),
+      inject: [Dispatches, Once, BACKPLANE, ArtifactStore],
+      useFactory: (dispatches: Dispatches, once: Once, backplane: Backplane, artifacts: ArtifactStore) =>
+        new NodeEvidence({ dispatches, once, backplane, artifacts }),
     },
     {
       provide: NodePairings,

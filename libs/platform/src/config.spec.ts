@@ -36,6 +36,7 @@ describe('defaults', () => {
       logLevel: 'info',
       policy: 'standard',
       approvalTools: [],
+      artifactMaxBytes: 1_073_741_824,
       drainMs: 25_000,
       drainNoticeMs: 0,
       workerConcurrency: 50,
@@ -201,6 +202,7 @@ describe('single values', () => {
     TYRUM_RATE_PER_TOKEN: ['0', '-1'],
     TYRUM_RATE_PER_TENANT: ['0', 'none'],
     TYRUM_CONNECTIONS_PER_ADDRESS: ['0', '1000001'],
+    TYRUM_ARTIFACT_MAX_BYTES: ['0', '1.5', '1073741825'],
     TYRUM_WEBHOOK_KEY: ['short', `${'x'.repeat(32)}!`],
     TYRUM_ALLOWED_ORIGINS: ['*', 'https://a.example/', 'https://a.example,', 'ftp://a', 'https://A.example'],
   };

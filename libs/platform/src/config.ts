@@ -66,6 +66,8 @@ export interface Config {
     readonly perTenant: number;
     readonly connectionsPerAddress: number;
   };
+  /** The largest artifact an edge takes. */
+  readonly artifactMaxBytes: number;
   /** What the secrets of webhooks follow from; absent: there are none. */
   readonly webhookKey?: Secret;
   /** Networks of the proxies whose word about their clients counts, as `address/prefix`. */
@@ -151,6 +153,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
     logLevel: required(values.logLevel),
     policy: required(values.policy),
     approvalTools: required(values.approvalTools),
+    artifactMaxBytes: required(values.artifactMaxBytes),
     ...(values.webhookKey && { webhookKey: values.webhookKey }),
     ...(model && { model }),
     drainMs: required(values.drainMs),

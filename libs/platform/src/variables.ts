@@ -292,6 +292,14 @@ export const VARIABLES = {
     parse: integer(1, 1_000_000),
     fallback: () => 5_000,
   }),
+  artifactMaxBytes: variable({
+    name: 'TYRUM_ARTIFACT_MAX_BYTES',
+    description: 'The largest artifact that may be uploaded, in bytes.',
+    expected: 'an integer from 1 to 1073741824',
+    apps: ['edge'],
+    parse: integer(1, 1_073_741_824),
+    fallback: () => 1_073_741_824,
+  }),
   webhookKey: variable({
     name: 'TYRUM_WEBHOOK_KEY',
     description: 'Key that the secrets of webhooks follow from, the same at every edge. Unset: there are no webhooks.',

@@ -1,3 +1,6 @@
+import { LIMITS } from './limits';
+import { OneOf, Optional, Text, TextList, Uuid, WholeNumber } from './payload-fields';
+
 export const ARTIFACT_KINDS = [
   'screenshot',
   'diff',
@@ -34,6 +37,42 @@ export interface ArtifactRef {
 /** `artifact://<uuid>`. */
 export function artifactUri(artifactId: string): `artifact://${string}` {
   return `artifact://${artifactId}`;
+}
+
+const URI = 'artifact://';
+
+/** The id in an `artifact://<uuid>`; undefined for what is no such reference at all. An id that is none is handed back as it is. */
+export function artifactIdOf(uri: string): string | undefined {
+  return uri.startsWith(URI) ? uri.slice(URI.length) : undefined;
+}
+
+/** `POST /v1/artifacts`: what the body is. Its media type is the request's `Content-Type`. */
+export class ArtifactUploadQuery {
+  @Text(LIMITS.labelLength)
+  filename: string = 'artifact';
+
+  @OneOf(ARTIFACT_KINDS)
+  kind: ArtifactKind = 'file';
+
+  @Optional()
+  @TextList(LIMITS.artifactLabels, LIMITS.labelLength)
+  labels?: string[];
+
+  /** The turn it belongs to from the start. Without one it is its uploader's alone until a message brings it to a turn. */
+  @Optional()
+  @Uuid()
+  turn_id?: string;
+}
+
+/** `GET /v1/turns/:id/artifacts`. */
+export class ArtifactListQuery {
+  @WholeNumber(1, LIMITS.artifactListMax)
+  limit: number = LIMITS.artifactListDefault;
+}
+
+export interface ArtifactList {
+  /** The newest so many, oldest first. */
+  artifacts: ArtifactRef[];
 }
 
 /** What sort of medium a MIME type is, for `media_class`. */

@@ -92,6 +92,16 @@ export const LIMITS = Object.freeze({
   // Webhooks
   webhookBodyBytes: 256 * KIB,
 
+  // Artifacts
+  artifactLabels: 32,
+  artifactListMax: 1_000,
+  artifactListDefault: 1_000,
+  artifactStallMs: 60_000,
+  artifactsPerMessage: 32,
+  mimeTypeLength: 255,
+  digestHeaderLength: 1_024,
+  rangeHeaderLength: 1_024,
+
   // Tenants
   quotaMax: 1_000_000_000,
 

@@ -13,6 +13,7 @@ import type {
   TurnSignalled,
 } from './http';
 import type { NodeList, PairingList, PresenceList } from './node-http';
+import type { ArtifactList, ArtifactRef } from './artifact';
 import type { ApprovalShown, OverrideList, OverrideRevoked } from './approval';
 import type {
   ApprovalListResult,
@@ -86,5 +87,8 @@ export interface RouteAnswers {
   'DELETE /v1/webhooks/:id': undefined;
   'POST /v1/webhooks/:id/renew': WebhookCreated;
   'POST /webhooks/:trigger': WebhookFired;
-  'GET /v1/artifacts/:id': undefined;
+  'POST /v1/artifacts': ArtifactRef;
+  'GET /v1/artifacts/:id': ArtifactRef;
+  'GET /v1/artifacts/:id/content': undefined;
+  'GET /v1/turns/:id/artifacts': ArtifactList;
 }

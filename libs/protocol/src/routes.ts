@@ -1,4 +1,5 @@
 import type { OperatorScope } from './access';
+import { ArtifactListQuery, ArtifactUploadQuery } from './artifact';
 import {
   ClaimShareBody,
   ClaimShareQuery,
@@ -44,6 +45,8 @@ export interface RouteSpec {
   readonly status: 200 | 201 | 202 | 204;
   readonly body?: PayloadClass;
   readonly query?: { readonly payload: PayloadClass; readonly fields: QueryFields };
+  /** Whether the body is bytes of any media type, which are streamed. */
+  readonly bytes?: boolean;
   /** Whether `Idempotency-Key` makes copies of the request one request. */
   readonly keyed?: boolean;
   /** The media type of the answer where it is not JSON. */
@@ -316,11 +319,34 @@ export const ROUTES = {
     scope: null,
     status: 202,
   },
-  'GET /v1/artifacts/:id': {
-    summary: "An artifact's bytes, always as a download",
+  'POST /v1/artifacts': {
+    summary: 'Upload an artifact: the body is its bytes, `Content-Type` what they are',
+    scope: 'operator.write',
+    status: 201,
+    bytes: true,
+    query: {
+      payload: ArtifactUploadQuery,
+      fields: {
+        filename: { kind: 'text' },
+        kind: { kind: 'text' },
+        label: { kind: 'list', as: 'labels' },
+        turn_id: { kind: 'text' },
+      },
+    },
+    keyed: true,
+  },
+  'GET /v1/artifacts/:id': { summary: 'What an artifact is', scope: 'operator.read', status: 200 },
+  'GET /v1/artifacts/:id/content': {
+    summary: "An artifact's bytes, always as a download; `Range` and conditions are honoured",
     scope: 'operator.read',
     status: 200,
     media: 'application/octet-stream',
+  },
+  'GET /v1/turns/:id/artifacts': {
+    summary: "A turn's artifacts",
+    scope: 'operator.read',
+    status: 200,
+    query: { payload: ArtifactListQuery, fields: { limit: { kind: 'number' } } },
   },
 } as const satisfies Readonly<Record<string, RouteSpec>>;
 export type Route = keyof typeof ROUTES;

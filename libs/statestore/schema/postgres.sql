@@ -35,6 +35,7 @@ create table artifact (
   sha256 text not null,
   labels text not null,
   created_at bigint not null,
+  uploaded_by uuid,
   constraint artifact_pkey PRIMARY KEY (tenant_id, artifact_id)
 );
 

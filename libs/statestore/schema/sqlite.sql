@@ -33,7 +33,7 @@ CREATE TABLE artifact (
     size_bytes integer not null,
     sha256 text not null,
     labels text not null,
-    created_at integer not null,
+    created_at integer not null, uploaded_by text,
     primary key (tenant_id, artifact_id)
   );
 

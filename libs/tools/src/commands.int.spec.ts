@@ -139,7 +139,7 @@ describe('commands in the ToolRunner', () => {
     expect(result['output']).toMatch(/^first\n[\s\S]+bytes left out[\s\S]+\nlast\n$/);
     const [artifact] = await evidence.artifacts.listByTurn(DEFAULT_TENANT_ID, request.turnId);
     expect(result['artifacts']).toEqual([artifact]);
-    const open = await evidence.artifacts.open(DEFAULT_TENANT_ID, artifact?.artifact_id ?? '');
+    const open = await evidence.artifacts.open({ tenantId: DEFAULT_TENANT_ID }, artifact?.artifact_id ?? '');
     const whole = ['first', ...Array.from({ length: 40_000 }, (_, i) => i + 1), 'last', ''].join('\n');
     expect(open && (await text(open.stream))).toBe(whole);
   });

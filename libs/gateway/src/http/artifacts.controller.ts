@@ -1,28 +1,118 @@
-import { Controller, Get, Inject, Optional, Param, StreamableFile, UseGuards } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
+import { Controller, Get, Inject, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
+import { ArtifactStore, BlobMismatchError, BlobTooLargeError } from '@tyrum/evidence';
 import type { Principal } from '@tyrum/identity';
-import { WireError } from '@tyrum/protocol';
-import { notFound } from '../failures';
-import { ARTIFACTS_PORT, type ArtifactsPort } from '../ports';
-import { uuidParam } from './query';
+import { CONFIG, type Config } from '@tyrum/platform';
+import { ContractError, LIMITS, type ArtifactList, type ArtifactRef } from '@tyrum/protocol';
+import type { Request, Response } from 'express';
+import type { GatewayOptions } from '../gateway.module';
+import { GATEWAY_OPTIONS } from '../gateway-options';
+import { ArtifactDesk } from '../operations/artifact-desk';
+import { sendArtifact } from './artifact-download';
+import { declaredSha256 } from './digest-fields';
+import { HttpProblem } from './http-problem';
+import { answerOf, idempotencyKey } from './idempotency-key';
+import { readQuery, uuidParam } from './query';
 import { Caller, Needs, ScopeGuard } from './request-principal';
+import { arriving, mediaTypeOf } from './streamed-body';
 
-@Controller('v1/artifacts')
+/** Artifacts up and down. Their bytes pass through: none is held whole in memory. */
+@Controller('v1')
 @UseGuards(ScopeGuard)
 export class ArtifactsController {
-  constructor(@Optional() @Inject(ARTIFACTS_PORT) private readonly artifacts?: ArtifactsPort) {}
+  private readonly stallMs: number;
 
-  /** The artifact's bytes, always as a download: a screenshot's page must not run as a page of ours. */
-  @Get(':id')
-  @Needs('operator.read')
-  async get(@Caller() caller: Principal, @Param('id') id: string): Promise<StreamableFile> {
-    if (!this.artifacts) throw new WireError('not_found', 'artifacts are not served by this gateway');
-    const found = await this.artifacts.open(caller.tenantId, uuidParam(id));
-    if (!found) throw notFound('artifact');
-    const { artifact, bytes } = found;
-    return new StreamableFile(bytes, {
-      type: artifact.mime_type ?? 'application/octet-stream',
-      disposition: `attachment; filename*=UTF-8''${encodeURIComponent(artifact.filename)}`,
-      ...(artifact.size_bytes === undefined ? {} : { length: artifact.size_bytes }),
-    });
+  constructor(
+    private readonly desk: ArtifactDesk,
+    private readonly artifacts: ArtifactStore,
+    @Inject(CONFIG) private readonly config: Config,
+    @Inject(GATEWAY_OPTIONS) options: GatewayOptions,
+  ) {
+    this.stallMs = options.artifactStallMs ?? LIMITS.artifactStallMs;
   }
+
+  /** Keeps the body as an artifact: `?filename=&kind=&label=&turn_id=`. */
+  @Post('artifacts')
+  @Needs('operator.write')
+  async upload(
+    @Caller() caller: Principal,
+    @Query() query: Record<string, unknown>,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<ArtifactRef> {
+    try {
+      const { turn_id: turnId, ...about } = readQuery('POST /v1/artifacts', query);
+      const { maxBytes, sha256, mimeType } = this.expectationsOf(request);
+      const route = {
+        route: 'POST /v1/artifacts',
+        payload: [about, turnId ?? null, mimeType ?? null],
+        newKey: randomUUID,
+      };
+      const key = idempotencyKey(request, caller, route);
+      const artifact = {
+        tenantId: caller.tenantId,
+        uploadedBy: caller.tokenId,
+        ...about,
+        ...(turnId === undefined ? {} : { turnId }),
+        ...(mimeType === undefined ? {} : { mimeType }),
+      };
+      const expected = { maxBytes, ...(sha256 === undefined ? {} : { sha256 }) };
+      return answerOf(response, await this.desk.upload(key, artifact, arriving(request, this.stallMs), expected));
+    } catch (error) {
+      // The rest of the body is not worth reading to the end.
+      if (!request.readableEnded) response.setHeader('Connection', 'close');
+      throw problemOf(error);
+    }
+  }
+
+  /** What an artifact is, without its bytes. */
+  @Get('artifacts/:id')
+  @Needs('operator.read')
+  get(@Caller() caller: Principal, @Param('id') id: string): Promise<ArtifactRef> {
+    return this.desk.find(caller, uuidParam(id));
+  }
+
+  /** The artifact's bytes, for HEAD too. */
+  @Get('artifacts/:id/content')
+  @Needs('operator.read')
+  async content(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    const artifact = await this.desk.find(caller, uuidParam(id));
+    const open = (range: Parameters<ArtifactStore['openBytes']>[2]) =>
+      this.artifacts.openBytes(caller.tenantId, artifact, range);
+    await sendArtifact(request, response, artifact, { stallMs: this.stallMs, open });
+  }
+
+  /** The newest artifacts of a turn, oldest first: `?limit=`. */
+  @Get('turns/:id/artifacts')
+  @Needs('operator.read')
+  async list(
+    @Caller() caller: Principal,
+    @Param('id') id: string,
+    @Query() query: Record<string, unknown>,
+  ): Promise<ArtifactList> {
+    const { limit } = readQuery('GET /v1/turns/:id/artifacts', query);
+    return { artifacts: await this.desk.listByTurn(caller.tenantId, uuidParam(id), limit) };
+  }
+
+  /** What the headers say of the body. @throws {HttpProblem} 413, 415 @throws {ContractError} */
+  private expectationsOf(request: Request) {
+    const maxBytes = this.config.artifactMaxBytes;
+    if (request.headers['content-encoding'] !== undefined) {
+      throw new HttpProblem(415, 'invalid_request', 'send it uncompressed');
+    }
+    if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw problemOf(new BlobTooLargeError(maxBytes));
+    return { maxBytes, sha256: declaredSha256(request), mimeType: mediaTypeOf(request) };
+  }
+}
+
+/** What of the blob store is the caller's doing. */
+function problemOf(error: unknown): unknown {
+  if (error instanceof BlobTooLargeError) return new HttpProblem(413, 'invalid_request', error.message);
+  if (error instanceof BlobMismatchError) return ContractError.at('Content-Digest', 'digest', error.message);
+  return error;
 }

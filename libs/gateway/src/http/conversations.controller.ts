@@ -57,7 +57,7 @@ export class ConversationsController {
     const payload = [conversation_id, request.body ?? {}];
     const route = { route: 'POST /v1/conversations/:key/messages', payload, newKey: randomUUID };
     const named = idempotencyKey(request, caller, route);
-    return answerOf(response, await this.chats.send(named, { ...body, conversation_id }));
+    return answerOf(response, await this.chats.send(named, caller.tokenId, { ...body, conversation_id }));
   }
 
   /** `conversation.delete`. 409 while a turn is open. */

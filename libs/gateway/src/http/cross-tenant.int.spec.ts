@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import { Readable } from 'node:stream';
 import { Module } from '@nestjs/common';
 import { DEFAULT_TENANT_ID, REQUESTS, ROUTES, type RequestType, type RouteSpec } from '@tyrum/protocol';
 import { REQUEST_EXAMPLES } from '@tyrum/protocol/testing';
@@ -8,7 +6,7 @@ import { Schedules } from '@tyrum/scheduling';
 import { SchedulingModule } from '@tyrum/scheduling/nest';
 import { eventually } from '@tyrum/test-services';
 import openapi from './openapi.json';
-import { ARTIFACTS_PORT, SCHEDULES_PORT, type ArtifactsPort } from '../ports';
+import { SCHEDULES_PORT } from '../ports';
 import { startTestEdge, TestClient, TestDevice, type TestEdge } from '../testing';
 
 /*
@@ -18,24 +16,11 @@ import { startTestEdge, TestClient, TestDevice, type TestEdge } from '../testing
  */
 
 const CANARY = 'canary-7f3a';
-const artifactId = randomUUID();
-
-const artifacts: ArtifactsPort = {
-  open: (tenantId, id) =>
-    Promise.resolve(
-      tenantId === DEFAULT_TENANT_ID && id === artifactId
-        ? { artifact: { filename: CANARY, mime_type: 'text/plain' } as never, bytes: Readable.from([CANARY]) }
-        : undefined,
-    ),
-};
 
 @Module({
   imports: [SchedulingModule],
-  providers: [
-    { provide: SCHEDULES_PORT, useExisting: Schedules },
-    { provide: ARTIFACTS_PORT, useValue: artifacts },
-  ],
-  exports: [SCHEDULES_PORT, ARTIFACTS_PORT],
+  providers: [{ provide: SCHEDULES_PORT, useExisting: Schedules }],
+  exports: [SCHEDULES_PORT],
 })
 class Ports {}
 
@@ -117,13 +102,16 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
       execution: { kind: 'steps', conversation_key, steps },
     });
     const token = await made('/v1/tokens', { role: 'client', label: CANARY });
+    const artifact = await made(`/v1/artifacts?filename=${CANARY}&turn_id=${turn['workflow_run_id']}`, {
+      text: CANARY,
+    });
     ids = {
       turns: turn['workflow_run_id'] as string,
       conversations: conversation_key,
       schedules: schedule['schedule_id'] as string,
       tokens: token['token_id'] as string,
       tenants: DEFAULT_TENANT_ID,
-      artifacts: artifactId,
+      artifacts: artifact['artifact_id'] as string,
       leases: conversation_key,
       ...asked,
       webhooks: (webhook['webhook'] as unknown as { trigger_id: string }).trigger_id,
@@ -185,6 +173,20 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
       heard.push(text.replaceAll(encodeURIComponent(id), ''));
     },
   );
+
+  it('cannot put an artifact into it, nor refer to one of it', async () => {
+    const upload = await call(stranger, 'POST', `/v1/artifacts?turn_id=${ids['turns']}`, { x: 1 });
+    expect([upload.status, JSON.parse(upload.text)]).toEqual([404, expect.objectContaining({ code: 'not_found' })]);
+    const own = JSON.parse((await call(stranger, 'POST', '/v1/conversations', {})).text) as {
+      conversation: { conversation_id: string };
+    };
+    const url = `artifact://${ids['artifacts']}`;
+    const messages = [{ id: 'm', role: 'user', parts: [{ type: 'file', url }] }];
+    const path = `/v1/conversations/${own.conversation.conversation_id}/messages`;
+    const sent = await call(stranger, 'POST', path, { trigger: 'submit-message', messages });
+    expect([sent.status, JSON.parse(sent.text)]).toEqual([404, expect.objectContaining({ code: 'not_found' })]);
+    heard.push(upload.text, sent.text);
+  });
 
   it.each(routes.filter(([method, path]) => !path.includes('{') && method === 'GET' && path !== '/v1/events'))(
     'is shown nothing by %s %s',

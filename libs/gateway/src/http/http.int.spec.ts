@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
-import { Readable } from 'node:stream';
 import { Module } from '@nestjs/common';
-import { DEFAULT_TENANT_ID, type ArtifactRef, type Schedule, type ScheduleCreateBody } from '@tyrum/protocol';
-import { ARTIFACTS_PORT, SCHEDULES_PORT, type ArtifactsPort, type SchedulesPort } from '../ports';
+import { DEFAULT_TENANT_ID, type Schedule, type ScheduleCreateBody } from '@tyrum/protocol';
+import { SCHEDULES_PORT, type SchedulesPort } from '../ports';
 import { startTestEdge, TestClient, type TestEdge } from '../testing';
 
 const step = (text = 'x') => ({ type: 'CLI', args: { cmd: 'echo', args: [text] } });
@@ -216,22 +215,10 @@ describe('the HTTP door', () => {
     list: () => Promise.resolve([...schedules.values()]),
     remove: (_tenant, id) => Promise.resolve(schedules.delete(id)),
   };
-  const artifactId = randomUUID();
-  const artifactsPort: ArtifactsPort = {
-    open: (tenantId, id) => {
-      const artifact = { filename: 'päge.html', mime_type: 'text/html', size_bytes: 5 } as ArtifactRef;
-      const found = id === artifactId && tenantId === DEFAULT_TENANT_ID;
-      return Promise.resolve(found ? { artifact, bytes: Readable.from([Buffer.from('hello')]) } : undefined);
-    },
-  };
-
   beforeAll(async () => {
     @Module({
-      providers: [
-        { provide: SCHEDULES_PORT, useValue: schedulesPort },
-        { provide: ARTIFACTS_PORT, useValue: artifactsPort },
-      ],
-      exports: [SCHEDULES_PORT, ARTIFACTS_PORT],
+      providers: [{ provide: SCHEDULES_PORT, useValue: schedulesPort }],
+      exports: [SCHEDULES_PORT],
     })
     class Ports {}
     edge = await startTestEdge({ imports: [Ports] });
@@ -250,6 +237,9 @@ describe('the HTTP door', () => {
     ['GET', '/v1/conversations/agent:nobody:main', 404],
     ['GET', '/v1/conversations?cursor=x', 400],
     ['GET', `/v1/artifacts/${randomUUID()}`, 404],
+    ['GET', `/v1/artifacts/${randomUUID()}/content`, 404],
+    ['GET', '/v1/artifacts/x/content', 400],
+    ['GET', `/v1/turns/${randomUUID()}/artifacts`, 404],
     ['DELETE', `/v1/schedules/${randomUUID()}`, 404],
     ['GET', '/v1/turns/%E0%A4%A', 400],
     ['GET', '/v1/conversations/%E0%A4%A', 400],
@@ -352,7 +342,7 @@ describe('the HTTP door', () => {
     expect(await client.closed).toMatchObject({ code: 4004 });
   });
 
-  it('hands schedules and artifacts to those who keep them', async () => {
+  it('hands schedules to those who keep them', async () => {
     const body = {
       kind: 'cron',
       cadence: { type: 'cron', expression: '* * * * *', timezone: 'UTC' },
@@ -365,12 +355,6 @@ describe('the HTTP door', () => {
       (await problem(await call('POST', '/v1/schedules', { body: { ...body, kind: 'daily' } }))).errors?.[0]?.field,
     ).toBe('body.kind');
     expect((await call('DELETE', `/v1/schedules/${made.schedule_id}`)).status).toBe(204);
-
-    const bytes = await call('GET', `/v1/artifacts/${artifactId}`);
-    expect(await bytes.text()).toBe('hello');
-    expect(bytes.headers.get('content-type')).toBe('text/html');
-    expect(bytes.headers.get('content-disposition')).toBe("attachment; filename*=UTF-8''p%C3%A4ge.html");
-    expect(bytes.headers.get('x-content-type-options')).toBe('nosniff');
   });
 
   it("carries the request's id to the answer and to the log, and counts what it answered", async () => {

@@ -15,6 +15,14 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   503: 'overloaded',
 };
 
+/** What writing to a peer that went away ends with. */
+const LEFT: ReadonlySet<string> = new Set([
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'ERR_STREAM_DESTROYED',
+  'ECONNRESET',
+  'EPIPE',
+]);
+
 /** Every error of every route as `application/problem+json`, those of the framework too. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -24,7 +32,12 @@ export class ProblemFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<Request>();
     const response = host.switchToHttp().getResponse<Response>();
     // A peer that went away meanwhile, or an answer that has begun: there is nobody to tell.
-    if (response.headersSent) return void response.destroy();
+    if (response.headersSent) {
+      if (!LEFT.has((error as NodeJS.ErrnoException).code ?? '')) {
+        this.logger.error({ err: error, path: request.path }, 'an answer broke off');
+      }
+      return void response.destroy();
+    }
     const problem = this.problemOf(error, request.path);
     response.status(problem.status);
     // What is left of the request will not be read.

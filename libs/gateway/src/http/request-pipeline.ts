@@ -4,6 +4,7 @@ import { LIMITS, parseJsonPayload } from '@tyrum/protocol';
 import type { NextFunction, Request, Response } from 'express';
 import type { GatewayMetrics } from '../gateway-metrics';
 import { HttpProblem } from './http-problem';
+import { isStreamed } from './streamed-body';
 
 type Middleware = (request: Request, response: Response, next: NextFunction) => void;
 
@@ -22,7 +23,7 @@ export function requestContext(): Middleware {
 /** Reads JSON bodies with the limits of the wire: size while reading, depth before parsing. */
 export function jsonBody({ bodyMs = BODY_MS }: { readonly bodyMs?: number } = {}): Middleware {
   return (request, _response, next) => {
-    if (!hasBody(request)) return next();
+    if (!hasBody(request) || isStreamed(request)) return next();
     if (!request.is(['application/json', 'application/*+json'])) {
       return next(new HttpProblem(415, 'invalid_request', 'the body must be application/json'));
     }

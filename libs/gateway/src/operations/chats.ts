@@ -1,8 +1,11 @@
-import { isUniqueViolation } from '@tyrum/statestore';
+import type { ArtifactStore } from '@tyrum/evidence';
+import { isUniqueViolation, type Tx } from '@tyrum/statestore';
 import type { Conversations, TurnIntake, TurnReader } from '@tyrum/execution';
 import type { IdempotencyKey } from '@tyrum/idempotency';
 import {
+  artifactIdOf,
   ContractError,
+  LIMITS,
   newUiConversationKey,
   WireError,
   type ConversationCreatePayload,
@@ -18,12 +21,15 @@ import { notFound } from '../failures';
 import type { GatewayMetrics } from '../gateway-metrics';
 import { accept } from './accept';
 import { decodeListCursor, encodeListCursor } from './list-cursor';
+import type { ArtifactDesk } from './artifact-desk';
 import type { Answered, Once } from './once';
 
 export interface ChatPorts {
   readonly conversations: Conversations;
   readonly intake: TurnIntake;
   readonly reader: TurnReader;
+  readonly artifacts: ArtifactStore;
+  readonly desk: ArtifactDesk;
   readonly once: Once;
   readonly metrics: GatewayMetrics;
 }
@@ -91,18 +97,32 @@ export class Chats {
     return done;
   }
 
-  /** Accepts a reply to write. The stream's id is the turn's. @throws {WireError} not_found @throws {KeyReusedError} */
-  async send(key: IdempotencyKey, payload: ConversationSendPayload): Promise<Answered<StreamResult>> {
+  /**
+   * Accepts a reply to write. The stream's id is the turn's. Artifacts the message refers to (`artifact://<uuid>` as the `url` of
+   * a part) belong to the turn from then on.
+   * @param tokenId the sender's
+   * @throws {WireError} not_found @throws {KeyReusedError}
+   */
+  async send(key: IdempotencyKey, tokenId: string, payload: ConversationSendPayload): Promise<Answered<StreamResult>> {
+    const { artifacts, desk } = this.ports;
     const ref = { tenantId: key.tenantId, conversationKey: payload.conversation_id };
     const message = this.messageOf(payload);
     if (!(await this.ports.conversations.exists(ref))) throw notFound('conversation');
+    const referred = referencesIn(message?.parts ?? []);
+    const attached = await desk.requireReadable({ tenantId: key.tenantId, tokenId }, referred);
     const turnId = this.newId();
+    const alongside = (tx: Tx) => artifacts.attachIn(tx, key.tenantId, turnId, attached);
     const answer: StreamResult = { stream_id: turnId };
     const how = { kind: 'chat', triggerKind: 'message', priority: INTERACTIVE_PRIORITY } as const;
     const request = { ...ref, ...how, turnId, idempotency: key, answer };
     try {
       const input = { trigger: payload.trigger };
-      return await accept<StreamResult>(this.ports, { ...request, input, ...(message ? { message } : {}) });
+      return await accept<StreamResult>(this.ports, {
+        ...request,
+        input,
+        ...(message ? { message } : {}),
+        ...(attached.length > 0 ? { alongside } : {}),
+      });
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
       throw new WireError('conflict', 'a message with this message_id is in the conversation');
@@ -142,4 +162,18 @@ export class Chats {
       ...(typeof about === 'object' && about !== null ? { metadata: about } : {}),
     };
   }
+}
+
+/** The artifacts that a message's parts refer to, and where. @throws {ContractError} for too many */
+function referencesIn(parts: readonly object[]): { readonly field: string; readonly artifactId: string }[] {
+  const found = parts.flatMap((part, i) => {
+    const { url } = part as { url?: unknown };
+    const artifactId = typeof url === 'string' ? artifactIdOf(url) : undefined;
+    return artifactId === undefined ? [] : [{ field: `payload.messages.parts[${i}].url`, artifactId }];
+  });
+  if (found.length > LIMITS.artifactsPerMessage) {
+    const message = `must not refer to more than ${LIMITS.artifactsPerMessage} artifacts`;
+    throw ContractError.at('payload.messages', 'artifacts', message);
+  }
+  return found;
 }

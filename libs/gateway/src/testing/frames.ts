@@ -1,3 +1,5 @@
+import type { ArtifactRef } from '@tyrum/protocol';
+
 /** A conversation as far as tests look. */
 export interface SeenConversation {
   readonly conversation_id: string;
@@ -64,6 +66,7 @@ export interface SeenPayload {
   readonly instance_id: string;
   readonly node_id: string;
   readonly dispatch_id: string;
+  readonly artifact: ArtifactRef;
 }
 
 /** A frame as it came. */

@@ -1,4 +1,4 @@
-export { startTestEdge, type TestEdge, type TestEdgeOptions } from './test-edge';
+export { startTestEdge, type TestEdge, type TestEdgeOptions, type TokenWish } from './test-edge';
 export { TestClient, TestDevice, openSocket, signHttpProofAs, type TestClientOptions } from './test-client';
 export type { Frame, SeenConversation, SeenEntry, SeenPairing, SeenPayload, SeenResult, SeenTurn } from './frames';
 export { EventStreamClient, type ServerSentEvent } from './event-stream-client';

@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { dirname } from 'node:path';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
 import { NestFactory } from '@nestjs/core';
@@ -22,6 +24,8 @@ export interface TestEdgeOptions extends GatewayOptions {
   readonly drainMs?: number;
   /** The same for two starts = the same edge, restarted. */
   readonly instanceId?: string;
+  /** Where artifacts lie; two edges of one deployment share it. Default: a folder of its own. */
+  readonly home?: string;
   /** More of the environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -39,6 +43,7 @@ export interface TestEdge {
   readonly httpUrl: string;
   readonly socketUrl: string;
   readonly databaseUrl: string;
+  readonly home: string;
   readonly store: StateStore;
   readonly tokens: TokenStore;
   readonly backplane: Backplane;
@@ -58,9 +63,10 @@ export async function startTestEdge({
   drainMs = 5_000,
   instanceId,
   env = {},
+  home,
   ...options
 }: TestEdgeOptions = {}): Promise<TestEdge> {
-  const place = await placeOf(database);
+  const place = await placeOf(database, home);
   const config = loadConfig('edge', {
     TYRUM_HOME: place.home,
     TYRUM_DATABASE_URL: place.url,
@@ -89,6 +95,7 @@ export async function startTestEdge({
     httpUrl: `http://127.0.0.1:${port}`,
     socketUrl: `ws://127.0.0.1:${port}/ws`,
     databaseUrl: place.url,
+    home: place.home,
     store,
     tokens,
     backplane: app.get<Backplane>(BACKPLANE, { strict: false }),
@@ -119,12 +126,22 @@ interface Place {
   remove(): Promise<void> | void;
 }
 
-async function placeOf(database: NonNullable<TestEdgeOptions['database']>): Promise<Place> {
-  if (typeof database === 'object') return { url: database.url, home: 'unused', remove: () => undefined };
+async function placeOf(database: NonNullable<TestEdgeOptions['database']>, shared: string | undefined): Promise<Place> {
+  const home = shared ?? mkdtempSync(join(tmpdir(), 'tyrum-edge-'));
+  const clear = (): void => (shared === undefined ? rmSync(home, { recursive: true, force: true }) : undefined);
+  if (typeof database === 'object') return { url: database.url, home, remove: clear };
   if (database === 'postgres') {
     const { url, drop } = await createPostgresDatabase();
-    return { url, home: 'unused', remove: drop };
+    const remove = async (): Promise<void> => {
+      await drop();
+      clear();
+    };
+    return { url, home, remove };
   }
   const { path, remove } = createSqlitePath();
-  return { url: `sqlite:${path}`, home: dirname(path), remove };
+  const removeBoth = (): void => {
+    remove();
+    clear();
+  };
+  return { url: `sqlite:${path}`, home, remove: removeBoth };
 }

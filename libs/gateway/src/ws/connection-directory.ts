@@ -77,22 +77,24 @@ export class ConnectionDirectory {
     if (tenant.byClientId.size === 0) this.tenants.delete(tenantId);
   }
 
-  /** Whom an event of that tenant and scope reaches: nodes hear of themselves only, a client's own events only that client. */
+  /**
+   * Whom an event of that tenant and scope reaches: nodes hear of themselves only, a client's own events only that client,
+   * which is named by its connection, or by its token where it had none.
+   */
   audience(tenantId: string, scope: EventScope): Iterable<Connection> {
     const tenant = this.tenants.get(tenantId);
     if (!tenant) return NOBODY;
     if (scope.kind !== 'node' && scope.kind !== 'client') return tenant.readers;
-    const named =
-      scope.kind === 'node'
-        ? [...(tenant.byDevice.get(scope.id ?? '') ?? NOBODY)]
-        : [tenant.byClientId.get(scope.id ?? '')];
-    return named.filter((c): c is Connection => c !== undefined && reaches(scope, c) && !this.catchingUp.has(c));
+    const candidates =
+      scope.kind === 'node' ? (tenant.byDevice.get(scope.id ?? '') ?? NOBODY) : tenant.byClientId.values();
+    return [...candidates].filter((c) => reaches(scope, c) && !this.catchingUp.has(c));
   }
 }
 
 /** The same rule for one connection, for events that are sent again. */
 export function reaches(scope: EventScope, { peer, readsEvents }: Pick<Connection, 'peer' | 'readsEvents'>): boolean {
   if (scope.kind === 'node') return peer.role === 'node' && peer.deviceId === scope.id;
-  if (scope.kind === 'client') return peer.role === 'client' && peer.connectionId === scope.id;
+  if (scope.kind === 'client')
+    return peer.role === 'client' && [peer.connectionId, peer.tokenId].includes(scope.id ?? '');
   return peer.role === 'client' && readsEvents;
 }

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { Module } from '@nestjs/common';
 import type { StepExecutor, StepOutcome, StepRequest } from '@tyrum/execution';
 import { TestEngine } from '@tyrum/execution/testing';
 import { Dispatches, isForNodes } from '@tyrum/nodes';
 import { DEFAULT_TENANT_ID, type Action, type EffectClass } from '@tyrum/protocol';
 import { eventually } from '@tyrum/test-services';
-import { ARTIFACTS_PORT, type ArtifactsPort } from '../ports';
 import { startTestEdge, TestClient, TestDevice, type TestEdge } from '../testing';
 
 const CONVERSATION = 'agent:default:main';
@@ -39,32 +37,6 @@ class DispatchingExecutor implements StepExecutor {
   }
 }
 
-/** Artifacts whose bytes are nowhere: what is looked at is that they are kept once. */
-const keep: NonNullable<ArtifactsPort['keep']> = ({ filename, mimeType, kind }) => {
-  const artifact_id = randomUUID();
-  return Promise.resolve(() =>
-    Promise.resolve({
-      artifact_id,
-      uri: `artifact://${artifact_id}`,
-      external_url: `/v1/artifacts/${artifact_id}`,
-      kind,
-      media_class: 'document',
-      created_at: new Date(0).toISOString(),
-      filename,
-      mime_type: mimeType,
-      labels: [],
-    }),
-  );
-};
-
-@Module({
-  providers: [
-    { provide: ARTIFACTS_PORT, useValue: { open: () => Promise.resolve(undefined), keep } satisfies ArtifactsPort },
-  ],
-  exports: [ARTIFACTS_PORT],
-})
-class KeptInMemory {}
-
 describe.each(['sqlite', 'postgres'] as const)('an action for a node on %s', (database) => {
   let edge: TestEdge;
   let other: TestEdge;
@@ -73,7 +45,7 @@ describe.each(['sqlite', 'postgres'] as const)('an action for a node on %s', (da
   let nodeToken: string;
 
   beforeEach(async () => {
-    edge = await startTestEdge({ database, imports: [KeptInMemory] });
+    edge = await startTestEdge({ database });
     other = await startTestEdge({ database: { url: edge.databaseUrl } });
     engine = new TestEngine(edge.store, edge.backplane);
     const { store, backplane } = edge;
@@ -269,6 +241,9 @@ describe.each(['sqlite', 'postgres'] as const)('an action for a node on %s', (da
     });
     await operator.request('ping');
     expect(operator.events().filter(({ type }) => type === 'artifact.attached')).toHaveLength(1);
+    const { external_url: url } = attached.payload.artifact;
+    const headers = { authorization: `Bearer ${await edge.issue()}` };
+    expect(await (await fetch(`${edge.httpUrl}${url}`, { headers })).json()).toEqual({ pixels: 3 });
   });
 
   it('goes to another node when it is safe to repeat', async () => {

@@ -35,7 +35,8 @@ export function requestHandlers({ workflows, chats, reader, replay }: HandlerPor
     'conversation.create': async ({ key }, payload) => (await chats.create(key(), payload)).answer,
     'conversation.list': ({ tenantId }, payload) => chats.list(tenantId, payload),
     'conversation.get': ({ tenantId }, { conversation_id }) => chats.get(tenantId, conversation_id),
-    'conversation.send': async ({ key }, payload) => (await chats.send(key(), payload)).answer,
+    'conversation.send': async ({ key, connection }, payload) =>
+      (await chats.send(key(), connection.peer.tokenId, payload)).answer,
     'conversation.reconnect': ({ tenantId }, { conversation_id }) => chats.reconnect(tenantId, conversation_id),
     'conversation.delete': async ({ key }, { conversation_id }) => (await chats.remove(key(), conversation_id)).answer,
     'turn.list': async ({ tenantId }, { statuses, limit, dead }) => ({

@@ -312,12 +312,12 @@ describe('what is refused', () => {
     await node.close();
   });
 
-  it('says which types it does not serve, once the payload is right', async () => {
+  it('knows no dispatch that this node was not asked for, once the payload is right', async () => {
     const node = await TestClient.connect(edge.socketUrl, await edge.issue(), { role: 'node' });
     const evidence = { dispatch_id: 'd', evidence: {} };
     expect((await node.request('attempt.evidence', evidence)).error).toEqual({
       code: 'not_found',
-      message: 'attempt.evidence is not served by this gateway',
+      message: 'there is no such dispatch',
     });
     expect((await node.request('attempt.evidence', { dispatch_id: 1 })).error?.code).toBe('contract_error');
     await node.close();

@@ -59,6 +59,8 @@ export interface ArtifactRecord {
   sha256: string;
   labels: string[];
   created_at: number;
+  /** The token that uploaded it; null for what a step left. Until it belongs to a turn, it is this token's alone. */
+  uploaded_by: string | null;
 }
 
 /** A definition that webhooks fire. */
@@ -144,6 +146,7 @@ export const Artifacts = new EntitySchema<ArtifactRecord>({
     sha256: text,
     labels: json,
     created_at: integer,
+    uploaded_by: nullableText,
   },
 });
 
