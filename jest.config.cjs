@@ -18,6 +18,8 @@ const shared = {
   roots: ['<rootDir>/apps', '<rootDir>/libs', '<rootDir>/tools'],
   testEnvironment: 'node',
   transform: { '^.+\\.m?[jt]s$': swc },
+  // Jest's own module loader takes no ES modules from require, as Node does: these are turned like our own code.
+  transformIgnorePatterns: ['/node_modules/(?!(openid-client|oauth4webapi|jose)/)'],
   moduleNameMapper: {
     '^@tyrum/test-services$': '<rootDir>/tools/test-services/index.ts',
     '^@tyrum/statestore/(records|turns)$': '<rootDir>/libs/statestore/src/$1/index.ts',

@@ -8,5 +8,6 @@ export { startMovableAddress, type MovableAddress } from './movable-address';
 export { startOwnPgBouncer, type OwnPgBouncer } from './own-pgbouncer';
 export { startOwnPostgres, type OwnPostgres } from './own-postgres';
 export { startOwnStandby, type OwnStandby } from './own-standby';
+export { startOwnIssuer, TestBrowser, type NextLogin, type OwnIssuer, type OwnIssuerOptions } from './own-issuer';
 export { startOwnRedis, type OwnRedis } from './own-redis';
 export { spawnApp, type AppProcess, type SpawnOptions } from './spawn-app';

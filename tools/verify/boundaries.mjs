@@ -54,4 +54,5 @@ export const EXTERNAL_BANS = [
   { packages: ['ioredis', 'bullmq'], only: ['backplane'] },
   { packages: ['openai'], only: ['tools'] },
   { packages: ['croner'], only: ['scheduling'] },
+  { packages: ['openid-client'], only: ['identity'] },
 ];

@@ -19,6 +19,7 @@ import helmet from 'helmet';
 import { addressLimit, authentication } from './http/authentication';
 import { WebhookCallsController, WebhooksController } from './http/webhooks.controller';
 import { DeviceProofs } from './http/device-proofs';
+import { OidcController } from './http/oidc.controller';
 import { SessionController } from './http/session.controller';
 import { ApprovalsController } from './http/approvals.controller';
 import { ArtifactsController } from './http/artifacts.controller';
@@ -40,6 +41,7 @@ import { WorkflowsController } from './http/workflows.controller';
 import { GatewayMetrics } from './gateway-metrics';
 import { EdgeLoops } from './edge-loops';
 import { domainProviders } from './domain-providers';
+import { oidcProviders } from './oidc-providers';
 import { limitProviders } from './limit-providers';
 import { Admission, type RequestLimits } from './limits/admission';
 import { ClientAddresses } from './limits/client-addresses';
@@ -103,6 +105,7 @@ const httpPipeline: FactoryProvider = {
     app.post('/v1/artifacts', streamedBody());
     app.use('/v1', jsonBody(options));
     app.use('/webhooks', addressLimit(admission, addresses));
+    app.use('/oidc', addressLimit(admission, addresses));
     app.use('/webhooks', rawBody(options));
     return true;
   },
@@ -133,6 +136,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         WebhookCallsController,
         TokensController,
         SessionController,
+        OidcController,
         SchedulesController,
         ArtifactsController,
         DocumentsController,
@@ -164,6 +168,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         { provide: APP_INTERCEPTOR, useFactory: () => new InFlightKeys() },
         ...domainProviders,
         ...limitProviders,
+        ...oidcProviders,
         ...socketProviders({
           newId: randomUUID,
           newChallenge: () => encodeBase64Url(randomBytes(LIMITS.challengeBytes)),

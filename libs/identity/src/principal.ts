@@ -8,6 +8,8 @@ export interface Principal {
   readonly scopes: readonly OperatorScope[];
   /** The only device that may use the token; absent for any. */
   readonly deviceId?: string;
+  /** Somebody logged in for it elsewhere, and it ends with that session. */
+  readonly isSession?: boolean;
   /** The tenant's quotas; absent: the installation's own limits. */
   readonly maxConnections?: number;
   readonly maxRequests?: number;

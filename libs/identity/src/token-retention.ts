@@ -6,7 +6,7 @@ interface FoundToken {
 }
 
 const past = (now: string, age: string) => `
-    role <> 'admin' and (expires_at < ${now} - ${age} or revoked_at < ${now} - ${age})`;
+    (role <> 'admin' or subject is not null) and (expires_at < ${now} - ${age} or revoked_at < ${now} - ${age})`;
 
 /** Tokens by id, and whether they are past. Parameters: token to go on after, age in ms, limit. Touches: auth_token. */
 const findTokens: Statement = {
@@ -27,8 +27,8 @@ const deleteTokens: Statement = {
 };
 
 /**
- * Tokens that expired or were revoked so long ago. Admin tokens are kept, also those: a revoked one is how the next boot
- * knows that it must not install the first token again.
+ * Tokens that expired or were revoked so long ago. Admin tokens that were issued are kept, also those: a revoked one is how the
+ * next boot knows that it must not install the first token again.
  */
 export function walkDeadTokens(store: StateStore, olderThanMs: number): TableWalk<FoundToken> {
   return new TableWalk<FoundToken>({

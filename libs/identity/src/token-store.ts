@@ -18,6 +18,8 @@ export interface NewToken {
   readonly subject?: string;
   /** Milliseconds since the epoch. */
   readonly expiresAt?: number;
+  /** Its id, where that is decided already. */
+  readonly tokenId?: string;
 }
 
 /** A token as it may be shown: everything but the secret and its hash. */
@@ -74,7 +76,7 @@ export class TokenStore {
 
   /** The same inside the caller's transaction. */
   async issueIn(tx: Tx, request: NewToken): Promise<{ token: string; record: TokenRecord }> {
-    const parts = { id: this.options.newId(), secret: this.options.newSecret() };
+    const parts = { id: request.tokenId ?? this.options.newId(), secret: this.options.newSecret() };
     const row = this.rowOf(request, parts);
     await tx.records(AuthTokens).insert(row);
     return { token: formatToken(parts), record: toRecord(row) };
@@ -170,6 +172,7 @@ export class TokenStore {
       role: row.role,
       scopes: row.scopes as OperatorScope[],
       ...(row.device_id === null ? {} : { deviceId: row.device_id }),
+      ...(row.subject === null ? {} : { isSession: true }),
       ...(row.tenant.max_connections === null ? {} : { maxConnections: row.tenant.max_connections }),
       ...(row.tenant.max_requests === null ? {} : { maxRequests: row.tenant.max_requests }),
     };

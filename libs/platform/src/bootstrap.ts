@@ -64,7 +64,8 @@ export async function runApp(options: RunAppOptions): Promise<void> {
     await boot(options, config, logger);
   } catch (error) {
     logger.fatal({ err: error }, 'boot failed');
-    process.exit(EXIT_FAILURE);
+    // Some of it only the part that reads it can check.
+    process.exit(error instanceof ConfigError ? EXIT_CONFIG : EXIT_FAILURE);
   }
 }
 

@@ -164,6 +164,32 @@ describe('model', () => {
   });
 });
 
+describe('an OpenID provider', () => {
+  const WHOLE = {
+    TYRUM_OIDC_ISSUER: 'https://login.example/realm',
+    TYRUM_OIDC_CLIENT_ID: 'tyrum',
+    TYRUM_OIDC_CLIENT_SECRET: 'a-secret-of-the-client',
+    TYRUM_OIDC_REDIRECT_URI: 'https://tyrum.example/oidc/callback',
+    TYRUM_OIDC_GROUPS: '[{"group":"ops"}]',
+  };
+
+  it('is absent, or whole', () => {
+    expect(load({ TYRUM_OIDC_SCOPES: 'openid groups' }).oidc).toBeUndefined();
+    const { oidc } = load({ ...WHOLE, TYRUM_OIDC_SCOPES: 'profile openid groups', TYRUM_OIDC_SESSION_MINUTES: '60' });
+    expect(oidc).toMatchObject({ scopes: 'profile openid groups', sessionMs: 3_600_000, groupsClaim: 'groups' });
+    expect(JSON.stringify(oidc)).not.toContain('a-secret');
+    const { TYRUM_OIDC_CLIENT_SECRET: _, ...rest } = WHOLE;
+    const fromFile = load({ ...rest, TYRUM_OIDC_CLIENT_SECRET_FILE: '/run/secrets/oidc' });
+    expect(fromFile.oidc?.clientSecret).toEqual({ file: '/run/secrets/oidc' });
+  });
+
+  it('is refused as a half, naming what is missing', () => {
+    for (const name of Object.keys(WHOLE)) expect(problemsOf({ ...WHOLE, [name]: '' })).toEqual([name]);
+    expect(problemsOf({ ...WHOLE, TYRUM_OIDC_CLIENT_SECRET_FILE: 'x' })).toEqual(['TYRUM_OIDC_CLIENT_SECRET']);
+    expect(problemsOf({ ...WHOLE, TYRUM_OIDC_ISSUER: 'x' })).toEqual(['TYRUM_OIDC_ISSUER']);
+  });
+});
+
 describe('single values', () => {
   const bad: Record<string, string[]> = {
     TYRUM_HOME: ['~/tyrum'],
@@ -203,6 +229,15 @@ describe('single values', () => {
     TYRUM_RATE_PER_TENANT: ['0', 'none'],
     TYRUM_CONNECTIONS_PER_ADDRESS: ['0', '1000001'],
     TYRUM_ARTIFACT_MAX_BYTES: ['0', '1.5', '1073741825'],
+    TYRUM_OIDC_ISSUER: ['issuer', 'http://issuer.example', 'https://issuer.example/?x=1', 'https://u:p@issuer.example'],
+    TYRUM_OIDC_CLIENT_ID: ['ä', 'x'.repeat(257)],
+    TYRUM_OIDC_CLIENT_SECRET: ['short', 'with a space in it, and long'],
+    TYRUM_OIDC_CLIENT_SECRET_FILE: ['~/secret'],
+    TYRUM_OIDC_REDIRECT_URI: ['https://t.example/callback', 'http://t.example/oidc/callback', '/oidc/callback'],
+    TYRUM_OIDC_GROUPS: ['ops=admin', '{}', '[', '"x"'],
+    TYRUM_OIDC_GROUPS_CLAIM: ['a b'],
+    TYRUM_OIDC_SCOPES: ['groups', 'openid,groups', 'openidx', 'openid  x'],
+    TYRUM_OIDC_SESSION_MINUTES: ['4', '1441', '8h'],
     TYRUM_WEBHOOK_KEY: ['short', `${'x'.repeat(32)}!`],
     TYRUM_ALLOWED_ORIGINS: ['*', 'https://a.example/', 'https://a.example,', 'ftp://a', 'https://A.example'],
   };

@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { DatabaseConfig, ModelPrice, Parse } from './parsers';
+import { chooseOidc, type OidcConfig } from './oidc-config';
 import type { Secret } from './secret';
 import { type AppName, KNOWN_VARIABLES, type Role, VARIABLES, type Variable } from './variables';
 
+export type { OidcConfig } from './oidc-config';
 export type { AppName } from './variables';
 
 /** How wake-ups travel between processes. */
@@ -72,6 +74,8 @@ export interface Config {
   readonly webhookKey?: Secret;
   /** Networks of the proxies whose word about their clients counts, as `address/prefix`. */
   readonly trustedProxies: readonly string[];
+  /** Where people log in who have no token; absent: nowhere. */
+  readonly oidc?: OidcConfig;
   /** Exact origins whose pages may use the session cookie. */
   readonly allowedOrigins: readonly string[];
   /** `TYRUM_*` variables nobody reads, most likely misspelt. Names only. */
@@ -110,7 +114,7 @@ const LONGEST_NOTICE = 0.15;
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
-type Values = {
+export type Values = {
   -readonly [K in keyof typeof VARIABLES]: (typeof VARIABLES)[K] extends Variable<infer T> ? T | undefined : never;
 };
 
@@ -133,6 +137,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
   const backplane = chooseBackplane(values, bad, problems);
   const model = chooseModel(values, bad, problems);
   const drainNoticeMs = chooseDrainNotice(app, values, problems);
+  const oidc = chooseOidc(values, bad, problems);
   if (problems.length > 0) throw new ConfigError(problems);
 
   const home = resolve(options.cwd ?? process.cwd(), values.home ?? '');
@@ -154,6 +159,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
     policy: required(values.policy),
     approvalTools: required(values.approvalTools),
     artifactMaxBytes: required(values.artifactMaxBytes),
+    ...(oidc && { oidc }),
     ...(values.webhookKey && { webhookKey: values.webhookKey }),
     ...(model && { model }),
     drainMs: required(values.drainMs),

@@ -1,5 +1,5 @@
 export { runApp } from './bootstrap';
-export { ConfigError, loadConfig, renderHelp, type AppName, type Config } from './config';
+export { ConfigError, loadConfig, renderHelp, type AppName, type Config, type OidcConfig } from './config';
 export { DrainSequence } from './drain';
 export { HealthRegistry } from './health';
 export { createLogger, withLogContext, type Logger } from './logging';

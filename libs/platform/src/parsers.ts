@@ -80,6 +80,22 @@ export const plainHttpUrl: Parse<string> = (text) => {
 export const webOrigin: Parse<string> = (text) =>
   /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text ? text : undefined;
 
+/** An `https` URL without credentials, query or fragment; plain `http` only where nobody can listen in, on this host. */
+export const safeUrl: Parse<string> = (text) => {
+  const url = plainHttpUrl(text) && new URL(text);
+  if (!url) return undefined;
+  return url.protocol === 'https:' || ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname) ? text : undefined;
+};
+
+/** The text of a JSON list; what is in it is its reader's business. */
+export const jsonList: Parse<string> = (text) => {
+  try {
+    return Array.isArray(JSON.parse(text)) ? text : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
 /** A comma-separated set of the given words without repetition, in the order of `words`. */
 export function subsetOf<const T extends string>(words: readonly T[], required: NoInfer<T>): Parse<readonly T[]> {
   return (text) => {

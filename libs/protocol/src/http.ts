@@ -302,6 +302,13 @@ export interface TokenCreated {
   created_at: string;
 }
 
+/** `GET /oidc/login`. */
+export class OidcLoginQuery {
+  @Optional()
+  @Text(LIMITS.returnToLength)
+  return_to?: string;
+}
+
 /** What `/v1/session` answers: who the caller is. */
 export interface Session {
   tenant_id: string;
@@ -319,6 +326,8 @@ export interface TokenView {
   scopes: OperatorScope[];
   label?: string;
   device_id?: string;
+  /** `<issuer> <subject>` of who logged in for it; absent for a token that was issued. */
+  subject?: string;
   created_at: string;
   expires_at: string | null;
   revoked_at: string | null;

@@ -35,6 +35,8 @@ export const LIMITS = Object.freeze({
   promptLength: 100_000,
   messageTextLength: 200_000,
   urlLength: 8_192,
+  // It travels in a cookie, of which browsers keep 4 KiB.
+  returnToLength: 1_024,
   pathLength: 4_096,
   cursorLength: 512,
   // A list's cursor holds a conversation key: 512 characters of three bytes each, in base64url.

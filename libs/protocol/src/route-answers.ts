@@ -69,6 +69,8 @@ export interface RouteAnswers {
   'PUT /v1/claim-shares': ClaimShareView;
   'GET /v1/leases': LeaseListResult;
   'GET /v1/leases/:kind/:name/history': LeaseHistoryResult;
+  'GET /oidc/login': undefined;
+  'GET /oidc/callback': undefined;
   'POST /v1/session': Session;
   'GET /v1/session': Session;
   'DELETE /v1/session': undefined;

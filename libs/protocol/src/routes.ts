@@ -4,6 +4,7 @@ import {
   ClaimShareBody,
   ClaimShareQuery,
   ConversationQueueBody,
+  OidcLoginQuery,
   ScheduleCreateBody,
   TokenCreateBody,
   TurnCancelBody,
@@ -42,7 +43,7 @@ export type RouteScope = OperatorScope | 'authenticated' | null;
 export interface RouteSpec {
   readonly summary: string;
   readonly scope: RouteScope;
-  readonly status: 200 | 201 | 202 | 204;
+  readonly status: 200 | 201 | 202 | 204 | 302;
   readonly body?: PayloadClass;
   readonly query?: { readonly payload: PayloadClass; readonly fields: QueryFields };
   /** Whether the body is bytes of any media type, which are streamed. */
@@ -50,7 +51,7 @@ export interface RouteSpec {
   /** Whether `Idempotency-Key` makes copies of the request one request. */
   readonly keyed?: boolean;
   /** The media type of the answer where it is not JSON. */
-  readonly media?: 'text/event-stream' | 'application/octet-stream' | 'text/plain';
+  readonly media?: 'text/event-stream' | 'application/octet-stream' | 'text/plain' | 'text/html';
 }
 
 /** Every HTTP route of an edge. A test holds the controllers to it, and the OpenAPI document is made from it. */
@@ -262,6 +263,18 @@ export const ROUTES = {
     scope: 'operator.read',
     status: 200,
     query: { payload: LeaseHistoryPayload, fields: { limit: { kind: 'number' } } },
+  },
+  'GET /oidc/login': {
+    summary: 'Begin a session at the OpenID provider; it goes on at `return_to`',
+    scope: null,
+    status: 302,
+    query: { payload: OidcLoginQuery, fields: { return_to: { kind: 'text' } } },
+  },
+  'GET /oidc/callback': {
+    summary: 'Where the OpenID provider sends the browser back to',
+    scope: null,
+    status: 200,
+    media: 'text/html',
   },
   'POST /v1/session': { summary: 'Begin a session with a cookie', scope: 'authenticated', status: 200 },
   'GET /v1/session': { summary: 'Who the caller is', scope: 'authenticated', status: 200 },

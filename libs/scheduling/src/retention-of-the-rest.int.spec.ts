@@ -40,13 +40,14 @@ describeOnBothDialects('retention of the rest', (stores) => {
   it('takes tokens that expired or were revoked long ago, and no admin’s', async () => {
     const now = Date.now();
     const tokens = new TokenStore(store);
-    const issue = async (role: 'admin' | 'client', expiresAt?: number) =>
+    const issue = async (role: 'admin' | 'client', expiresAt?: number, subject?: string) =>
       (
         await tokens.issue({
           tenantId: DEFAULT_TENANT_ID,
           role,
           scopes: [],
           ...(expiresAt === undefined ? {} : { expiresAt }),
+          ...(subject === undefined ? {} : { subject }),
         })
       ).record.token_id;
     const revokedAt = (id: string, at: number) =>
@@ -56,8 +57,10 @@ describeOnBothDialects('retention of the rest', (stores) => {
     await revokedAt(admin, now - 31 * DAY_MS);
     await revokedAt(revoked, now - 31 * DAY_MS);
     await issue('client', now - 31 * DAY_MS);
+    // A session of an admin who logged in is no token that a boot could miss.
+    await issue('admin', now - 31 * DAY_MS, 'https://login.example alice');
     await sweep();
-    expect(deleted).toEqual({ auth_token: 2 });
+    expect(deleted).toEqual({ auth_token: 3 });
     const left = await run('select token_id from auth_token');
     expect(left.map((row) => row['token_id']).sort()).toEqual([...kept, admin].sort());
   });

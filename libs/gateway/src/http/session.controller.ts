@@ -1,5 +1,5 @@
 import { Controller, Delete, Get, HttpCode, Inject, Post, Req, Res, UseGuards } from '@nestjs/common';
-import type { Principal } from '@tyrum/identity';
+import { TokenStore, type Principal } from '@tyrum/identity';
 import { WireError, type Session } from '@tyrum/protocol';
 import type { CookieOptions, Request, Response } from 'express';
 import { ALLOWED_ORIGINS } from '../gateway-options';
@@ -8,13 +8,17 @@ import { csrfTokenOf } from './browser-guard';
 import { Caller, Needs, ScopeGuard, tokenOf } from './request-principal';
 
 const SESSION_MS = 12 * 60 * 60_000;
-const COOKIE: CookieOptions = { httpOnly: true, secure: true, sameSite: 'strict', path: '/' };
+/** How the cookie with a session's token is set, and taken back. */
+export const SESSION_COOKIE: CookieOptions = { httpOnly: true, secure: true, sameSite: 'strict', path: '/' };
 
 /** The console's log-in: a token, once given, becomes a cookie that scripts cannot read. */
 @Controller('v1/session')
 @UseGuards(ScopeGuard)
 export class SessionController {
-  constructor(@Inject(ALLOWED_ORIGINS) private readonly allowedOrigins: ReadonlySet<string>) {}
+  constructor(
+    @Inject(ALLOWED_ORIGINS) private readonly allowedOrigins: ReadonlySet<string>,
+    private readonly tokens: TokenStore,
+  ) {}
 
   /** Begins a session with the token of the `Authorization` header, for a page of an allowed origin. */
   @Post()
@@ -26,7 +30,7 @@ export class SessionController {
     }
     // A cookie cannot sign requests with the device's key.
     if (caller.deviceId !== undefined) throw new WireError('forbidden', 'a device-bound token has no sessions');
-    response.cookie(TOKEN_COOKIE, tokenOf(request), { ...COOKIE, maxAge: SESSION_MS });
+    response.cookie(TOKEN_COOKIE, tokenOf(request), { ...SESSION_COOKIE, maxAge: SESSION_MS });
     return sessionOf(caller, request);
   }
 
@@ -37,12 +41,13 @@ export class SessionController {
     return sessionOf(caller, request);
   }
 
-  /** Ends the session in this browser. The token itself lives on until it is revoked. */
+  /** Ends the session in this browser. A token that was made for a session ends with it; another lives on until it is revoked. */
   @Delete()
   @HttpCode(204)
   @Needs('authenticated')
-  end(@Res({ passthrough: true }) response: Response): void {
-    response.clearCookie(TOKEN_COOKIE, COOKIE);
+  async end(@Caller() caller: Principal, @Res({ passthrough: true }) response: Response): Promise<void> {
+    if (caller.isSession) await this.tokens.revoke(caller.tenantId, caller.tokenId);
+    response.clearCookie(TOKEN_COOKIE, SESSION_COOKIE);
   }
 }
 

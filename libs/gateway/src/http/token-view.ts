@@ -9,6 +9,7 @@ export function tokenView(record: TokenRecord): TokenView {
     scopes: record.scopes,
     ...(record.label === null ? {} : { label: record.label }),
     ...(record.device_id === null ? {} : { device_id: record.device_id }),
+    ...(record.subject === null ? {} : { subject: record.subject }),
     created_at: new Date(record.created_at).toISOString(),
     expires_at: record.expires_at === null ? null : new Date(record.expires_at).toISOString(),
     revoked_at: record.revoked_at === null ? null : new Date(record.revoked_at).toISOString(),

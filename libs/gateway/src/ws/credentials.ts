@@ -11,7 +11,7 @@ export type Credentials =
 /** The token of an upgrade request: `Authorization`, then the cookie, then the extra subprotocol. */
 export function credentialsOf(headers: IncomingHttpHeaders): Credentials {
   if (headers.authorization !== undefined) return { from: 'header', token: bearerToken(headers.authorization) ?? '' };
-  const cookie = cookieValue(headers.cookie);
+  const cookie = cookieOf(headers, TOKEN_COOKIE);
   if (cookie !== undefined) return { from: 'cookie', token: cookie };
   const offered = subprotocolsOf(headers).find((name) => name.startsWith(AUTH_SUBPROTOCOL_PREFIX));
   if (offered === undefined) return { from: 'nowhere' };
@@ -32,11 +32,11 @@ export function subprotocolsOf(headers: IncomingHttpHeaders): string[] {
     .filter((name) => name !== '');
 }
 
-function cookieValue(header: string | undefined): string | undefined {
-  for (const pair of (header ?? '').split(';')) {
+/** The value of a cookie of ours, which is never quoted or percent-encoded: the first one of that name. */
+export function cookieOf({ cookie = '' }: IncomingHttpHeaders, name: string): string | undefined {
+  for (const pair of cookie.split(';')) {
     const at = pair.indexOf('=');
-    // The value is a token or it is none: nothing in a token is ever quoted or percent-encoded.
-    if (at > 0 && pair.slice(0, at).trim() === TOKEN_COOKIE) return pair.slice(at + 1).trim();
+    if (at > 0 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim();
   }
   return undefined;
 }
