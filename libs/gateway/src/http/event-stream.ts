@@ -1,7 +1,7 @@
 import { encodePosition, type Position } from '@tyrum/outbox';
 import { CloseCode, LIMITS } from '@tyrum/protocol';
 import type { Response } from 'express';
-import { Connection, type PeerLink } from '../ws/connection';
+import { CLOGGED_BYTES, Connection, type PeerLink } from '../ws/connection';
 import { serverSentEvent, type EventFrames } from '../ws/event-frames';
 
 /** How long a client waits before it comes back after a cut, in ms. */
@@ -20,6 +20,13 @@ export class EventStreamLink implements PeerLink {
   /** Before the head is sent nothing may be: a heartbeat would send one of its own. */
   private isBegun = false;
   private isClosing = false;
+  private whenCleared: (() => void) | undefined;
+  private readonly sent = (): void => {
+    if (!this.whenCleared || this.isClogged) return;
+    const action = this.whenCleared;
+    this.whenCleared = undefined;
+    action();
+  };
 
   constructor(
     private readonly response: Response,
@@ -49,6 +56,14 @@ export class EventStreamLink implements PeerLink {
     return this.response.writableLength > this.sendBufferBytes / 4;
   }
 
+  get isClogged(): boolean {
+    return this.response.writableLength > CLOGGED_BYTES;
+  }
+
+  onceCleared(action: () => void): void {
+    this.whenCleared = action;
+  }
+
   send(frame: string | Buffer): boolean {
     if (!this.isOpen) return false;
     if (this.response.writableLength > this.sendBufferBytes) {
@@ -58,7 +73,7 @@ export class EventStreamLink implements PeerLink {
       this.response.destroy();
       return false;
     }
-    this.response.write(frame);
+    this.response.write(frame, this.sent);
     return true;
   }
 
@@ -84,8 +99,8 @@ export class EventStreamLink implements PeerLink {
 
 /** A reader of events over HTTP, among the connections of this edge. */
 export class EventStreamConnection extends Connection {
-  override deliver(frames: EventFrames): boolean {
-    return this.link.send(frames.serverSent());
+  protected override format(frames: EventFrames): Buffer {
+    return frames.serverSent();
   }
 
   /** The stream goes on after the gap, and says where. */

@@ -2,16 +2,24 @@ import { CloseCode, LIMITS } from '@tyrum/protocol';
 import type { Position } from '@tyrum/outbox';
 import type { EventFrames } from './event-frames';
 import type { Peer } from './handshake';
+import { HeldPieces, type Piece } from './held-pieces';
+
+/** What waits in this process for a peer that reads is less: the rest is in the system's own buffers, or read. */
+export const CLOGGED_BYTES = 16 * 1024;
 
 /** What carries a connection: a WebSocket, or an answer that does not end. */
 export interface PeerLink {
   readonly isOpen: boolean;
   /** A good part of what may wait for the peer is waiting: whoever can do so sends more later. */
   readonly isBehind: boolean;
+  /** More is waiting than a peer that reads leaves unread. */
+  readonly isClogged: boolean;
   /** Resolves when it is gone. */
   readonly closed: Promise<void>;
   /** Sends, or closes when the peer has left more than its budget unread. Returns whether it went. */
   send(frame: string | Buffer): boolean;
+  /** Calls `action` once, when it is no longer clogged. A later action takes the place of one that waits. */
+  onceCleared(action: () => void): void;
   close(code: CloseCode, reason: string): void;
   /** Shows that we are there, and finds out whether the peer is. */
   ping(): void;
@@ -21,6 +29,8 @@ export interface PeerLink {
 /** An established connection: who it is, and how much it has asked for. */
 export class Connection {
   private readonly running = new Set<Promise<unknown>>();
+  private held: HeldPieces | undefined;
+  private release: (() => void) | undefined;
 
   constructor(
     readonly peer: Peer,
@@ -33,9 +43,36 @@ export class Connection {
     return this.running.size >= LIMITS.requestsInFlightPerConnection;
   }
 
-  /** Hands an event over in the form this peer takes. Returns whether it went. */
+  /** Hands an event over in the form this peer takes, behind all that came before it. Returns whether it went. */
   deliver(frames: EventFrames): boolean {
-    return this.link.send(frames.frame(this.peer.resumeCursor !== undefined));
+    this.release?.();
+    return this.link.send(this.format(frames));
+  }
+
+  /**
+   * Hands a piece of a reply over. To a peer that reads slower than the reply is written it goes later, in one with what comes
+   * for the same part of the reply meanwhile.
+   * @param frames the piece as it is; `framesOf` makes those of the longer one
+   */
+  deliverPiece(piece: Piece, frames: EventFrames, framesOf: (piece: Piece) => EventFrames): boolean {
+    if (!this.release && !this.link.isClogged) return this.link.send(this.format(frames));
+    const held = (this.held ??= new HeldPieces());
+    held.add(piece);
+    if (held.bytes > LIMITS.heldPiecesBytes) {
+      held.take();
+      this.link.close(CloseCode.Overloaded, 'too slow: too much is waiting to be read');
+      return false;
+    }
+    this.release ??= () => {
+      this.release = undefined;
+      for (const one of held.take()) this.link.send(this.format(framesOf(one)));
+    };
+    this.link.onceCleared(() => this.release?.());
+    return true;
+  }
+
+  protected format(frames: EventFrames): string | Buffer {
+    return frames.frame(this.peer.resumeCursor !== undefined);
   }
 
   /** Events before `position` are gone. The protocol has no word for it within a session, but has one for the next. */

@@ -8,12 +8,14 @@ import {
   type Position,
   type StoredEvent,
 } from '@tyrum/outbox';
-import { eventScope } from '@tyrum/protocol';
+import { eventScope, LIMITS } from '@tyrum/protocol';
 import type { Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import type { GatewayMetrics } from '../gateway-metrics';
+import type { Connection } from './connection';
 import type { ConnectionDirectory } from './connection-directory';
 import { EventFrames } from './event-frames';
+import { HeldPieces, type Piece } from './held-pieces';
 import { readReplyPiece } from './reply-pieces';
 
 export interface FanOutPorts {
@@ -48,6 +50,9 @@ export class EventFanOut {
   private position: Position | undefined;
   private measuring: NodeJS.Timeout | undefined;
   private unsubscribe: (() => void) | undefined;
+  /** Pieces held back for a crowd, and what will let them go. */
+  private readonly held = new HeldPieces();
+  private releasing: NodeJS.Timeout | undefined;
   /** The last event handed to the connections that are joined. */
   last: StoredEvent | undefined;
 
@@ -92,11 +97,14 @@ export class EventFanOut {
   async stop(): Promise<void> {
     clearInterval(this.measuring);
     this.unsubscribe?.();
+    this.release();
     await this.tail?.stop();
     await this.slot?.leave();
   }
 
   private deliver(events: readonly StoredEvent[]): void {
+    // A message that is final comes behind its pieces.
+    if (this.releasing !== undefined) this.release();
     let sent = 0;
     for (const event of events) {
       const frames = EventFrames.of(event);
@@ -117,21 +125,44 @@ export class EventFanOut {
 
   /** A piece of a reply. Best effort: what is malformed or lost is not missed, the message itself is durable. */
   private stream(text: string | undefined): void {
-    const piece = readReplyPiece(text);
-    if (!piece) return;
-    const audience = [...this.ports.directory.audience(piece.tenantId, { kind: 'agent', id: piece.agentKey })];
+    const reply = readReplyPiece(text);
+    if (!reply) return;
+    const { events, ...whom } = reply;
+    const audience = this.audienceOf(whom);
     if (audience.length === 0) return;
+    const pieces = events.map((event) => ({ ...whom, event }));
+    if (this.releasing === undefined && audience.length < LIMITS.streamCrowd) return this.send(pieces, audience);
+    for (const piece of pieces) this.held.add(piece);
+    if (this.held.bytes > LIMITS.heldPiecesBytes) return this.release();
+    this.releasing ??= setTimeout(() => this.release(), LIMITS.streamCrowdMs);
+  }
+
+  /** Sends what was held back: for a crowd a piece costs a frame each, so that it gets fewer and longer ones. */
+  private release(): void {
+    clearTimeout(this.releasing);
+    this.releasing = undefined;
+    for (const piece of this.held.take()) this.send([piece], this.audienceOf(piece));
+  }
+
+  private send(pieces: readonly Piece[], audience: readonly Connection[]): void {
     let sent = 0;
-    for (const { type, payload } of piece.events) {
-      const frames = new EventFrames({
-        event_id: this.options.newId(),
-        type,
-        occurred_at: new Date(this.options.nowMs()).toISOString(),
-        scope: eventScope('agent', piece.agentKey),
-        payload,
-      });
-      for (const connection of audience) if (connection.deliver(frames)) sent += 1;
+    for (const piece of pieces) {
+      const frames = this.framesOf(piece);
+      for (const connection of audience) if (connection.deliverPiece(piece, frames, this.framesOf)) sent += 1;
     }
     this.ports.metrics.eventsSent(sent);
   }
+
+  private audienceOf({ tenantId, agentKey }: Pick<Piece, 'tenantId' | 'agentKey'>): Connection[] {
+    return [...this.ports.directory.audience(tenantId, { kind: 'agent', id: agentKey })];
+  }
+
+  private readonly framesOf = ({ agentKey, event: { type, payload } }: Piece): EventFrames =>
+    new EventFrames({
+      event_id: this.options.newId(),
+      type,
+      occurred_at: new Date(this.options.nowMs()).toISOString(),
+      scope: eventScope('agent', agentKey),
+      payload,
+    });
 }

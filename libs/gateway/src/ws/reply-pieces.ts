@@ -3,7 +3,7 @@ import { isConversationKey, isJsonObject } from '@tyrum/protocol';
 /** An event that is shown and not recorded. */
 export interface FleetingEvent {
   readonly type: 'chat.ui-message.stream' | 'message.delta' | 'typing.started' | 'typing.stopped';
-  readonly payload: object;
+  readonly payload: Readonly<Record<string, unknown>>;
 }
 
 /** A piece of a reply, as the worker that writes it publishes it, and whom it is for. */

@@ -1,5 +1,6 @@
 import { CloseCode, LIMITS } from '@tyrum/protocol';
 import { WebSocket } from 'ws';
+import { CLOGGED_BYTES, type PeerLink } from './connection';
 
 export interface SocketLinkOptions {
   /** Bytes that may wait for a slow reader. Default `LIMITS.sendBufferBytes`. */
@@ -11,9 +12,16 @@ export interface SocketLinkOptions {
 const MAX_REASON_BYTES = 123;
 
 /** One WebSocket with the gateway's manners: bounded memory for what is to be sent, and liveness by ping. */
-export class SocketLink {
+export class SocketLink implements PeerLink {
   private readonly sendBufferBytes: number;
   private missedPongs = 0;
+  private whenCleared: (() => void) | undefined;
+  private readonly sent = (): void => {
+    if (!this.whenCleared || this.isClogged) return;
+    const action = this.whenCleared;
+    this.whenCleared = undefined;
+    action();
+  };
   /** Resolves when the socket is gone. */
   readonly closed: Promise<void>;
 
@@ -38,6 +46,14 @@ export class SocketLink {
     return this.socket.bufferedAmount > this.sendBufferBytes / 4;
   }
 
+  get isClogged(): boolean {
+    return this.socket.bufferedAmount > CLOGGED_BYTES;
+  }
+
+  onceCleared(action: () => void): void {
+    this.whenCleared = action;
+  }
+
   /**
    * Sends one text frame, or closes with 1013 when the peer has left more than the budget unread: what waits for one slow
    * reader must not cost the others their memory. Whatever it missed, it finds again by its cursor. Returns whether it went.
@@ -49,7 +65,7 @@ export class SocketLink {
       this.close(CloseCode.Overloaded, 'too slow: too much is waiting to be read');
       return false;
     }
-    this.socket.send(frame, { binary: false, compress: false });
+    this.socket.send(frame, { binary: false, compress: false }, this.sent);
     return true;
   }
 
