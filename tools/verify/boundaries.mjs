@@ -10,9 +10,9 @@ export const ALLOWED = {
   idempotency: ['statestore', 'protocol'],
   backplane: ['protocol'],
   outbox: ['statestore', 'backplane', 'protocol'],
-  execution: ['leases', 'idempotency', 'outbox', 'backplane', 'statestore', 'protocol', 'platform'],
-  evidence: ['statestore', 'outbox', 'protocol'],
-  identity: ['statestore', 'protocol', 'platform'],
+  execution: ['evidence', 'leases', 'idempotency', 'outbox', 'backplane', 'statestore', 'protocol', 'platform'],
+  evidence: ['statestore', 'outbox', 'protocol', 'platform'],
+  identity: ['evidence', 'statestore', 'protocol', 'platform'],
   nodes: ['outbox', 'backplane', 'statestore', 'protocol', 'platform'],
   tools: ['execution', 'nodes', 'evidence', 'leases', 'backplane', 'statestore', 'protocol', 'platform'],
   scheduling: [

@@ -12,3 +12,7 @@ export { DirectoryBlobStore } from './directory-blob-store';
 export { walkOldArtifacts } from './artifact-retention';
 export { BlobRetention } from './blob-retention';
 export { DirectoryBlobSweep } from './directory-blob-sweep';
+export { AuditKey, openAuditKey } from './audit/audit-key';
+export { AuditBrokenError, AuditLog, type AuditLine } from './audit/audit-log';
+export { AuditUpkeep, type SealObserver } from './audit/audit-upkeep';
+export { noteAudit, type AuditNote } from './audit/note-audit';

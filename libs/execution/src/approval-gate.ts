@@ -1,3 +1,4 @@
+import { noteAudit } from '@tyrum/evidence';
 import { appendEvents } from '@tyrum/outbox';
 import { agentKeyOf, fingerprintUuid, type Action } from '@tyrum/protocol';
 import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
@@ -70,7 +71,19 @@ export class ApprovalGate {
   use(turn: TurnRow, step: StepRow, approvalId: string): Alongside {
     const { hash } = bindingOf(turn, step);
     const use = { tenantId: turn.tenant_id, approvalId, hash, attempt: step.attempts };
-    return { writeIn: (tx) => this.ports.approvals.consume(tx, use) };
+    return {
+      writeIn: async (tx) => {
+        if (!(await this.ports.approvals.consume(tx, use))) return false;
+        const detail = {
+          turn_id: turn.turn_id,
+          step_index: step.step_index,
+          attempt: step.attempts,
+          binding_hash: hash,
+        };
+        void noteAudit(tx, [{ ...ofApproval(turn, approvalId), type: 'approval.consumed', detail }]);
+        return true;
+      },
+    };
   }
 
   /** Its time is over, in the commit in which the step fails for that; not if somebody decided in the same moment. */
@@ -81,6 +94,7 @@ export class ApprovalGate {
         const row = await this.ports.approvals.settle(tx, name, { status: 'expired', review: null });
         if (!row) return false;
         await this.tell(tx, turn, [approvalUpdated(row)]);
+        void noteAudit(tx, [{ ...ofApproval(turn, approvalId), type: 'approval.expired' }]);
         return true;
       },
     };
@@ -120,6 +134,10 @@ export class ApprovalGate {
     const { newId, nowMs } = this.ports.stamps;
     await appendEvents(tx, placeEvents(ref, first, drafts, { newId, nowMs: nowMs() }));
   }
+}
+
+function ofApproval({ tenant_id: tenantId }: TurnRow, approvalId: string) {
+  return { tenantId, actor: 'engine', subject: `approval:${approvalId}` };
 }
 
 /** The step itself is the question: asking again finds the answer, whichever attempt asks. */

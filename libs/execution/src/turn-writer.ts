@@ -1,4 +1,5 @@
 import type { Backplane } from '@tyrum/backplane';
+import { noteAudit, type AuditNote } from '@tyrum/evidence';
 import { appendEvents, type OutboxEvent } from '@tyrum/outbox';
 import { LIMITS } from '@tyrum/protocol';
 import {
@@ -22,6 +23,7 @@ import {
 } from '@tyrum/statestore/turns';
 import { conversationCreated, conversationOf, newConversation, textOf } from './conversation-view';
 import { GroupCommit } from './group-commit';
+import { sideEffects } from './step-audit';
 import type { Alongside } from './step-executor';
 import { arriveIn, type Arrival } from './waits';
 import { messageFinal, placeEvents, turnEvent, type EventDraft } from './turn-events';
@@ -175,12 +177,15 @@ export class TurnWriter {
     const settled = await settleTurns(tx, writes, { hopeful });
     const stamp = { newId: this.stamps.newId, nowMs: this.stamps.nowMs() };
     const rows: OutboxEvent[] = [];
+    const notes: AuditNote[] = [];
     for (const [i, { write, events, starts }] of batch.entries()) {
       const written = settled.written[i];
       if (!written?.applied) continue;
-      const begun = starts.filter(({ turn }) => written.started.includes(turn.turnId)).flatMap((start) => start.events);
+      const begun = starts.filter(({ turn }) => written.started.includes(turn.turnId));
+      notes.push(...sideEffects(write, write.token, [...write.steps, ...begun.flatMap((start) => start.steps)]));
+      const told = begun.flatMap((start) => start.events);
       const taken = written.settled.map((turnId) => turnEvent('turn.completed', turnId));
-      rows.push(...placeEvents(write, written.firstEventSeq, [...events, ...begun, ...taken], stamp));
+      rows.push(...placeEvents(write, written.firstEventSeq, [...events, ...told, ...taken], stamp));
     }
     let madeReady = false;
     for (const [i, { arrival }] of batch.entries()) {
@@ -194,6 +199,7 @@ export class TurnWriter {
       if (!write.alongside || !settled.written[i]?.applied) continue;
       if ((await write.alongside.writeIn(tx)) === false) throw new AlongsideRefusedError(write);
     }
+    if (notes.length > 0) void noteAudit(tx, notes);
     if (rows.length > 0) void appendEvents(tx, rows);
     const written = madeReady ? settled.written.map((w) => ({ ...w, ready: true })) : settled.written;
     return { transactionId: settled.transactionId, eventId: rows[0]?.eventId, written };

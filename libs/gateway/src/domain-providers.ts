@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
-import { ArtifactStore, DirectoryBlobStore } from '@tyrum/evidence';
+import { ArtifactStore, AuditKey, AuditLog, DirectoryBlobStore } from '@tyrum/evidence';
 import { Approvals, Conversations, TurnControl, TurnIntake, TurnReader, TurnRedrive, Waits } from '@tyrum/execution';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
 import { IdempotencyLedger } from '@tyrum/idempotency';
@@ -13,6 +13,7 @@ import type { StateStore } from '@tyrum/statestore';
 import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
 import { GatewayMetrics } from './gateway-metrics';
 import { ArtifactDesk } from './operations/artifact-desk';
+import { Audited } from './operations/audited';
 import { ClaimShares } from './operations/claim-shares';
 import { Chats } from './operations/chats';
 import { LeaseDirectory } from './operations/lease-directory';
@@ -116,6 +117,12 @@ export const domainProviders: FactoryProvider[] = [
         GatewayMetrics,
       ]
     ) => new Chats({ conversations, intake, reader, artifacts, desk, once, metrics }, randomUUID),
+  },
+  { provide: Audited, inject: [STATE_STORE], useFactory: (store: StateStore) => new Audited(store) },
+  {
+    provide: AuditLog,
+    inject: [STATE_STORE, AuditKey],
+    useFactory: (store: StateStore, key: AuditKey) => new AuditLog(store, key),
   },
   {
     provide: LeaseDirectory,

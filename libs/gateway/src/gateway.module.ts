@@ -9,6 +9,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, HttpAdapterHost } from '@nestjs/core';
+import { AuditKeyModule } from '@tyrum/evidence/nest';
 import { TokenStore } from '@tyrum/identity';
 import { ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
@@ -23,6 +24,7 @@ import { OidcController } from './http/oidc.controller';
 import { SessionController } from './http/session.controller';
 import { ApprovalsController } from './http/approvals.controller';
 import { ArtifactsController } from './http/artifacts.controller';
+import { AuditController } from './http/audit.controller';
 import { ClaimSharesController } from './http/claim-shares.controller';
 import { ConversationsController } from './http/conversations.controller';
 import { DocumentsController } from './http/documents.controller';
@@ -124,7 +126,7 @@ export class GatewayModule implements OnApplicationBootstrap {
   static forRoot(options: GatewayOptions = {}): DynamicModule {
     return {
       module: GatewayModule,
-      imports: [ControlPlaneModule, ...(options.imports ?? [])],
+      imports: [ControlPlaneModule, AuditKeyModule, ...(options.imports ?? [])],
       controllers: [
         WorkflowsController,
         TurnsController,
@@ -143,6 +145,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         LeasesController,
         NodesController,
         ApprovalsController,
+        AuditController,
       ],
       providers: [
         { provide: GATEWAY_OPTIONS, useValue: options },

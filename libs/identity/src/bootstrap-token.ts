@@ -68,7 +68,7 @@ async function installConfigured(tx: Tx, tokens: TokenStore, parts: TokenParts):
   await tx.query(lockTenant, [DEFAULT_TENANT_ID]);
   const rows = tx.records(AuthTokens);
   const row = await rows.findOneBy({ token_id: parts.id });
-  if (!row) return tokens.installIn(tx, { ...ADMIN, label: 'bootstrap' }, parts);
+  if (!row) return tokens.installIn(tx, { ...ADMIN, label: 'bootstrap', actor: 'bootstrap' }, parts);
   // A revoked one stays revoked: otherwise every restart would take the revocation back.
   const secret_hash = hashSecret(parts.secret);
   if (row.secret_hash !== secret_hash) await rows.update({ token_id: parts.id }, { secret_hash });
@@ -78,7 +78,7 @@ async function installFirst(tx: Tx, tokens: TokenStore, parts: TokenParts): Prom
   await tx.query(lockTenant, [DEFAULT_TENANT_ID]);
   if (await tx.records(AuthTokens).existsBy({ token_id: parts.id })) return 'ours';
   if (await hasAdmin(tx)) return 'foreign';
-  await tokens.installIn(tx, { ...ADMIN, label: 'first admin' }, parts);
+  await tokens.installIn(tx, { ...ADMIN, label: 'first admin', actor: 'bootstrap' }, parts);
   return 'created';
 }
 

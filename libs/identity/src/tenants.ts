@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { noteAudit } from '@tyrum/evidence';
 import { DEFAULT_TENANT_ID, WireError } from '@tyrum/protocol';
 import { isUniqueViolation, type StateStore, type Tx } from '@tyrum/statestore';
 import { Tenants as TenantRecords, type TenantRecord } from '@tyrum/statestore/records';
 
 /** Tenants of one installation at the most: a list of them is not paged. */
 export const MAX_TENANTS = 1_000;
+
+/** Who runs the installation, in the audit of another tenant. */
+const INSTALLATION = 'installation';
 
 /** What a tenant may use; null: the installation's own limit. Absent fields stay as they are. */
 export interface TenantQuotas {
@@ -25,8 +29,7 @@ export class Tenants {
   /** Creates one inside the caller's transaction. @throws {WireError} conflict: the slug is taken, or there are too many */
   async createIn(
     tx: Tx,
-    slug: string,
-    { maxConnections = null, maxRequests = null }: TenantQuotas,
+    { slug, actor, maxConnections = null, maxRequests = null }: TenantQuotas & { slug: string; actor: string },
   ): Promise<TenantRecord> {
     const records = tx.records(TenantRecords);
     if ((await records.count()) >= MAX_TENANTS) throw new WireError('conflict', `there are ${MAX_TENANTS} tenants`);
@@ -44,6 +47,11 @@ export class Tenants {
       if (!isUniqueViolation(error)) throw error;
       throw new WireError('conflict', 'another tenant has this slug');
     }
+    const subject = `tenant:${record.tenant_id}`;
+    await noteAudit(tx, [
+      { tenantId: DEFAULT_TENANT_ID, type: 'tenant.created', actor, subject, detail: { slug } },
+      { tenantId: record.tenant_id, type: 'tenant.created', actor: INSTALLATION, subject },
+    ]);
     return record;
   }
 
@@ -67,7 +75,7 @@ export class Tenants {
    */
   async update(
     tenantId: string,
-    { disabled, ...quotas }: TenantQuotas & { readonly disabled?: boolean },
+    { disabled, actor, ...quotas }: TenantQuotas & { readonly disabled?: boolean; readonly actor: string },
   ): Promise<TenantRecord | undefined> {
     if (disabled && tenantId === DEFAULT_TENANT_ID) {
       throw new WireError('conflict', 'the first tenant runs the installation and cannot be disabled');
@@ -84,6 +92,13 @@ export class Tenants {
       };
       const { disabled_at, max_connections, max_requests } = after;
       await records.update({ tenant_id: tenantId }, { disabled_at, max_connections, max_requests });
+      const detail = { disabled: disabled_at !== null, max_connections, max_requests };
+      const note = { type: 'tenant.changed', subject: `tenant:${tenantId}`, detail } as const;
+      await noteAudit(tx, [
+        { ...note, tenantId: DEFAULT_TENANT_ID, actor },
+        // Its own admins see that it was done; by whom is the installation's business.
+        ...(tenantId === DEFAULT_TENANT_ID ? [] : [{ ...note, tenantId, actor: INSTALLATION }]),
+      ]);
       return after;
     });
     if (updated && disabled === false) this.onEnabled();

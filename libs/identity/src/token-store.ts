@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { formatToken, parseToken, type OperatorScope, type TokenRole } from '@tyrum/protocol';
+import { noteAudit } from '@tyrum/evidence';
 import type { StateStore, Tx } from '@tyrum/statestore';
 import { AuthTokens, Tenants, type AuthTokenRecord, type TenantRecord } from '@tyrum/statestore/records';
 import type { Principal } from './principal';
@@ -20,6 +21,8 @@ export interface NewToken {
   readonly expiresAt?: number;
   /** Its id, where that is decided already. */
   readonly tokenId?: string;
+  /** Who issues it, for the audit; absent: Tyrum itself. */
+  readonly actor?: string;
 }
 
 /** A token as it may be shown: everything but the secret and its hash. */
@@ -45,6 +48,8 @@ interface CachedRow {
   readonly row: Promise<Held | undefined>;
 }
 
+/** Who did what nobody asked for, in the audit. */
+const TYRUM = 'tyrum';
 const DEFAULT_CACHE_TTL_MS = 1_000;
 const DEFAULT_CACHE_SIZE = 10_000;
 /** Tokens of a tenant that a list shows, newest first. */
@@ -77,14 +82,13 @@ export class TokenStore {
   /** The same inside the caller's transaction. */
   async issueIn(tx: Tx, request: NewToken): Promise<{ token: string; record: TokenRecord }> {
     const parts = { id: request.tokenId ?? this.options.newId(), secret: this.options.newSecret() };
-    const row = this.rowOf(request, parts);
-    await tx.records(AuthTokens).insert(row);
+    const row = await this.insert(tx, request, parts);
     return { token: formatToken(parts), record: toRecord(row) };
   }
 
   /** Writes the row of a token that exists already, inside the caller's transaction. Its id must be free. */
   async installIn(tx: Tx, request: NewToken, parts: { id: string; secret: string }): Promise<void> {
-    await tx.records(AuthTokens).insert(this.rowOf(request, parts));
+    await this.insert(tx, request, parts);
   }
 
   /**
@@ -124,18 +128,19 @@ export class TokenStore {
   }
 
   /** Ends a token. False if the tenant has no such token that is not revoked yet. */
-  async revoke(tenantId: string, tokenId: string): Promise<boolean> {
-    const revoked = await this.store.transaction((tx) => this.revokeIn(tx, tenantId, tokenId));
+  async revoke(tenantId: string, tokenId: string, actor?: string): Promise<boolean> {
+    const revoked = await this.store.transaction((tx) => this.revokeIn(tx, tenantId, tokenId, actor));
     this.cache.delete(tokenId);
     return revoked;
   }
 
   /** The same inside the caller's transaction; acts everywhere within the time that rows are cached. */
-  async revokeIn(tx: Tx, tenantId: string, tokenId: string): Promise<boolean> {
+  async revokeIn(tx: Tx, tenantId: string, tokenId: string, actor: string = TYRUM): Promise<boolean> {
     const tokens = tx.records(AuthTokens);
     const row = await tokens.findOneBy({ tenant_id: tenantId, token_id: tokenId });
     if (!row || row.revoked_at !== null) return false;
     await tokens.update({ tenant_id: tenantId, token_id: tokenId }, { revoked_at: this.options.nowMs() });
+    await noteAudit(tx, [{ tenantId, type: 'token.revoked', actor, subject: `token:${tokenId}` }]);
     return true;
   }
 
@@ -145,6 +150,16 @@ export class TokenStore {
       db.records(AuthTokens).find({ where: { tenant_id: tenantId }, order: { created_at: 'DESC' }, take: LIST_LIMIT }),
     );
     return rows.map(toRecord);
+  }
+
+  private async insert(tx: Tx, request: NewToken, parts: { id: string; secret: string }): Promise<AuthTokenRecord> {
+    const row = this.rowOf(request, parts);
+    await tx.records(AuthTokens).insert(row);
+    const { tenant_id: tenantId, role, scopes, label, device_id, expires_at } = row;
+    const detail = { role, scopes, label, device_id, expires_at };
+    const subject = `token:${row.token_id}`;
+    await noteAudit(tx, [{ tenantId, type: 'token.issued', actor: request.actor ?? TYRUM, subject, detail }]);
+    return row;
   }
 
   private rowOf(request: NewToken, parts: { id: string; secret: string }): AuthTokenRecord {

@@ -4,10 +4,11 @@ import { join, resolve } from 'node:path';
 import type { DatabaseConfig, ModelPrice, Parse } from './parsers';
 import { chooseOidc, type OidcConfig } from './oidc-config';
 import type { Secret } from './secret';
-import { type AppName, KNOWN_VARIABLES, type Role, VARIABLES, type Variable } from './variables';
+import type { AppName, Role, Variable } from './variable';
+import { KNOWN_VARIABLES, VARIABLES } from './variables';
 
 export type { OidcConfig } from './oidc-config';
-export type { AppName } from './variables';
+export type { AppName } from './variable';
 
 /** How wake-ups travel between processes. */
 export type BackplaneConfig =
@@ -26,6 +27,7 @@ export interface RetentionConfig {
   readonly turnsMs: number;
   readonly eventsMs: number;
   readonly historyMs: number;
+  readonly auditMs: number;
 }
 
 /**
@@ -76,6 +78,8 @@ export interface Config {
   readonly trustedProxies: readonly string[];
   /** Where people log in who have no token; absent: nowhere. */
   readonly oidc?: OidcConfig;
+  /** Seed of the key that signs the audit; absent: it lies in the home. */
+  readonly auditKey?: Secret;
   /** Exact origins whose pages may use the session cookie. */
   readonly allowedOrigins: readonly string[];
   /** `TYRUM_*` variables nobody reads, most likely misspelt. Names only. */
@@ -161,6 +165,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
     artifactMaxBytes: required(values.artifactMaxBytes),
     ...(oidc && { oidc }),
     ...(values.webhookKey && { webhookKey: values.webhookKey }),
+    ...(values.auditKey && { auditKey: values.auditKey }),
     ...(model && { model }),
     drainMs: required(values.drainMs),
     drainNoticeMs,
@@ -170,6 +175,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
       turnsMs: required(values.retentionTurnDays) * DAY_MS,
       eventsMs: required(values.retentionEventDays) * DAY_MS,
       historyMs: required(values.retentionHistoryDays) * DAY_MS,
+      auditMs: required(values.retentionAuditDays) * DAY_MS,
     },
     limits: {
       perAddress: required(values.ratePerAddress),

@@ -1,5 +1,4 @@
 import {
-  type Parse,
   database,
   host,
   integer,
@@ -17,32 +16,11 @@ import {
   subsetOf,
   webOrigin,
 } from './parsers';
-
-/** The four processes Tyrum ships. */
-export type AppName = 'edge' | 'worker' | 'scheduler' | 'desktop-runtime';
-
-/** The loops an edge process can host besides serving clients. */
-export type Role = 'edge' | 'worker' | 'scheduler';
-
-/** One variable of the environment: all that the loader and `--help` know about it. */
-export interface Variable<T> {
-  readonly name: string;
-  readonly description: string;
-  /** What a good value is, completing the sentence "NAME must be …". Never quotes a value. */
-  readonly expected: string;
-  /** The apps that read it. Elsewhere it is neither checked nor kept, so that one env file can serve all apps. */
-  readonly apps: readonly AppName[];
-  readonly parse: Parse<T>;
-  /** The value when unset. Absent: unset stays unset, or the loader derives it as `derivedDefault` says. */
-  readonly fallback?: (app: AppName) => T;
-  /** The default in words where it depends on other variables. */
-  readonly derivedDefault?: string;
-}
+import { RETENTION_VARIABLES } from './retention-variables';
+import { SWEEPS, variable, type AppName, type Role } from './variable';
 
 const ALL: readonly AppName[] = ['edge', 'worker', 'scheduler', 'desktop-runtime'];
 const RUNS_TURNS: readonly AppName[] = ['edge', 'worker'];
-/** Whoever may run the scheduler's loops. */
-const SWEEPS: readonly AppName[] = ['edge', 'scheduler'];
 const DEFAULT_PORTS: Readonly<Record<AppName, number>> = {
   edge: 8788,
   worker: 8789,
@@ -50,10 +28,6 @@ const DEFAULT_PORTS: Readonly<Record<AppName, number>> = {
   'desktop-runtime': 8791,
 };
 const BOOTSTRAP_TOKEN = /^tyrum-token\.v1\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[A-Za-z0-9_-]{22,256}$/i;
-
-function variable<T>(definition: Variable<T>): Variable<T> {
-  return definition;
-}
 
 /** Every variable Tyrum reads. A variable that is not here does not exist: the loader reports it as unknown. */
 export const VARIABLES = {
@@ -221,29 +195,15 @@ export const VARIABLES = {
     parse: integer(1, 1000),
     fallback: () => 50,
   }),
-  retentionTurnDays: variable({
-    name: 'TYRUM_RETENTION_TURN_DAYS',
-    description: 'How long turns are kept after their end, with their steps, messages and artifacts, in days.',
-    expected: 'an integer from 1 to 36500',
+  ...RETENTION_VARIABLES,
+  auditKey: variable({
+    name: 'TYRUM_AUDIT_KEY',
+    description:
+      'Seed of the Ed25519 key that signs the audit, the same wherever edges and schedulers share no TYRUM_HOME.',
+    expected: '32 bytes as base64url (43 characters)',
     apps: SWEEPS,
-    parse: integer(1, 36_500),
-    fallback: () => 90,
-  }),
-  retentionEventDays: variable({
-    name: 'TYRUM_RETENTION_EVENT_DAYS',
-    description: 'How long events are kept, in days: a client that was away for longer is told of a gap.',
-    expected: 'an integer from 1 to 36500',
-    apps: SWEEPS,
-    parse: integer(1, 36_500),
-    fallback: () => 7,
-  }),
-  retentionHistoryDays: variable({
-    name: 'TYRUM_RETENTION_HISTORY_DAYS',
-    description: 'How long firings, lease history, dead tokens, gone hosts and unclaimed arrivals are kept, in days.',
-    expected: 'an integer from 1 to 36500',
-    apps: SWEEPS,
-    parse: integer(1, 36_500),
-    fallback: () => 30,
+    parse: secretMatching(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/),
+    derivedDefault: 'the key in <TYRUM_HOME>/audit-key, made at the first start',
   }),
   allowedOrigins: variable({
     name: 'TYRUM_ALLOWED_ORIGINS',

@@ -21,7 +21,8 @@ export function verifyHttpProof({ pubkey, signature }: HttpProof, facts: HttpPro
   return verifySignature(pubkey, signature, httpProofText(facts));
 }
 
-function verifySignature(pubkey: string, signatureText: string, text: string): boolean {
+/** Whether base64url `signatureText` is the Ed25519 signature of `pubkey` (base64url SPKI) over the text's UTF-8. */
+export function verifySignature(pubkey: string, signatureText: string, text: string): boolean {
   const signature = decodeBase64Url(signatureText);
   const key = ed25519PublicKey(pubkey);
   if (!key || !signature) return false;

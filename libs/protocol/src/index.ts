@@ -2,6 +2,8 @@ export * from './access';
 export * from './actions';
 export * from './approval';
 export * from './artifact';
+export * from './audit';
+export * from './audit-chain';
 export * from './base64url';
 export * from './canonical-json';
 export * from './close-codes';

@@ -107,6 +107,11 @@ export const LIMITS = Object.freeze({
   digestHeaderLength: 1_024,
   rangeHeaderLength: 1_024,
 
+  // Audit
+  auditNameLength: 320,
+  auditListMax: 500,
+  auditListDefault: 100,
+
   // Tenants
   quotaMax: 1_000_000_000,
 

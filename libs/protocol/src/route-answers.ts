@@ -26,6 +26,7 @@ import type {
   WorkflowResumeResult,
   WorkflowStartResult,
 } from './requests';
+import type { AuditListResult, AuditSeal } from './audit';
 import type { LeaseHistoryResult, LeaseListResult } from './lease';
 import type { TenantCreated, TenantList, TenantView } from './tenants';
 import type { TurnDetail } from './turn';
@@ -67,6 +68,9 @@ export interface RouteAnswers {
   'GET /v1/presence': PresenceList;
   'GET /v1/claim-shares': ClaimShareList;
   'PUT /v1/claim-shares': ClaimShareView;
+  'GET /v1/audit': AuditListResult;
+  'GET /v1/audit/head': AuditSeal;
+  'GET /v1/audit/export': undefined;
   'GET /v1/leases': LeaseListResult;
   'GET /v1/leases/:kind/:name/history': LeaseHistoryResult;
   'GET /oidc/login': undefined;

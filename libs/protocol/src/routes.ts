@@ -1,5 +1,6 @@
 import type { OperatorScope } from './access';
 import { ArtifactListQuery, ArtifactUploadQuery } from './artifact';
+import { AuditListPayload } from './audit';
 import {
   ClaimShareBody,
   ClaimShareQuery,
@@ -51,7 +52,8 @@ export interface RouteSpec {
   /** Whether `Idempotency-Key` makes copies of the request one request. */
   readonly keyed?: boolean;
   /** The media type of the answer where it is not JSON. */
-  readonly media?: 'text/event-stream' | 'application/octet-stream' | 'text/plain' | 'text/html';
+  readonly media?:
+    'text/event-stream' | 'application/octet-stream' | 'application/x-ndjson' | 'text/plain' | 'text/html';
 }
 
 /** Every HTTP route of an edge. A test holds the controllers to it, and the OpenAPI document is made from it. */
@@ -251,6 +253,32 @@ export const ROUTES = {
     scope: 'operator.admin',
     status: 200,
     body: ClaimShareBody,
+  },
+  'GET /v1/audit': {
+    summary: 'What was done in the tenant and by whom, newest first',
+    scope: 'operator.admin',
+    status: 200,
+    query: {
+      payload: AuditListPayload,
+      fields: {
+        type: { kind: 'text' },
+        actor: { kind: 'text' },
+        subject: { kind: 'text' },
+        limit: { kind: 'number' },
+        cursor: { kind: 'text' },
+      },
+    },
+  },
+  'GET /v1/audit/head': {
+    summary: "The end of the tenant's audit chain, signed",
+    scope: 'operator.admin',
+    status: 200,
+  },
+  'GET /v1/audit/export': {
+    summary: "The tenant's whole audit, for `tyrum audit verify`: a line of JSON each",
+    scope: 'operator.admin',
+    status: 200,
+    media: 'application/x-ndjson',
   },
   'GET /v1/leases': {
     summary: 'Who owns what, since when',

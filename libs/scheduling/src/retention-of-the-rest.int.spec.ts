@@ -12,7 +12,7 @@ import { describeOnBothDialects } from '@tyrum/statestore/testing';
 import { Retention } from './retention';
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
-const KEPT_FOR = { turnsMs: 90 * DAY_MS, eventsMs: 7 * DAY_MS, historyMs: 30 * DAY_MS };
+const KEPT_FOR = { turnsMs: 90 * DAY_MS, eventsMs: 7 * DAY_MS, historyMs: 30 * DAY_MS, auditMs: 365 * DAY_MS };
 
 describeOnBothDialects('retention of the rest', (stores) => {
   let store: StateStore;

@@ -7,7 +7,7 @@ import { eventually } from '@tyrum/test-services';
 import { Retention } from './retention';
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
-const KEPT_FOR = { turnsMs: 90 * DAY_MS, eventsMs: 7 * DAY_MS, historyMs: 30 * DAY_MS };
+const KEPT_FOR = { turnsMs: 90 * DAY_MS, eventsMs: 7 * DAY_MS, historyMs: 30 * DAY_MS, auditMs: 365 * DAY_MS };
 const T = DEFAULT_TENANT_ID;
 const MAIN = 'agent:default:main';
 

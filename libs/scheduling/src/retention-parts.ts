@@ -1,5 +1,5 @@
 import { walkGoneHosts } from '@tyrum/desktops';
-import { BlobRetention, walkOldArtifacts, type SweptBlobStore } from '@tyrum/evidence';
+import { BlobRetention, walkOldArtifacts, type AuditUpkeep, type SweptBlobStore } from '@tyrum/evidence';
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import { walkDeadTokens } from '@tyrum/identity';
 import { Leases } from '@tyrum/leases';
@@ -17,6 +17,8 @@ export interface KeptFor {
   readonly eventsMs: number;
   /** What only tells of the past: lease history, firings, decided approvals, settled dispatches, dead tokens, gone hosts, arrivals nobody waited for. */
   readonly historyMs: number;
+  /** Audit entries; a signed checkpoint stands for those before. */
+  readonly auditMs: number;
 }
 
 /** What a sweep does with one table, or with tables whose rows go together. */
@@ -25,6 +27,14 @@ export interface RetentionPart {
   /** A sweep stops after so many batches and the next one goes on: it must not keep the database busy for hours. */
   readonly maxBatches: number;
   step(limit: number): Promise<{ readonly deleted: Deleted; readonly more: boolean }>;
+}
+
+/** What a sweep needs besides the database. */
+export interface SweptPlaces {
+  /** Where artifacts' bytes lie, if this process sees the place. */
+  readonly blobs?: SweptBlobStore;
+  /** Absent: this process does not sign the audit, so it deletes none of it. */
+  readonly audit?: AuditUpkeep;
 }
 
 const MAX_BATCHES = 100;
@@ -44,8 +54,8 @@ const DIRECTED_MS = 24 * 60 * 60 * 1_000;
  */
 export function retentionParts(
   store: StateStore,
-  { turnsMs, eventsMs, historyMs }: KeptFor,
-  blobs: SweptBlobStore | undefined,
+  { turnsMs, eventsMs, historyMs, auditMs }: KeptFor,
+  { blobs, audit }: SweptPlaces,
 ): RetentionPart[] {
   const work = new TurnRetention(store);
   const mail = new DirectedMail(store);
@@ -71,6 +81,7 @@ export function retentionParts(
     walkedThrough('step', work.stepsWithoutTurn(), SHARE_OF_BATCH),
     walkedThrough('auth_token', walkDeadTokens(store, historyMs)),
     walkedThrough('desktop_host', walkGoneHosts(store, historyMs)),
+    ...(audit ? [auditEntries(audit, auditMs)] : []),
     ...(blobs ? [walkedThrough('blob', new BlobRetention(store, blobs, BLOB_GRACE_MS))] : []),
   ];
 }
@@ -88,6 +99,18 @@ function emptied(table: string, prune: (limit: number) => Promise<number>): Rete
 function returned(mail: DirectedMail): RetentionPart {
   const step = async (limit: number) => ({ deleted: {}, more: (await mail.returnUndeliverable(limit)) >= limit });
   return { what: 'undeliverable messages', maxBatches: MAX_BATCHES, step };
+}
+
+/** What has come since the last sweep is signed first: only what was signed may go. */
+function auditEntries(audit: AuditUpkeep, keptForMs: number): RetentionPart {
+  let isSealed = false;
+  const step = async (limit: number) => {
+    if (!isSealed) await audit.seal();
+    const { deleted, more } = await audit.prune(keptForMs, limit);
+    isSealed = more;
+    return { deleted: { audit_entry: deleted }, more };
+  };
+  return { what: 'audit', maxBatches: MAX_BATCHES, step };
 }
 
 function walked(what: string, walk: Pick<RetentionPart, 'step'>, share = 1): RetentionPart {

@@ -1,10 +1,9 @@
-import type { SweptBlobStore } from '@tyrum/evidence';
 import { Leases } from '@tyrum/leases';
 import type { StateStore } from '@tyrum/statestore';
-import { retentionParts, type KeptFor, type RetentionPart } from './retention-parts';
+import { retentionParts, type KeptFor, type RetentionPart, type SweptPlaces } from './retention-parts';
 import { measureAges } from './sql/measure-ages';
 
-export interface RetentionOptions {
+export interface RetentionOptions extends SweptPlaces {
   /** Who this process is, in the lease. */
   readonly owner: string;
   /** Between two sweeps, in ms. */
@@ -12,8 +11,6 @@ export interface RetentionOptions {
   /** Rows looked at in one transaction. */
   readonly batch: number;
   readonly keptFor: KeptFor;
-  /** Where artifacts' bytes lie, if this process sees the place. */
-  readonly blobs?: SweptBlobStore;
 }
 
 /** Hears what the sweeps do. */
@@ -41,7 +38,7 @@ export class Retention {
     private readonly options: RetentionOptions,
     private readonly observer: RetentionObserver,
   ) {
-    this.parts = retentionParts(store, options.keptFor, options.blobs);
+    this.parts = retentionParts(store, options.keptFor, options);
   }
 
   start(): void {

@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Inject, Module, type FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
-import { DirectoryBlobSweep } from '@tyrum/evidence';
+import { AuditKey, AuditUpkeep, DirectoryBlobSweep } from '@tyrum/evidence';
+import { AuditKeyModule } from '@tyrum/evidence/nest';
 import { TurnIntake } from '@tyrum/execution';
 import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
 import { Leases } from '@tyrum/leases';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
+import { LoggedSeals } from './logged-seals';
 import { MeteredRetentionObserver } from './metered-retention-observer';
 import { MeteredSchedulerObserver } from './metered-scheduler-observer';
 import { Retention } from './retention';
@@ -56,8 +58,8 @@ const SWEEP_BATCH = 1_000;
 
 const retention: FactoryProvider<Retention> = {
   provide: Retention,
-  inject: [STATE_STORE, CONFIG, Metrics, LOGGER],
-  useFactory: (store: StateStore, config: Config, ...[metrics, logger]: [Metrics, Logger]) =>
+  inject: [STATE_STORE, CONFIG, AuditKey, Metrics, LOGGER],
+  useFactory: (store: StateStore, config: Config, ...[key, metrics, logger]: [AuditKey, Metrics, Logger]) =>
     new Retention(
       store,
       {
@@ -65,6 +67,7 @@ const retention: FactoryProvider<Retention> = {
         intervalMs: SWEEP_INTERVAL_MS,
         batch: SWEEP_BATCH,
         keptFor: config.retention,
+        audit: new AuditUpkeep(store, key, new LoggedSeals(metrics, logger)),
         blobs: new DirectoryBlobSweep(join(config.home, 'artifacts')),
       },
       new MeteredRetentionObserver(metrics, logger),
@@ -72,7 +75,7 @@ const retention: FactoryProvider<Retention> = {
 };
 
 /** Runs the scheduler's loop and the retention sweep in this process, from their start to their drain. */
-@Module({ imports: [ControlPlaneModule], providers: [observer, loop, retention] })
+@Module({ imports: [ControlPlaneModule, AuditKeyModule], providers: [observer, loop, retention] })
 export class SchedulerLoopModule {
   constructor(
     @Inject(SchedulerLoop) scheduler: SchedulerLoop,

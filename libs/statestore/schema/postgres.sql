@@ -39,6 +39,38 @@ create table artifact (
   constraint artifact_pkey PRIMARY KEY (tenant_id, artifact_id)
 );
 
+create table audit_entry (
+  tenant_id uuid not null,
+  seq bigint not null,
+  at bigint not null,
+  type text not null,
+  actor text not null,
+  subject text,
+  detail text not null,
+  hash text not null,
+  constraint audit_entry_pkey PRIMARY KEY (tenant_id, seq),
+  constraint audit_entry_seq_check CHECK ((seq > 0))
+);
+
+create table audit_head (
+  tenant_id uuid not null,
+  seq bigint not null,
+  hash text not null,
+  sealed_seq bigint not null default 0,
+  sealed text,
+  checkpoint_seq bigint not null default 0,
+  checkpoint text,
+  constraint audit_head_pkey PRIMARY KEY (tenant_id)
+);
+
+create table audit_pending (
+  tenant_id uuid not null,
+  pending_id bigint not null generated always as identity,
+  notes text not null,
+  noted_at bigint not null,
+  constraint audit_pending_pkey PRIMARY KEY (tenant_id, pending_id)
+);
+
 create table auth_token (
   tenant_id uuid not null,
   token_id uuid not null,
@@ -216,6 +248,20 @@ create table idempotency_record (
   constraint idempotency_record_pkey PRIMARY KEY (tenant_id, route, principal, key),
   constraint idempotency_record_status_check CHECK ((status = ANY (ARRAY['in_flight'::text, 'completed'::text])))
 );
+
+create table instance (
+  instance_id text not null,
+  app text not null,
+  roles text not null,
+  version text not null,
+  state text not null,
+  report text not null,
+  beat_ms integer not null,
+  started_at bigint not null,
+  last_seen_at bigint not null,
+  constraint instance_pkey PRIMARY KEY (instance_id),
+  constraint instance_state_check CHECK ((state = ANY (ARRAY['starting'::text, 'ready'::text, 'unready'::text, 'draining'::text])))
+) with (fillfactor=50);
 
 create table lease (
   kind text not null,
@@ -488,6 +534,12 @@ CREATE INDEX artifact_by_age ON artifact USING btree (created_at);
 CREATE INDEX artifact_by_hash ON artifact USING btree (tenant_id, sha256);
 
 CREATE INDEX artifact_by_turn ON artifact USING btree (tenant_id, turn_id);
+
+CREATE INDEX audit_entry_by_actor ON audit_entry USING btree (tenant_id, actor, seq);
+
+CREATE INDEX audit_entry_by_subject ON audit_entry USING btree (tenant_id, subject, seq);
+
+CREATE INDEX audit_entry_by_type ON audit_entry USING btree (tenant_id, type, seq);
 
 CREATE INDEX auth_token_by_subject ON auth_token USING btree (subject) WHERE (subject IS NOT NULL);
 

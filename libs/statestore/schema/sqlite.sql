@@ -37,6 +37,35 @@ CREATE TABLE artifact (
     primary key (tenant_id, artifact_id)
   );
 
+CREATE TABLE audit_entry (
+    tenant_id text not null,
+    seq integer not null check (seq > 0),
+    at integer not null,
+    type text not null,
+    actor text not null,
+    subject text,
+    detail text not null,
+    hash text not null,
+    primary key (tenant_id, seq)
+  );
+
+CREATE TABLE audit_head (
+    tenant_id text primary key,
+    seq integer not null,
+    hash text not null,
+    sealed_seq integer not null default 0,
+    sealed text,
+    checkpoint_seq integer not null default 0,
+    checkpoint text
+  );
+
+CREATE TABLE audit_pending (
+    pending_id integer primary key autoincrement,
+    tenant_id text not null,
+    notes text not null,
+    noted_at integer not null
+  );
+
 CREATE TABLE auth_token (
     tenant_id text not null references tenant,
     token_id text primary key,
@@ -185,6 +214,18 @@ CREATE TABLE idempotency_record (
     created_at integer not null,
     expires_at integer not null,
     primary key (tenant_id, route, principal, key)
+  );
+
+CREATE TABLE instance (
+    instance_id text primary key,
+    app text not null,
+    roles text not null,
+    version text not null,
+    state text not null check (state in ('starting', 'ready', 'unready', 'draining')),
+    report text not null,
+    beat_ms integer not null,
+    started_at integer not null,
+    last_seen_at integer not null
   );
 
 CREATE TABLE lease (
@@ -402,6 +443,14 @@ CREATE INDEX artifact_by_age on artifact (created_at);
 CREATE INDEX artifact_by_hash on artifact (tenant_id, sha256);
 
 CREATE INDEX artifact_by_turn on artifact (tenant_id, turn_id);
+
+CREATE INDEX audit_entry_by_actor on audit_entry (tenant_id, actor, seq);
+
+CREATE INDEX audit_entry_by_subject on audit_entry (tenant_id, subject, seq);
+
+CREATE INDEX audit_entry_by_type on audit_entry (tenant_id, type, seq);
+
+CREATE INDEX audit_pending_by_tenant on audit_pending (tenant_id, pending_id);
 
 CREATE INDEX auth_token_by_subject on auth_token (subject) where subject is not null;
 

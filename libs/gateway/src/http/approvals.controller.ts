@@ -12,6 +12,7 @@ import {
 } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
 import { Gates } from '../operations/gates';
+import { actorOf } from '../operations/once';
 import { answerOf, idempotencyKey } from './idempotency-key';
 import { readQuery, uuidParam } from './query';
 import { Caller, Needs, ScopeGuard } from './request-principal';
@@ -71,6 +72,6 @@ export class ApprovalsController {
   @Delete('policy-overrides/:id')
   @Needs('operator.approvals')
   async revoke(@Caller() caller: Principal, @Param('id') id: string) {
-    return { override: await this.gates.revokeOverride(caller.tenantId, uuidParam(id)) };
+    return { override: await this.gates.revokeOverride(caller.tenantId, uuidParam(id), actorOf(caller)) };
   }
 }

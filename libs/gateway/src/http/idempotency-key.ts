@@ -1,8 +1,7 @@
 import type { Principal } from '@tyrum/identity';
-import type { IdempotencyKey } from '@tyrum/idempotency';
 import { ContractError, LIMITS, payloadFingerprint } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
-import type { Answered } from '../operations/once';
+import { actorOf, type Answered, type RequestKey } from '../operations/once';
 
 export const IDEMPOTENCY_KEY_HEADER = 'Idempotency-Key';
 
@@ -16,7 +15,7 @@ export function idempotencyKey(
   request: Request,
   principal: Principal,
   { route, payload, newKey }: { route: string; payload: unknown; newKey: () => string },
-): IdempotencyKey {
+): RequestKey {
   const given = request.get(IDEMPOTENCY_KEY_HEADER);
   if (given !== undefined && (given.length > LIMITS.idempotencyKeyLength || !/^[\x20-\x7e]+$/.test(given))) {
     throw ContractError.at(
@@ -29,6 +28,7 @@ export function idempotencyKey(
     tenantId: principal.tenantId,
     route: `http:${route}`,
     principal: principal.tokenId,
+    actor: actorOf(principal),
     key: given ?? newKey(),
     fingerprint: payloadFingerprint(payload),
   };

@@ -13,11 +13,13 @@ import {
   Res,
   UseGuards,
 } from '@nestjs/common';
+import { noteAudit } from '@tyrum/evidence';
 import type { Principal } from '@tyrum/identity';
 import { ScheduleCreateBody, validatePayload, WireError, type Schedule } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
 import { notFound } from '../failures';
-import { Once } from '../operations/once';
+import { Audited } from '../operations/audited';
+import { actorOf, Once } from '../operations/once';
 import { SCHEDULES_PORT, type SchedulesPort } from '../ports';
 import { answerOf, idempotencyKey } from './idempotency-key';
 import { uuidParam } from './query';
@@ -28,6 +30,7 @@ import { Caller, Needs, ScopeGuard } from './request-principal';
 export class SchedulesController {
   constructor(
     private readonly once: Once,
+    private readonly audited: Audited,
     @Optional() @Inject(SCHEDULES_PORT) private readonly schedules?: SchedulesPort,
   ) {}
 
@@ -42,7 +45,14 @@ export class SchedulesController {
     const port = this.port();
     const wanted = validatePayload(ScheduleCreateBody, body, 'body');
     const key = idempotencyKey(request, caller, { route: 'POST /v1/schedules', payload: body, newKey: randomUUID });
-    const done = await this.once.run(key, (tx) => port.createIn(tx, caller.tenantId, wanted));
+    const done = await this.once.run(key, async (tx) => {
+      const schedule = await port.createIn(tx, caller.tenantId, wanted);
+      const { tenantId, actor } = key;
+      const detail = { cadence: wanted.cadence, conversation_key: wanted.execution.conversation_key };
+      const subject = `schedule:${schedule.schedule_id}`;
+      await noteAudit(tx, [{ tenantId, type: 'schedule.created', actor, subject, detail }]);
+      return schedule;
+    });
     port.wake();
     return answerOf(response, done);
   }
@@ -57,7 +67,20 @@ export class SchedulesController {
   @HttpCode(204)
   @Needs('operator.write')
   async remove(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
-    if (!(await this.port().remove(caller.tenantId, uuidParam(id)))) throw notFound('schedule');
+    const port = this.port();
+    const scheduleId = uuidParam(id);
+    const { tenantId } = caller;
+    const note = {
+      tenantId,
+      type: 'schedule.deleted',
+      actor: actorOf(caller),
+      subject: `schedule:${scheduleId}`,
+    } as const;
+    const removed = await this.audited.run(
+      () => port.remove(tenantId, scheduleId),
+      (done) => (done ? [note] : []),
+    );
+    if (!removed) throw notFound('schedule');
   }
 
   private port(): SchedulesPort {

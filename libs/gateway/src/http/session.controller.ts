@@ -3,6 +3,8 @@ import { TokenStore, type Principal } from '@tyrum/identity';
 import { WireError, type Session } from '@tyrum/protocol';
 import type { CookieOptions, Request, Response } from 'express';
 import { ALLOWED_ORIGINS } from '../gateway-options';
+import { Audited } from '../operations/audited';
+import { actorOf } from '../operations/once';
 import { TOKEN_COOKIE } from '../ws/credentials';
 import { csrfTokenOf } from './browser-guard';
 import { Caller, Needs, ScopeGuard, tokenOf } from './request-principal';
@@ -18,18 +20,26 @@ export class SessionController {
   constructor(
     @Inject(ALLOWED_ORIGINS) private readonly allowedOrigins: ReadonlySet<string>,
     private readonly tokens: TokenStore,
+    private readonly audited: Audited,
   ) {}
 
   /** Begins a session with the token of the `Authorization` header, for a page of an allowed origin. */
   @Post()
   @HttpCode(200)
   @Needs('authenticated')
-  begin(@Caller() caller: Principal, @Req() request: Request, @Res({ passthrough: true }) response: Response): Session {
+  async begin(
+    @Caller() caller: Principal,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<Session> {
     if (!this.allowedOrigins.has(request.headers.origin ?? '')) {
       throw new WireError('forbidden', 'this origin may not begin a session');
     }
     // A cookie cannot sign requests with the device's key.
     if (caller.deviceId !== undefined) throw new WireError('forbidden', 'a device-bound token has no sessions');
+    const { tenantId } = caller;
+    const detail = { origin: request.headers.origin };
+    await this.audited.note({ tenantId, type: 'session.begun', actor: actorOf(caller), detail });
     response.cookie(TOKEN_COOKIE, tokenOf(request), { ...SESSION_COOKIE, maxAge: SESSION_MS });
     return sessionOf(caller, request);
   }

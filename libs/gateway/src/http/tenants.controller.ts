@@ -13,7 +13,7 @@ import {
 } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
 import { notFound } from '../failures';
-import { Once } from '../operations/once';
+import { actorOf, Once } from '../operations/once';
 import { answerOf, idempotencyKey } from './idempotency-key';
 import { uuidParam } from './query';
 import { Caller, Needs, ScopeGuard, tokenOf } from './request-principal';
@@ -21,6 +21,9 @@ import { openAnswer, sealAnswer } from './sealed-answer';
 import { tokenCreated } from './token-view';
 
 type Row = NonNullable<Awaited<ReturnType<Tenants['get']>>>;
+
+/** In its own audit nobody of another tenant is named. */
+const FIRST_ADMIN = { role: 'admin', scopes: [], label: 'first admin', actor: 'installation' } as const;
 
 /** The tenants of the installation. Only admins of its first tenant see that there are others. */
 @Controller('v1/tenants')
@@ -47,9 +50,9 @@ export class TenantsController {
     const key = idempotencyKey(request, caller, { route: 'POST /v1/tenants', payload: body, newKey: randomUUID });
     const seal = { token: tokenOf(request), context: `${key.route} ${key.key}` };
     const done = await this.once.run(key, async (tx) => {
-      const tenant = await this.tenants.createIn(tx, slug, quotasOf(quotas));
+      const tenant = await this.tenants.createIn(tx, { slug, actor: key.actor, ...quotasOf(quotas) });
       const { tenant_id: tenantId } = tenant;
-      const admin = await this.tokens.issueIn(tx, { tenantId, role: 'admin', scopes: [], label: 'first admin' });
+      const admin = await this.tokens.issueIn(tx, { ...FIRST_ADMIN, tenantId });
       return { sealed: sealAnswer(seal, { tenant: viewOf(tenant), admin: tokenCreated(admin) }) };
     });
     const created = openAnswer(seal, answerOf(response, done).sealed) as TenantCreated | undefined;
@@ -78,7 +81,7 @@ export class TenantsController {
   @Needs('operator.admin')
   async update(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown): Promise<TenantView> {
     const { disabled, ...quotas } = validatePayload(TenantUpdateBody, body, 'body');
-    const wish = { ...quotasOf(quotas), ...(disabled === undefined ? {} : { disabled }) };
+    const wish = { actor: actorOf(caller), ...quotasOf(quotas), ...(disabled === undefined ? {} : { disabled }) };
     const found = isOperator(caller) ? await this.tenants.update(uuidParam(id), wish) : undefined;
     if (!found) throw notFound('tenant');
     return viewOf(found);

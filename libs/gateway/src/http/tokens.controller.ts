@@ -4,7 +4,7 @@ import { allows, TokenStore, type NewToken, type Principal } from '@tyrum/identi
 import { TokenCreateBody, validatePayload, WireError, type TokenCreated, type TokenList } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
 import { notFound } from '../failures';
-import { Once } from '../operations/once';
+import { actorOf, Once } from '../operations/once';
 import { answerOf, idempotencyKey } from './idempotency-key';
 import { uuidParam } from './query';
 import { Caller, Needs, ScopeGuard, tokenOf } from './request-principal';
@@ -51,7 +51,7 @@ export class TokensController {
   @HttpCode(204)
   @Needs('operator.admin')
   async revoke(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
-    if (!(await this.tokens.revoke(caller.tenantId, uuidParam(id)))) throw notFound('token');
+    if (!(await this.tokens.revoke(caller.tenantId, uuidParam(id), actorOf(caller)))) throw notFound('token');
   }
 }
 
@@ -63,6 +63,7 @@ function newTokenOf(caller: Principal, body: TokenCreateBody): NewToken {
   }
   return {
     tenantId: caller.tenantId,
+    actor: actorOf(caller),
     role: body.role,
     scopes,
     ...(body.label === undefined ? {} : { label: body.label }),

@@ -17,6 +17,7 @@ import type { Request, Response } from 'express';
 import { notFound } from '../failures';
 import { Admission } from '../limits/admission';
 import { RefusalAudit } from '../limits/refusal-audit';
+import { actorOf } from '../operations/once';
 import { CallRefusedError, Webhooks } from '../operations/webhooks';
 import { answerOf, idempotencyKey } from './idempotency-key';
 import { uuidParam } from './query';
@@ -51,7 +52,7 @@ export class WebhooksController {
   @HttpCode(204)
   @Needs('operator.write')
   async remove(@Caller() caller: Principal, @Param('id') id: string): Promise<void> {
-    if (!(await this.webhooks.remove(caller.tenantId, uuidParam(id)))) throw notFound('webhook');
+    if (!(await this.webhooks.remove(caller.tenantId, uuidParam(id), actorOf(caller)))) throw notFound('webhook');
   }
 
   /** Renews the secret. */

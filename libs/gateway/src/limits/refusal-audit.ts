@@ -1,6 +1,8 @@
+import { noteAudit } from '@tyrum/evidence';
 import { appendEvents } from '@tyrum/outbox';
 import type { Logger } from '@tyrum/platform';
 import { StoreUnavailableError, type StateStore } from '@tyrum/statestore';
+import { actorOf } from '../operations/once';
 
 /** A refusal, in words that are safe to keep: no token, no address, nothing of what was sent. */
 export interface Refusal {
@@ -66,6 +68,12 @@ export class RefusalAudit {
     clearTimeout(this.timer);
     this.timer = undefined;
     const pending = [...this.pending.values()];
+    const notes = pending.map(({ refusal, count }) => ({
+      tenantId: refusal.tenantId,
+      type: refusal.type,
+      actor: refusal.tokenId === undefined ? 'unknown' : actorOf({ tokenId: refusal.tokenId }),
+      detail: payloadOf(refusal, count),
+    }));
     const events = pending.map(({ refusal, count, at }) => ({
       eventId: this.stamps.newId(),
       tenantId: refusal.tenantId,
@@ -79,7 +87,10 @@ export class RefusalAudit {
     this.beyond = 0;
     if (events.length === 0) return;
     try {
-      await this.ports.store.transaction((tx) => appendEvents(tx, events));
+      await this.ports.store.transaction(async (tx) => {
+        void appendEvents(tx, events);
+        await noteAudit(tx, notes);
+      });
       this.ports.wake();
     } catch (error) {
       this.ports.logger.warn({ err: error, refusals: events.length }, 'refusals could not be written down');
@@ -88,7 +99,7 @@ export class RefusalAudit {
   }
 }
 
-function payloadOf({ reason, door, subject, tokenId }: Refusal, count: number): object {
+function payloadOf({ reason, door, subject, tokenId }: Refusal, count: number): Record<string, unknown> {
   return {
     reason,
     door,

@@ -1,3 +1,4 @@
+import { noteAudit } from '@tyrum/evidence';
 import type { Principal } from '@tyrum/identity';
 import {
   ContractError,
@@ -11,6 +12,7 @@ import type { StateStore } from '@tyrum/statestore';
 import { Tenants } from '@tyrum/statestore/records';
 import type { TurnStore } from '@tyrum/statestore/turns';
 import { notFound } from '../failures';
+import { actorOf } from './once';
 
 /**
  * What tenants and their agents get of the workers. A tenant's own share is what it competes with others by, so it is set by
@@ -40,11 +42,16 @@ export class ClaimShares {
       throw ContractError.at('body.weight', 'tenantOnly', 'is of a tenant only: agents have caps');
     }
     await this.requireRoom(tenantId, agentKey);
-    await this.turns.setShare({
-      tenantId,
-      ...(agentKey === undefined ? {} : { agentKey }),
-      ...(weight === undefined ? {} : { weight }),
-      ...(maxRunning === undefined ? {} : { maxRunning }),
+    await this.store.transaction(async (tx) => {
+      await this.turns.setShare({
+        tenantId,
+        ...(agentKey === undefined ? {} : { agentKey }),
+        ...(weight === undefined ? {} : { weight }),
+        ...(maxRunning === undefined ? {} : { maxRunning }),
+      });
+      const detail = { agent_key: agentKey ?? null, weight: weight ?? null, max_running: maxRunning ?? null };
+      const note = { type: 'share.set', actor: actorOf(caller), subject: `tenant:${tenantId}`, detail } as const;
+      await noteAudit(tx, [{ ...note, tenantId: caller.tenantId }]);
     });
     return { tenant_id: tenantId, agent_key: agentKey ?? null, weight: weight ?? 1, max_running: maxRunning ?? null };
   }

@@ -1,6 +1,6 @@
 import type { Backplane } from '@tyrum/backplane';
+import { noteAudit } from '@tyrum/evidence';
 import type { Approvals, ApprovalVerdict, Resolved, TurnControl, Waits } from '@tyrum/execution';
-import type { IdempotencyKey } from '@tyrum/idempotency';
 import {
   ContractError,
   isUuid,
@@ -15,7 +15,7 @@ import {
 import type { StateStore } from '@tyrum/statestore';
 import type { TurnStore } from '@tyrum/statestore/turns';
 import { notFound } from '../failures';
-import type { Answered, Once } from './once';
+import type { Answered, Once, RequestKey } from './once';
 
 export interface GatePorts {
   readonly store: StateStore;
@@ -53,7 +53,7 @@ export class Gates {
   }
 
   /** Decides; the turn that waits goes on. @throws {WireError} not_found, conflict @throws {KeyReusedError} */
-  async resolve(key: IdempotencyKey, payload: ApprovalResolvePayload): Promise<Answered<Resolved>> {
+  async resolve(key: RequestKey, payload: ApprovalResolvePayload): Promise<Answered<Resolved>> {
     const { approvals, once, control } = this.ports;
     const { approval_id, decision, reason, mode, overrides } = payload;
     const found = await approvals.find(key.tenantId, approval_id);
@@ -66,9 +66,16 @@ export class Gates {
       ...(overrides === undefined ? {} : { overrides: overrides.map((one) => ({ ...one })) }),
     };
     const conversations = [{ tenantId: key.tenantId, conversationKey: found.conversation_key }];
-    const done = await once.run({ ...key, conversations }, (tx) =>
-      approvals.resolveIn(tx, key.tenantId, approval_id, verdict),
-    );
+    const done = await once.run({ ...key, conversations }, async (tx) => {
+      const resolved = await approvals.resolveIn(tx, key.tenantId, approval_id, verdict);
+      const { turn_id, step_index, binding_hash } = found;
+      const granted = (resolved.created_overrides ?? []).map((override) => override.policy_override_id);
+      const detail = { decision, turn_id, step_index, binding_hash, overrides: granted };
+      const { tenantId, actor } = key;
+      if (found.status === decision) return resolved;
+      await noteAudit(tx, [{ tenantId, type: 'approval.resolved', actor, subject: `approval:${approval_id}`, detail }]);
+      return resolved;
+    });
     control.wake();
     return done;
   }
@@ -95,8 +102,13 @@ export class Gates {
     return this.ports.approvals.overrides(tenantId);
   }
 
-  async revokeOverride(tenantId: string, overrideId: string): Promise<PolicyOverride> {
-    const override = await this.ports.approvals.revokeOverride(tenantId, overrideId);
+  async revokeOverride(tenantId: string, overrideId: string, actor: string): Promise<PolicyOverride> {
+    const override = await this.ports.store.transaction(async (tx) => {
+      const revoked = await this.ports.approvals.revokeOverride(tenantId, overrideId);
+      const detail = { tool_id: revoked.tool_id };
+      await noteAudit(tx, [{ tenantId, type: 'override.revoked', actor, subject: `override:${overrideId}`, detail }]);
+      return revoked;
+    });
     this.ports.backplane.publish('outbox');
     return override;
   }

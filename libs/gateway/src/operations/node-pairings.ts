@@ -1,8 +1,8 @@
 import type { Backplane } from '@tyrum/backplane';
-import type { IdempotencyKey } from '@tyrum/idempotency';
+import { noteAudit } from '@tyrum/evidence';
 import type { PairingDecision, Pairings, PeerDirectory } from '@tyrum/nodes';
 import type { NodeView, Pairing, PairingStatus, PresenceEntry } from '@tyrum/protocol';
-import type { Answered, Once } from './once';
+import type { Answered, Once, RequestKey } from './once';
 
 export interface NodePairingPorts {
   readonly pairings: Pairings;
@@ -11,21 +11,27 @@ export interface NodePairingPorts {
   readonly once: Once;
 }
 
+const AUDITED = { approve: 'pairing.approved', deny: 'pairing.denied', revoke: 'pairing.revoked' } as const;
+
 /** Who may be a node, who is one, and who is there; for the WebSocket and for HTTP alike. */
 export class NodePairings {
   constructor(private readonly ports: NodePairingPorts) {}
 
   /** @throws {WireError} not_found, conflict @throws {KeyReusedError} */
   async decide(
-    key: IdempotencyKey,
+    key: RequestKey,
     pairingId: number,
     { reason, ...decision }: PairingDecision & { readonly reason?: string | undefined },
   ): Promise<Answered<{ pairing: Pairing }>> {
     const { pairings, once, backplane } = this.ports;
     const decider = { by: key.principal, ...(reason === undefined ? {} : { reason }) };
-    const done = await once.run(key, async (tx) => ({
-      pairing: await pairings.decideIn(tx, key.tenantId, pairingId, { ...decision, decider }),
-    }));
+    const done = await once.run(key, async (tx) => {
+      const pairing = await pairings.decideIn(tx, key.tenantId, pairingId, { ...decision, decider });
+      const detail = { node_id: pairing.node.node_id, allowlist: pairing.capability_allowlist };
+      const note = { tenantId: key.tenantId, type: AUDITED[decision.kind], actor: key.actor, detail };
+      await noteAudit(tx, [{ ...note, subject: `pairing:${pairingId}` }]);
+      return { pairing };
+    });
     backplane.publish('nodes');
     backplane.publish('outbox');
     return done;

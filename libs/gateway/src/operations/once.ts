@@ -2,6 +2,16 @@ import type { IdempotencyKey, IdempotencyLedger } from '@tyrum/idempotency';
 import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
 import { KeyReusedError } from '../failures';
 
+/** The name of a request, and who makes it, for the audit. */
+export interface RequestKey extends IdempotencyKey {
+  readonly actor: string;
+}
+
+/** A caller as the audit names it. */
+export function actorOf({ tokenId }: { readonly tokenId: string }): string {
+  return `token:${tokenId}`;
+}
+
 /** An answer, and whether an earlier copy of the request earned it. */
 export interface Answered<T> {
   readonly answer: T;

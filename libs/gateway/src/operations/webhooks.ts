@@ -1,5 +1,5 @@
+import { noteAudit, type AuditNote } from '@tyrum/evidence';
 import type { TurnIntake } from '@tyrum/execution';
-import type { IdempotencyKey } from '@tyrum/idempotency';
 import {
   requireExecutable,
   payloadFingerprint,
@@ -12,12 +12,12 @@ import {
   type WebhookFired,
   type WebhookView,
 } from '@tyrum/protocol';
-import type { StateStore, Tx } from '@tyrum/statestore';
+import type { StateStore } from '@tyrum/statestore';
 import { Tenants, WebhookTriggers, type WebhookTriggerRecord } from '@tyrum/statestore/records';
 import { notFound } from '../failures';
 import type { GatewayMetrics } from '../gateway-metrics';
 import { accept } from './accept';
-import type { Answered, Once } from './once';
+import type { Answered, Once, RequestKey } from './once';
 import { isSignedWith, type SignedCall, type WebhookSecrets } from './webhook-secrets';
 
 /** Webhooks of one tenant at the most: a list of them is not paged. */
@@ -56,7 +56,7 @@ export class Webhooks {
   ) {}
 
   /** @throws {ContractError} @throws {KeyReusedError} @throws {WireError} conflict; not_found where webhooks are not set up */
-  async create(key: IdempotencyKey, body: WebhookCreateBody): Promise<Answered<WebhookCreated>> {
+  async create(key: RequestKey, body: WebhookCreateBody): Promise<Answered<WebhookCreated>> {
     const secrets = this.secrets();
     requireExecutable(body.execution.steps, 'body.execution.steps');
     const done = await this.ports.once.run(key, async (tx) => {
@@ -76,6 +76,7 @@ export class Webhooks {
         updated_at: now,
       };
       await records.insert(record as Parameters<typeof records.insert>[0]);
+      await noteAudit(tx, [about('webhook.created', key, record.trigger_id)]);
       return viewOf(record);
     });
     const { trigger_id: triggerId } = done.answer;
@@ -93,14 +94,18 @@ export class Webhooks {
   }
 
   /** False = the tenant has none of that id. */
-  async remove(tenantId: string, triggerId: string): Promise<boolean> {
-    return this.change(tenantId, triggerId, async (tx) => {
-      await tx.records(WebhookTriggers).delete({ tenant_id: tenantId, trigger_id: triggerId });
+  remove(tenantId: string, triggerId: string, actor: string): Promise<boolean> {
+    return this.ports.store.transaction(async (tx) => {
+      const where = { tenant_id: tenantId, trigger_id: triggerId };
+      if (!(await tx.records(WebhookTriggers).existsBy(where))) return false;
+      await tx.records(WebhookTriggers).delete(where);
+      await noteAudit(tx, [about('webhook.deleted', { tenantId, actor }, triggerId)]);
+      return true;
     });
   }
 
   /** Renews the secret; the old one signs nothing any more. @throws {KeyReusedError} @throws {WireError} not_found */
-  async renew(key: IdempotencyKey, triggerId: string): Promise<Answered<WebhookCreated>> {
+  async renew(key: RequestKey, triggerId: string): Promise<Answered<WebhookCreated>> {
     const secrets = this.secrets();
     const { tenantId } = key;
     const done = await this.ports.once.run(key, async (tx) => {
@@ -110,6 +115,7 @@ export class Webhooks {
       if (!found) throw notFound('webhook');
       const generation = found.generation + 1;
       await records.update(where, { generation, updated_at: this.stamps.nowMs() });
+      await noteAudit(tx, [about('webhook.renewed', key, triggerId)]);
       return { webhook: viewOf(found), generation };
     });
     const { webhook, generation } = done.answer;
@@ -168,20 +174,19 @@ export class Webhooks {
     });
   }
 
-  private change(tenantId: string, triggerId: string, work: (tx: Tx) => Promise<void>): Promise<boolean> {
-    return this.ports.store.transaction(async (tx) => {
-      const where = { tenant_id: tenantId, trigger_id: triggerId };
-      if (!(await tx.records(WebhookTriggers).existsBy(where))) return false;
-      await work(tx);
-      return true;
-    });
-  }
-
   private secrets(): WebhookSecrets {
     if (!this.ports.secrets)
       throw new WireError('not_found', 'webhooks are not set up here: TYRUM_WEBHOOK_KEY is unset');
     return this.ports.secrets;
   }
+}
+
+function about(
+  type: AuditNote['type'],
+  { tenantId, actor }: Pick<AuditNote, 'tenantId' | 'actor'>,
+  triggerId: string,
+): AuditNote {
+  return { tenantId, type, actor, subject: `webhook:${triggerId}` };
 }
 
 function viewOf({ trigger_id, label, execution, enabled, created_at }: WebhookTriggerRecord): WebhookView {

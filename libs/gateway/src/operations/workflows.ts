@@ -1,4 +1,5 @@
 import type { Backplane } from '@tyrum/backplane';
+import { noteAudit } from '@tyrum/evidence';
 import {
   arriveIn,
   signalTo,
@@ -14,6 +15,7 @@ import {
   requireEnforceable,
   requireExecutable,
   WireError,
+  type AuditType,
   type TurnSignalBody,
   type WorkflowStartPayload,
   type WorkflowStartResult,
@@ -23,7 +25,7 @@ import type { TurnRow, TurnStore } from '@tyrum/statestore/turns';
 import { notFound } from '../failures';
 import type { GatewayMetrics } from '../gateway-metrics';
 import { accept } from './accept';
-import type { Answered, Once } from './once';
+import type { Answered, Once, RequestKey } from './once';
 
 export interface WorkflowPorts {
   readonly store: StateStore;
@@ -85,11 +87,12 @@ export class Workflows {
   }
 
   /** @throws {WireError} not_found @throws {KeyReusedError} */
-  async cancel(key: IdempotencyKey, turnId: string, reason: string | undefined): Promise<Answered<Cancelled>> {
+  async cancel(key: RequestKey, turnId: string, reason: string | undefined): Promise<Answered<Cancelled>> {
     const found = await this.find(key.tenantId, turnId);
     const done = await this.ports.once.run({ ...key, conversations: [refOf(found)] }, async (tx) => {
       const outcome = await this.ports.control.cancelIn(tx, found, reason ?? null);
       if (outcome === 'not_found') throw notFound('turn');
+      if (outcome === 'cancelled') await noteAudit(tx, [about('turn.cancelled', key, turnId)]);
       return { turnId, cancelled: outcome === 'cancelled' };
     });
     // A hint for the worker that runs it; it also finds the wish in the database at its next renewal.
@@ -103,7 +106,7 @@ export class Workflows {
    * @throws {WireError} not_found; conflict when the turn is not parked, or waits for another step than `stepIndex`
    */
   async resolve(
-    key: IdempotencyKey,
+    key: RequestKey,
     turnId: string,
     resolution: Resolution & { readonly stepIndex?: number },
   ): Promise<Answered<{ turn_id: string; decision: string }>> {
@@ -118,6 +121,8 @@ export class Workflows {
       if (resolution.stepIndex !== undefined && resolution.stepIndex !== step?.step_index) {
         throw new WireError('conflict', `the turn waits for step ${step?.step_index ?? 'none'}`);
       }
+      const detail = { decision: resolution.decision, step_index: step?.step_index ?? null };
+      await noteAudit(tx, [{ ...about('turn.resolved', key, turnId), detail }]);
       return { turn_id: turnId, decision: resolution.decision };
     });
     this.ports.control.wake();
@@ -129,7 +134,7 @@ export class Workflows {
    * @throws {WireError} not_found; conflict when it is not dead, was redriven, or its last step needs a decision
    */
   async redrive(
-    key: IdempotencyKey,
+    key: RequestKey,
     turnId: string,
     decision: OpenStepDecision | undefined,
   ): Promise<Answered<{ turn_id: string; redrive_of: string }>> {
@@ -138,6 +143,12 @@ export class Workflows {
       const outcome = await this.ports.redrives.redriveIn(tx, found, decision);
       switch (outcome.kind) {
         case 'redriven':
+          await noteAudit(tx, [
+            {
+              ...about('turn.redriven', key, turnId),
+              detail: { redriven_as: outcome.turnId, decision: decision ?? null },
+            },
+          ]);
           return { turn_id: outcome.turnId, redrive_of: turnId };
         case 'not_dead':
           throw new WireError('conflict', `the turn is ${found.status} and not among the dead`);
@@ -182,6 +193,10 @@ export class Workflows {
     if (!found) throw notFound('turn');
     return found;
   }
+}
+
+function about(type: AuditType, { tenantId, actor }: RequestKey, turnId: string) {
+  return { tenantId, type, actor, subject: `turn:${turnId}` };
 }
 
 function refOf(turn: TurnRow): { tenantId: string; conversationKey: string } {

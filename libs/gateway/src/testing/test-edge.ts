@@ -73,6 +73,8 @@ export async function startTestEdge({
     TYRUM_DRAIN_MS: String(drainMs),
     TYRUM_DRAIN_NOTICE_MS: '0',
     TYRUM_ROLES: 'edge',
+    // Not in a home, which these edges have only where their database lies in one.
+    TYRUM_AUDIT_KEY: Buffer.alloc(32, 7).toString('base64url'),
     ...env,
     ...(instanceId === undefined ? {} : { TYRUM_INSTANCE_ID: instanceId }),
   });

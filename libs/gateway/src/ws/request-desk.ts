@@ -19,6 +19,7 @@ import { wireErrorOf } from '../failures';
 import type { GatewayMetrics } from '../gateway-metrics';
 import type { Admission } from '../limits/admission';
 import type { RefusalAudit } from '../limits/refusal-audit';
+import { actorOf } from '../operations/once';
 import type { Connection } from './connection';
 import type { RequestCall, RequestHandler, RequestHandlers } from './request-handlers';
 
@@ -91,7 +92,7 @@ export class RequestDesk {
 }
 
 function callOf(connection: Connection, { request_id, type, payload }: RequestEnvelope): RequestCall {
-  const { tenantId, deviceId } = connection.peer;
+  const { tenantId, deviceId, tokenId } = connection.peer;
   return {
     connection,
     tenantId,
@@ -99,6 +100,7 @@ function callOf(connection: Connection, { request_id, type, payload }: RequestEn
       tenantId,
       route: `ws:${type}`,
       principal: deviceId,
+      actor: actorOf({ tokenId }),
       key: request_id,
       fingerprint: payloadFingerprint(payload),
     }),

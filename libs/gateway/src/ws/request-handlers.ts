@@ -1,7 +1,7 @@
 import type { TurnReader } from '@tyrum/execution';
-import type { IdempotencyKey } from '@tyrum/idempotency';
 import { TURN_STATUSES, type RequestPayload, type RequestResult, type RequestType } from '@tyrum/protocol';
 import type { Chats } from '../operations/chats';
+import type { RequestKey } from '../operations/once';
 import type { Workflows } from '../operations/workflows';
 import type { Connection } from './connection';
 import type { EventReplay } from './event-replay';
@@ -11,7 +11,7 @@ export interface RequestCall {
   readonly connection: Connection;
   readonly tenantId: string;
   /** The name under which a copy of this request is the same request. Made when asked for: reads need none. */
-  readonly key: () => IdempotencyKey;
+  readonly key: () => RequestKey;
 }
 
 export type RequestHandler<T extends RequestType> = (

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { noteAudit } from '@tyrum/evidence';
 import { isUniqueViolation, type StateStore, type Tx } from '@tyrum/statestore';
 import { Tenants } from '@tyrum/statestore/records';
 import { findSessions } from '../sql/find-sessions';
@@ -28,6 +29,8 @@ interface SessionRow {
 
 /** Sessions of one person at once; a further one ends the oldest. */
 export const MAX_SESSIONS_PER_SUBJECT = 20;
+/** Who issues and ends sessions, in the audit. */
+const OIDC = 'oidc';
 
 /**
  * Makes sessions of log-ins at an OpenID provider. A session is an access token that expires; what it may do was decided by
@@ -74,8 +77,9 @@ export class OidcLogins {
     if (!grant || tenantId === undefined) return undefined;
     const expiresAt = this.now() + this.options.sessionMs;
     const { role, scopes } = grant;
-    const wish = { tenantId, role, scopes, label: 'session', subject, expiresAt, tokenId };
+    const wish = { tenantId, role, scopes, label: 'session', subject, expiresAt, tokenId, actor: OIDC };
     const { token } = await this.ports.tokens.issueIn(tx, wish);
+    await noteAudit(tx, [{ tenantId, type: 'session.begun', actor: `token:${tokenId}`, detail: { by: OIDC } }]);
     return { token, expiresAt };
   }
 
@@ -90,7 +94,7 @@ export class OidcLogins {
       row.tenant_id === kept?.tenantId && row.role === kept.role && sameScopes(row.scopes, kept.scopes ?? []);
     const alike = rows.filter(isAlike).slice(0, MAX_SESSIONS_PER_SUBJECT - 1);
     for (const row of rows) {
-      if (!alike.includes(row)) await this.ports.tokens.revokeIn(tx, row.tenant_id, row.token_id);
+      if (!alike.includes(row)) await this.ports.tokens.revokeIn(tx, row.tenant_id, row.token_id, OIDC);
     }
   }
 

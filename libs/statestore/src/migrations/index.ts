@@ -14,6 +14,8 @@ import { doorsPostgres } from './0006-doors.postgres';
 import { doorsSqlite } from './0006-doors.sqlite';
 import { nodesPostgres } from './0007-nodes.postgres';
 import { nodesSqlite } from './0007-nodes.sqlite';
+import { auditPostgres } from './0008-audit.postgres';
+import { auditSqlite } from './0008-audit.sqlite';
 import { uploadsPostgres } from './0009-uploads.postgres';
 import { uploadsSqlite } from './0009-uploads.sqlite';
 import { waitersPostgres } from './0010-waiters.postgres';
@@ -42,6 +44,7 @@ const migrations: readonly PairedMigration[] = [
   { revision: 5, name: 'Retention', minBinaryRevision: 1, postgres: retentionPostgres, sqlite: retentionSqlite },
   { revision: 6, name: 'Doors', minBinaryRevision: 1, postgres: doorsPostgres, sqlite: doorsSqlite },
   { revision: 7, name: 'Nodes', minBinaryRevision: 1, postgres: nodesPostgres, sqlite: nodesSqlite },
+  { revision: 8, name: 'Audit', minBinaryRevision: 1, postgres: auditPostgres, sqlite: auditSqlite },
   { revision: 9, name: 'Uploads', minBinaryRevision: 1, postgres: uploadsPostgres, sqlite: uploadsSqlite },
   { revision: 10, name: 'Waiters', minBinaryRevision: 1, postgres: waitersPostgres, sqlite: waitersSqlite },
   { revision: 11, name: 'LogIns', minBinaryRevision: 1, postgres: logInsPostgres, sqlite: logInsSqlite },
