@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import type {
   Action,
   Approval,
+  AuditListResult,
+  AuditSeal,
   ArtifactList,
   ArtifactRef,
   Lease,
@@ -165,6 +167,19 @@ export class EdgeApi {
 
   decidePairing(id: string, verb: 'approve' | 'deny' | 'revoke', body: object): Promise<unknown> {
     return this.call('POST', `/v1/pairings/${encodeURIComponent(id)}/${verb}`, { body });
+  }
+
+  async audit(query: Record<string, string>): Promise<AuditListResult> {
+    const search = new URLSearchParams(query).toString();
+    return (await this.call('GET', `/v1/audit?${search}`, { again: true })) as AuditListResult;
+  }
+
+  async auditHead(): Promise<AuditSeal> {
+    return (await this.call('GET', '/v1/audit/head', { again: true })) as AuditSeal;
+  }
+
+  auditExport(): Promise<Response> {
+    return this.stream('/v1/audit/export', {});
   }
 
   async artifacts(turnId: string): Promise<ArtifactRef[]> {

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { addArtifactCommands } from './artifact-commands';
 import { RefusedError, UnreachableError } from './edge-api';
 import { UsageError } from './config';
+import { addAuditCommands } from './audit-commands';
 import { addLeaseCommands } from './lease-commands';
 import { addGateCommands } from './gate-commands';
 import { addResourceCommands } from './resource-commands';
@@ -24,6 +25,7 @@ addResourceCommands(program);
 addLeaseCommands(program);
 addTenantCommands(program);
 addGateCommands(program);
+addAuditCommands(program);
 addArtifactCommands(program);
 
 program.parseAsync().catch((error: unknown) => {

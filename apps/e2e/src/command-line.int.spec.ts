@@ -160,4 +160,27 @@ describe('the command line', () => {
       { agent_key: 'slow', weight: 1, max_running: 1 },
     ]);
   });
+
+  it('shows, signs and exports the audit, and tells where a copy of it was altered', async () => {
+    const token = JSON.parse((await run(['token', 'create', '--role', 'client', '--json'])).out) as {
+      token_id: string;
+    };
+    const subject = `token:${token.token_id}`;
+    expect((await run(['audit', 'list', '--subject', subject])).out).toMatch(
+      /^\d+ +\S+Z +token.issued +token:\S+ +token:/m,
+    );
+    expect((await run(['audit', 'list', '--type', 'nothing'])).code).toBe(2);
+    const [head, file] = [join(tyrum.home, 'head.json'), join(tyrum.home, 'audit.ndjson')];
+    writeFileSync(head, (await run(['audit', 'head'])).out);
+    expect((await run(['audit', 'export', '-o', file])).code).toBe(0);
+    // It ends with a head that is signed anew each time.
+    const entriesOf = (text: string) => text.split('\n').slice(0, -2);
+    expect(entriesOf((await run(['audit', 'export'])).out)).toEqual(entriesOf(readFileSync(file, 'utf8')));
+    const nowhere = { TYRUM_URL: 'http://127.0.0.1:1', TYRUM_TOKEN: '' };
+    const good = await run(['audit', 'verify', file, '--head', head], nowhere);
+    expect(good).toMatchObject({ code: 0, out: expect.stringContaining('as 1 head kept before vouch for') as string });
+    writeFileSync(file, readFileSync(file, 'utf8').replace(subject, 'token:somebody-else'));
+    const bad = await run(['audit', 'verify', file, '--head', head], nowhere);
+    expect(bad).toMatchObject({ code: 1, out: expect.stringMatching(/^broken at \d+: hash: /) as string });
+  });
 });
