@@ -55,4 +55,6 @@ export const EXTERNAL_BANS = [
   { packages: ['openai'], only: ['tools'] },
   { packages: ['croner'], only: ['scheduling'] },
   { packages: ['openid-client'], only: ['identity'] },
+  // The client side is in tools, the server side is a door like the others: docs/decisions/0016.
+  { packages: ['@modelcontextprotocol/sdk'], only: ['tools', 'gateway'] },
 ];

@@ -3,7 +3,7 @@ export { OverloadedError } from './group-commit';
 export { QueueFullError } from './input-queue';
 export { TurnControl, type Resolution } from './turn-control';
 export { TurnRedrive, type OpenStepDecision } from './turn-redrive';
-export { TurnReader } from './turn-reader';
+export { TurnReader, type TurnAnswer } from './turn-reader';
 export { arriveIn, signalTo, Waits, type Arrival, type ArriveOutcome } from './waits';
 export { ApprovalGate, type GatePolicy } from './approval-gate';
 export { Approvals, type ApprovalVerdict, type Resolved } from './approvals';

@@ -16,7 +16,10 @@ export class GatewayMetrics {
   private lag: OutboxLag = { stallMs: 0, oldestWriterMs: 0, rowsBehind: 0 };
 
   /** @param connections how many are established now */
-  constructor(metrics: Metrics, connections: () => number) {
+  constructor(
+    private readonly metrics: Metrics,
+    connections: () => number,
+  ) {
     metrics.gauge('tyrum_gateway_connections', 'WebSocket connections that are past the handshake.', {
       collect: (gauge) => gauge.set(connections()),
     });
@@ -51,6 +54,13 @@ export class GatewayMetrics {
     this.refusals = metrics.counter('tyrum_gateway_refusals_total', 'Refused for who asked.', ['door', 'reason']);
     this.closes = metrics.counter('tyrum_gateway_closes_total', 'WebSockets we closed.', ['code']);
     this.refusedUpgrades = metrics.counter('tyrum_gateway_upgrades_refused_total', 'Upgrades refused.', ['status']);
+  }
+
+  /** Shows how many calls wait for a turn. */
+  watchTurnWaits(count: () => number): void {
+    this.metrics.gauge('tyrum_gateway_turn_waits', 'Calls that wait for a turn.', {
+      collect: (gauge) => gauge.set(count()),
+    });
   }
 
   /** @param request.outcome `ok` or an error code; `type` one of the catalogue or a route pattern */

@@ -50,6 +50,9 @@ import { ClientAddresses } from './limits/client-addresses';
 import { RefusalAudit } from './limits/refusal-audit';
 import { ConnectionDirectory } from './ws/connection-directory';
 import { SocketDoor, type SocketDoorOptions } from './ws/socket-door';
+import { mcpProviders } from './mcp-providers';
+import { knownOrigin, onlyPosts } from './mcp/mcp-requests';
+import { McpController } from './mcp/mcp.controller';
 import { ALLOWED_ORIGINS, GATEWAY_OPTIONS } from './gateway-options';
 import { socketProviders } from './socket-providers';
 
@@ -104,6 +107,9 @@ const httpPipeline: FactoryProvider = {
     app.use(helmet() as RequestHandler);
     app.use(httpMetrics(metrics));
     app.use('/v1', authentication({ tokens, proofs, admission, addresses, audit, allowedOrigins }));
+    app.use('/mcp', onlyPosts(), knownOrigin(allowedOrigins));
+    app.use('/mcp', authentication({ tokens, proofs, admission, addresses, audit, allowedOrigins }));
+    app.use('/mcp', jsonBody(options));
     app.post('/v1/artifacts', streamedBody());
     app.use('/v1', jsonBody(options));
     app.use('/webhooks', addressLimit(admission, addresses));
@@ -144,6 +150,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         DocumentsController,
         LeasesController,
         NodesController,
+        McpController,
         ApprovalsController,
         AuditController,
       ],
@@ -172,6 +179,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         ...domainProviders,
         ...limitProviders,
         ...oidcProviders,
+        ...mcpProviders,
         ...socketProviders({
           newId: randomUUID,
           newChallenge: () => encodeBase64Url(randomBytes(LIMITS.challengeBytes)),

@@ -112,6 +112,12 @@ export const LIMITS = Object.freeze({
   auditListMax: 500,
   auditListDefault: 100,
 
+  // The Model Context Protocol
+  mcpWaitMs: 60_000,
+  mcpWaitDefaultMs: 30_000,
+  mcpWaitsPerToken: 16,
+  mcpResourceBytes: 1 * MIB,
+
   // Tenants
   quotaMax: 1_000_000_000,
 

@@ -93,6 +93,7 @@ export interface RouteAnswers {
   'DELETE /v1/webhooks/:id': undefined;
   'POST /v1/webhooks/:id/renew': WebhookCreated;
   'POST /webhooks/:trigger': WebhookFired;
+  'POST /mcp': undefined;
   'POST /v1/artifacts': ArtifactRef;
   'GET /v1/artifacts/:id': ArtifactRef;
   'GET /v1/artifacts/:id/content': undefined;

@@ -360,6 +360,12 @@ export const ROUTES = {
     scope: null,
     status: 202,
   },
+  'POST /mcp': {
+    summary: 'The Model Context Protocol, over streamable HTTP and without sessions',
+    scope: 'authenticated',
+    status: 200,
+    media: 'text/event-stream',
+  },
   'POST /v1/artifacts': {
     summary: 'Upload an artifact: the body is its bytes, `Content-Type` what they are',
     scope: 'operator.write',

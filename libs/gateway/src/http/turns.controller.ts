@@ -8,14 +8,13 @@ import {
   TurnResolveBody,
   TurnSignalBody,
   validatePayload,
-  WireError,
   type TurnListResult,
   type TurnSignalled,
 } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
 import { randomUUID } from 'node:crypto';
 import { notFound } from '../failures';
-import { Workflows } from '../operations/workflows';
+import { resolutionOf, Workflows } from '../operations/workflows';
 import { answerOf, idempotencyKey } from './idempotency-key';
 import { readQuery, uuidParam } from './query';
 import { Caller, Needs, ScopeGuard } from './request-principal';
@@ -93,16 +92,9 @@ export class TurnsController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<{ turn_id: string; decision: string }> {
     const turnId = uuidParam(id);
-    const { decision, reason, result, step_index } = validatePayload(TurnResolveBody, body, 'body');
-    if (result !== undefined && decision !== 'done')
-      throw new WireError('invalid_request', 'only `done` takes a result');
+    const resolution = resolutionOf(validatePayload(TurnResolveBody, body, 'body'));
     const route = { route: 'POST /v1/turns/:id/resolve', payload: [turnId, body], newKey: randomUUID };
-    const done = await this.workflows.resolve(idempotencyKey(request, caller, route), turnId, {
-      decision,
-      ...(reason === undefined ? {} : { reason }),
-      ...(result === undefined ? {} : { result }),
-      ...(step_index === undefined ? {} : { stepIndex: step_index }),
-    });
+    const done = await this.workflows.resolve(idempotencyKey(request, caller, route), turnId, resolution);
     return answerOf(response, done);
   }
 

@@ -9,7 +9,7 @@ export interface Refusal {
   readonly type: 'auth.failed' | 'authz.denied';
   readonly tenantId: string;
   readonly tokenId?: string;
-  readonly door: 'ws' | 'http' | 'webhook';
+  readonly door: 'ws' | 'http' | 'webhook' | 'mcp';
   /** Why, as a stable word: `bad_token`, `scope`, `origin`. */
   readonly reason: string;
   /** What was asked for: a request type or a route pattern. */

@@ -16,6 +16,7 @@ import {
   requireExecutable,
   WireError,
   type AuditType,
+  type TurnResolveBody,
   type TurnSignalBody,
   type WorkflowStartPayload,
   type WorkflowStartResult,
@@ -201,4 +202,20 @@ function about(type: AuditType, { tenantId, actor }: RequestKey, turnId: string)
 
 function refOf(turn: TurnRow): { tenantId: string; conversationKey: string } {
   return { tenantId: turn.tenant_id, conversationKey: turn.conversation_key };
+}
+
+/** What a caller has decided about a step. @throws {WireError} invalid_request */
+export function resolutionOf({
+  decision,
+  reason,
+  result,
+  step_index,
+}: TurnResolveBody): Resolution & { readonly stepIndex?: number } {
+  if (result !== undefined && decision !== 'done') throw new WireError('invalid_request', 'only `done` takes a result');
+  return {
+    decision,
+    ...(reason === undefined ? {} : { reason }),
+    ...(result === undefined ? {} : { result }),
+    ...(step_index === undefined ? {} : { stepIndex: step_index }),
+  };
 }

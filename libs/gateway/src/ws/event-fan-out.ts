@@ -13,6 +13,7 @@ import type { Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import type { GatewayMetrics } from '../gateway-metrics';
 import type { Connection } from './connection';
+import { TurnWatch } from '../mcp/turn-watch';
 import type { ConnectionDirectory } from './connection-directory';
 import { EventFrames } from './event-frames';
 import { HeldPieces, type Piece } from './held-pieces';
@@ -53,6 +54,8 @@ export class EventFanOut {
   /** Pieces held back for a crowd, and what will let them go. */
   private readonly held = new HeldPieces();
   private releasing: NodeJS.Timeout | undefined;
+  /** Who waits for turns of this process' clients. */
+  readonly turns = new TurnWatch();
   /** The last event handed to the connections that are joined. */
   last: StoredEvent | undefined;
 
@@ -111,6 +114,7 @@ export class EventFanOut {
       for (const connection of this.ports.directory.audience(event.tenantId, event.scope)) {
         if (connection.deliver(frames)) sent += 1;
       }
+      this.turns.tell(event);
       this.last = event;
     }
     this.ports.metrics.eventsSent(sent);
