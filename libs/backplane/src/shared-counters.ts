@@ -1,3 +1,5 @@
+import type { Redis } from 'ioredis';
+
 const COMMAND_TIMEOUT_MS = 1_000;
 const MAX_RECONNECT_DELAY_MS = 2_000;
 
@@ -8,8 +10,8 @@ export interface SharedCounters {
   close(): Promise<void>;
 }
 
-/** Counters in Redis, whose package is loaded only now. @param namespace keeps installations on one Redis apart */
-export async function openRedisCounters(url: string, namespace: string): Promise<SharedCounters> {
+/** A connection for what processes share besides wake-ups. It is made again for ever; commands reject meanwhile, and at once. */
+export async function openSharedRedis(url: string): Promise<Redis> {
   const { Redis } = await import('ioredis');
   const redis = new Redis(url, {
     commandTimeout: COMMAND_TIMEOUT_MS,
@@ -17,8 +19,13 @@ export async function openRedisCounters(url: string, namespace: string): Promise
     maxRetriesPerRequest: 0,
     retryStrategy: (times) => Math.min(100 * 2 ** Math.min(times, 5), MAX_RECONNECT_DELAY_MS),
   });
-  // It comes back by itself; until then `add` rejects.
   redis.on('error', () => undefined);
+  return redis;
+}
+
+/** Counters in Redis, whose package is loaded only now. @param namespace keeps installations on one Redis apart */
+export async function openRedisCounters(url: string, namespace: string): Promise<SharedCounters> {
+  const redis = await openSharedRedis(url);
   return {
     async add(counts, ttlMs) {
       const pipeline = redis.pipeline();

@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import type { FactoryProvider } from '@nestjs/common';
-import { openRedisCounters, type Backplane } from '@tyrum/backplane';
+import { openRedisCounters, openRedisPlaces, type Backplane } from '@tyrum/backplane';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
-import { CONFIG, DrainSequence, LOGGER, type Config, type Logger } from '@tyrum/platform';
+import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import type { GatewayOptions } from './gateway.module';
 import { GatewayMetrics } from './gateway-metrics';
 import { GATEWAY_OPTIONS } from './gateway-options';
 import { Admission } from './limits/admission';
+import { ConnectionCaps } from './limits/connection-caps';
 import { ClientAddresses } from './limits/client-addresses';
 import { RefusalAudit } from './limits/refusal-audit';
 import { RequestWindows } from './limits/request-windows';
-import { SharedWindows } from './limits/shared-windows';
+import { SharedLimits } from './limits/shared-limits';
 
 const nowMs = (): number => Date.now();
 /** Keeps the counters apart from what else is on the same Redis. */
@@ -25,18 +26,35 @@ export const limitProviders: FactoryProvider[] = [
     useFactory: ({ trustedProxies }: Config) => new ClientAddresses(trustedProxies),
   },
   {
+    provide: ConnectionCaps,
+    inject: [CONFIG, Metrics, LOGGER],
+    useFactory: async ({ backplane, instanceId }: Config, metrics: Metrics, logger: Logger) => {
+      if (backplane.kind !== 'redis') return new ConnectionCaps(logger);
+      const places = await openRedisPlaces(backplane.url.reveal(), NAMESPACE, instanceId);
+      const caps = new ConnectionCaps(logger, places);
+      metrics.gauge(
+        'tyrum_gateway_caps_shared',
+        '1 while connections at other edges count; 0: this edge counts alone.',
+        {
+          collect: (gauge) => gauge.set(caps.counting === 'together' ? 1 : 0),
+        },
+      );
+      return caps;
+    },
+  },
+  {
     provide: Admission,
-    inject: [CONFIG, GATEWAY_OPTIONS, GatewayMetrics, DrainSequence, LOGGER],
+    inject: [CONFIG, GATEWAY_OPTIONS, GatewayMetrics, ConnectionCaps, DrainSequence, LOGGER],
     useFactory: async (
       config: Config,
       options: GatewayOptions,
-      ...[metrics, drain, logger]: [GatewayMetrics, DrainSequence, Logger]
+      ...[metrics, caps, drain, logger]: [GatewayMetrics, ConnectionCaps, DrainSequence, Logger]
     ) => {
       const windows = new RequestWindows(nowMs);
       if (config.backplane.kind === 'redis') {
         const counters = await openRedisCounters(config.backplane.url.reveal(), NAMESPACE);
-        const shared = new SharedWindows(windows, counters, logger);
-        drain.register('closePools', 'request counts', () => shared.stop());
+        const shared = new SharedLimits(windows, caps, counters, logger);
+        drain.register('closePools', 'shared limits', () => shared.stop());
         shared.start();
       }
       const limits = { ...config.limits, ...options.limits };

@@ -14,6 +14,7 @@ import { DispatchLoop, PeerRegistry } from '@tyrum/nodes';
 import { EdgeLoops } from './edge-loops';
 import { nodeProviders } from './node-providers';
 import { Admission } from './limits/admission';
+import { ConnectionCaps } from './limits/connection-caps';
 import { ClientAddresses } from './limits/client-addresses';
 import { RefusalAudit } from './limits/refusal-audit';
 import { Chats } from './operations/chats';
@@ -91,10 +92,11 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
     },
     {
       provide: EventStreams,
-      inject: [ConnectionDirectory, EventReplay, GatewayMetrics, LOGGER, CONFIG, GATEWAY_OPTIONS],
+      inject: [ConnectionDirectory, ConnectionCaps, EventReplay, GatewayMetrics, LOGGER, CONFIG, GATEWAY_OPTIONS],
       useFactory: (
-        ...[directory, replay, metrics, logger, config, { sendBufferBytes, maxSockets = DEFAULT_MAX_SOCKETS }]: [
+        ...[directory, caps, replay, metrics, logger, config, { sendBufferBytes, maxSockets = DEFAULT_MAX_SOCKETS }]: [
           ConnectionDirectory,
+          ConnectionCaps,
           EventReplay,
           GatewayMetrics,
           Logger,
@@ -103,7 +105,7 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         ]
       ) =>
         new EventStreams(
-          { directory, replay, metrics, logger, newId },
+          { directory, caps, replay, metrics, logger, newId },
           {
             edgeId: config.instanceId,
             maxConnections: maxSockets,
@@ -196,6 +198,7 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
       inject: [
         UpgradeGate,
         ClientAddresses,
+        ConnectionCaps,
         TokenStore,
         ConnectionDirectory,
         SocketSession,
@@ -208,9 +211,10 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         GATEWAY_OPTIONS,
       ],
       useFactory: (
-        ...[gate, addresses, tokens, directory, session, loops, nodes, metrics, audit, logger, config, options]: [
+        ...[gate, addresses, caps, tokens, directory, session, loops, nodes, metrics, audit, logger, config, options]: [
           UpgradeGate,
           ClientAddresses,
+          ConnectionCaps,
           TokenStore,
           ConnectionDirectory,
           SocketSession,
@@ -224,7 +228,7 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         ]
       ) =>
         new SocketDoor(
-          { gate, addresses, tokens, directory, session, loops, nodes, metrics, audit, logger },
+          { gate, addresses, caps, tokens, directory, session, loops, nodes, metrics, audit, logger },
           { maxPerAddress: config.limits.connectionsPerAddress, ...options, stamps, edgeId: config.instanceId },
         ),
     },

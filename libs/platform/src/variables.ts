@@ -248,7 +248,7 @@ export const VARIABLES = {
   }),
   connectionsPerAddress: variable({
     name: 'TYRUM_CONNECTIONS_PER_ADDRESS',
-    description: 'WebSockets one address may hold open at one edge.',
+    description: 'WebSockets one address may hold open, at all edges on one Redis or else at each.',
     expected: 'an integer from 1 to 1000000',
     apps: ['edge'],
     parse: integer(1, 1_000_000),

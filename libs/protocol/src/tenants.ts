@@ -11,7 +11,7 @@ export class TenantUpdateBody {
   @Flag()
   disabled?: boolean;
 
-  /** Long connections at one edge. */
+  /** Long connections at all edges on one Redis, or else at each. */
   @Optional()
   @WholeNumber(0, LIMITS.quotaMax)
   max_connections?: number;

@@ -3,6 +3,7 @@ import type { Logger } from '@tyrum/platform';
 import { CloseCode, LIMITS, WireError } from '@tyrum/protocol';
 import type { Response } from 'express';
 import type { GatewayMetrics } from '../gateway-metrics';
+import type { ConnectionCaps } from '../limits/connection-caps';
 import type { ConnectionDirectory } from '../ws/connection-directory';
 import { serverSentEvent } from '../ws/event-frames';
 import type { EventReplay } from '../ws/event-replay';
@@ -10,6 +11,7 @@ import { EventStreamConnection, EventStreamLink } from './event-stream';
 
 export interface EventStreamsPorts {
   readonly directory: ConnectionDirectory;
+  readonly caps: ConnectionCaps;
   readonly replay: EventReplay;
   readonly metrics: GatewayMetrics;
   readonly logger: Logger;
@@ -40,18 +42,17 @@ export class EventStreams {
     if (directory.size >= maxConnections) {
       throw new WireError('overloaded', 'too many connections', { retry_after_ms: 5_000 });
     }
-    if (directory.countOf(caller.tenantId) >= (caller.maxConnections ?? Infinity)) {
-      throw new WireError('rate_limited', 'too many connections of this tenant', { retry_after_ms: 5_000 });
-    }
+    const place = await this.placeOf(caller);
+    // The caller may have gone meanwhile, and says so only once.
+    if (response.destroyed) return place.release();
+    response.once('close', place.release);
     const onClosing = (code: CloseCode): void => metrics.closed(code);
     const link = new EventStreamLink(response, {
       onClosing,
       ...(sendBufferBytes === undefined ? {} : { sendBufferBytes }),
     });
     const connection = new EventStreamConnection(this.peerOf(caller), link, allows(caller, 'operator.read'));
-    if (!directory.add(connection, { silent: true })) {
-      throw new WireError('rate_limited', `a token may have ${LIMITS.connectionsPerDevice} event streams`);
-    }
+    directory.add(connection, { silent: true });
     response.once('close', () => directory.remove(connection));
     try {
       const { from, cursor, gap } = await replay.resume(lastEventId);
@@ -68,6 +69,21 @@ export class EventStreams {
       this.ports.logger.warn({ err: error }, 'an event stream could not catch up');
       link.close(CloseCode.Overloaded, 'the events cannot be read now');
     }
+  }
+
+  /** @throws {WireError} rate_limited */
+  private async placeOf({ tenantId, tokenId, maxConnections = Infinity }: Principal): Promise<{ release(): void }> {
+    const place = await this.ports.caps.take([
+      { by: 'tenant', id: tenantId, limit: maxConnections },
+      { by: 'device', id: `${tenantId}/token:${tokenId}`, limit: LIMITS.connectionsPerDevice },
+    ]);
+    if (place.full === undefined) return place;
+    const message = {
+      address: 'too many connections of this address',
+      tenant: 'too many connections of this tenant',
+      device: `a token may have ${LIMITS.connectionsPerDevice} event streams`,
+    }[place.full];
+    throw new WireError('rate_limited', message, { retry_after_ms: 5_000 });
   }
 
   /** HTTP has no device: the streams of one token count together. */

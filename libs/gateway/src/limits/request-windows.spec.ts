@@ -39,6 +39,22 @@ it('counts what other edges took, once it has heard of it, and its own only once
   expect(other.take('a', 1)).toBe(0);
 });
 
+it('tells again what was lost on the way, or where it was kept', () => {
+  const one = windows();
+  for (let i = 0; i < 3; i += 1) one.take('a', 9);
+  const [lost] = one.tell();
+  one.untell(lost!);
+  one.take('a', 9);
+  const [told] = one.tell();
+  expect(told?.count).toBe(4);
+  one.hear(told!, 6);
+  one.take('a', 9);
+  // Somebody emptied it: of what was told, only the last is there.
+  const [last] = one.tell();
+  one.hear(last!, 1);
+  expect(one.tell()).toEqual([{ ...told, count: 4 }]);
+});
+
 it('forgets who came first when there are too many', () => {
   const one = windows();
   expect([one.take('first', 1), one.take('first', 1)]).toEqual([0, expect.any(Number)]);

@@ -51,11 +51,20 @@ export class RequestWindows {
     return deltas;
   }
 
-  /** @param total what all edges together have told of in that window */
-  hear({ key, windowStartedAt }: Delta, total: number): void {
+  /** @param total what all edges together have told of in that window, this included */
+  hear({ key, windowStartedAt, count }: Delta, total: number): void {
     const window = this.windows.get(key);
     if (window?.startedAt !== windowStartedAt) return;
-    window.elsewhere = Math.max(0, total - (window.local - window.untold));
+    const told = window.local - window.untold;
+    window.elsewhere = Math.max(0, total - told);
+    // Less than we told ourselves: it was lost there, all but this, and is told again.
+    if (total < told) window.untold += told - count;
+  }
+
+  /** What `tell` gave did not get there. */
+  untell({ key, windowStartedAt, count }: Delta): void {
+    const window = this.windows.get(key);
+    if (window?.startedAt === windowStartedAt) window.untold += count;
   }
 
   private current(key: string, now: number): Window {

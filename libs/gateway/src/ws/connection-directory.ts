@@ -1,5 +1,4 @@
 import type { EventScope } from '@tyrum/outbox';
-import { LIMITS } from '@tyrum/protocol';
 import type { Connection } from './connection';
 
 interface TenantConnections {
@@ -22,11 +21,6 @@ export class ConnectionDirectory {
     return this.everybody.size;
   }
 
-  /** How many the tenant has. */
-  countOf(tenantId: string): number {
-    return this.tenants.get(tenantId)?.byClientId.size ?? 0;
-  }
-
   all(): Connection[] {
     return [...this.everybody];
   }
@@ -41,19 +35,17 @@ export class ConnectionDirectory {
     return this.tenants.get(tenantId)?.byClientId.get(connectionId);
   }
 
-  /** Adds a connection; false when its device has as many as it may. With `silent`, events reach it from `join` on. */
-  add(connection: Connection, { silent = false } = {}): boolean {
+  /** Adds a connection. With `silent`, events reach it from `join` on. */
+  add(connection: Connection, { silent = false } = {}): void {
     const { tenantId, deviceId, connectionId } = connection.peer;
     const tenant = this.tenants.get(tenantId) ?? { readers: new Set(), byDevice: new Map(), byClientId: new Map() };
     const siblings = tenant.byDevice.get(deviceId) ?? new Set();
-    if (siblings.size >= LIMITS.connectionsPerDevice) return false;
     this.tenants.set(tenantId, tenant);
     tenant.byDevice.set(deviceId, siblings.add(connection));
     tenant.byClientId.set(connectionId, connection);
     this.everybody.add(connection);
     if (silent) this.catchingUp.add(connection);
     else this.join(connection);
-    return true;
   }
 
   /** From now on events reach it. */

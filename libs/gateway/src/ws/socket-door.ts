@@ -6,6 +6,7 @@ import { CloseCode, LIMITS, SUBPROTOCOL } from '@tyrum/protocol';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { EdgeLoops } from '../edge-loops';
 import type { GatewayMetrics } from '../gateway-metrics';
+import type { ConnectionCaps, Place } from '../limits/connection-caps';
 import type { ClientAddresses } from '../limits/client-addresses';
 import type { RefusalAudit } from '../limits/refusal-audit';
 import { Connection } from './connection';
@@ -21,6 +22,7 @@ import type { UpgradeGate } from './upgrade-gate';
 export interface SocketDoorPorts {
   readonly gate: UpgradeGate;
   readonly addresses: ClientAddresses;
+  readonly caps: ConnectionCaps;
   readonly tokens: TokenStore;
   readonly directory: ConnectionDirectory;
   readonly session: SocketSession;
@@ -74,7 +76,6 @@ export class SocketDoor {
     closeTimeout: CLOSE_TIMEOUT_MS,
   } as ConstructorParameters<typeof WebSocketServer>[0]);
   private accepting = true;
-  private readonly perAddress = new Map<string, number>();
   private sweeping: NodeJS.Timeout | undefined;
   private pings: NodeJS.Timeout | undefined;
 
@@ -119,10 +120,14 @@ export class SocketDoor {
       }
       const admission = await this.ports.gate.admit(request);
       if (admission.kind === 'refused') return this.refuse(socket, admission);
-      const address = this.ports.addresses.of(request);
-      const full = this.fullFor(address, admission.principal);
-      if (full) return this.refuse(socket, { status: 429, message: full, retryAfterS: BUSY_RETRY_S });
-      this.countAddress(address, socket);
+      const place = await this.placeFor(this.ports.addresses.of(request), admission.principal);
+      if (place.full !== undefined) {
+        const message = `too many connections of this ${place.full}`;
+        return this.refuse(socket, { status: 429, message, retryAfterS: BUSY_RETRY_S });
+      }
+      // The peer may have gone meanwhile, and says so only once.
+      if (socket.destroyed) return place.release();
+      socket.once('close', place.release);
       socket.removeListener('error', ignore);
       this.server.handleUpgrade(request, socket, head, (ws) => this.greet(ws, admission.principal));
     } catch (error) {
@@ -131,20 +136,11 @@ export class SocketDoor {
     }
   }
 
-  /** Which cap another connection would break, if any. */
-  private fullFor(address: string, { tenantId, maxConnections = Infinity }: Principal): string | undefined {
-    const { maxPerAddress = Infinity } = this.options;
-    if ((this.perAddress.get(address) ?? 0) >= maxPerAddress) return 'too many connections of this address';
-    return this.ports.directory.countOf(tenantId) >= maxConnections ? 'too many connections of this tenant' : undefined;
-  }
-
-  private countAddress(address: string, socket: Duplex): void {
-    this.perAddress.set(address, (this.perAddress.get(address) ?? 0) + 1);
-    socket.once('close', () => {
-      const left = (this.perAddress.get(address) ?? 1) - 1;
-      if (left > 0) this.perAddress.set(address, left);
-      else this.perAddress.delete(address);
-    });
+  private placeFor(address: string, { tenantId, maxConnections = Infinity }: Principal): Promise<Place> {
+    return this.ports.caps.take([
+      { by: 'address', id: address, limit: this.options.maxPerAddress ?? Infinity },
+      { by: 'tenant', id: tenantId, limit: maxConnections },
+    ]);
   }
 
   private refuse(socket: Duplex, refusal: { status: number; message: string; retryAfterS?: number }): void {
@@ -175,26 +171,40 @@ export class SocketDoor {
       if (step.kind === 'reply') return void link.send(JSON.stringify(step.response));
       clearTimeout(tooLate);
       ws.removeListener('message', onMessage);
-      this.establish(ws, new Connection(step.peer, link, allows(principal, 'operator.read')), step);
+      void this.establish(ws, new Connection(step.peer, link, allows(principal, 'operator.read')), step);
     };
     ws.on('message', onMessage);
   }
 
-  private establish(ws: WebSocket, connection: Connection, step: HandshakeStep & { kind: 'established' }): void {
-    const { directory, nodes, session } = this.ports;
-    if (!directory.add(connection, { silent: step.peer.resumeCursor !== undefined })) {
-      return connection.link.close(CloseCode.Policy, `a device may have ${LIMITS.connectionsPerDevice} connections`);
+  private async establish(
+    ws: WebSocket,
+    connection: Connection,
+    step: HandshakeStep & { kind: 'established' },
+  ): Promise<void> {
+    const { caps, directory, nodes, session } = this.ports;
+    const { tenantId, deviceId, resumeCursor } = step.peer;
+    // The peer may send its first requests with the proof's answer still under way: they wait, and no more are read.
+    const early: (string | undefined)[] = [];
+    let receive = (text: string | undefined): void => void early.push(text);
+    ws.on('message', (data: Buffer, isBinary: boolean) => receive(isBinary ? undefined : data.toString()));
+    ws.pause();
+    const cap = { by: 'device', id: `${tenantId}/${deviceId}`, limit: LIMITS.connectionsPerDevice } as const;
+    const place = await caps.take([cap]);
+    ws.resume();
+    if (place.full !== undefined) {
+      return connection.link.close(CloseCode.Policy, `a device may have ${cap.limit} connections`);
     }
+    if (!connection.link.isOpen) return place.release();
+    directory.add(connection, { silent: resumeCursor !== undefined });
     ws.once('close', () => {
+      place.release();
       directory.remove(connection);
       nodes.disconnected(connection);
     });
-    // Before anything is awaited: the peer may send its first request with the proof's answer still under way.
-    ws.on('message', (data: Buffer, isBinary: boolean) =>
-      session.receive(connection, isBinary ? undefined : data.toString()),
-    );
     session.begin(connection, step, this.options.edgeId);
     nodes.connected(connection);
+    receive = (text) => session.receive(connection, text);
+    early.forEach(receive);
   }
 
   /** A proof or a device that is not the token's is an attempt on it; a malformed message is just that. */

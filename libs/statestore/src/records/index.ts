@@ -7,7 +7,7 @@ export interface TenantRecord {
   slug: string;
   created_at: number;
   disabled_at: number | null;
-  /** Long connections at one edge; null: as many as an edge takes. */
+  /** Long connections at all edges on one Redis, or else at each; null: as many as an edge takes. */
   max_connections: number | null;
   /** Requests in ten seconds; null: the installation's own limit. */
   max_requests: number | null;
