@@ -1,6 +1,10 @@
 export { createWebKeyPair, webDeviceIdentity, type DeviceIdentity, type WebKeyPair } from './device-identity';
+export { MemoryDispatchJournal, type DispatchJournal, type JournalEntry, type TaskAnswer } from './dispatch-journal';
 export { BacklogError, ClientClosedError, ConnectionLostError, RequestTimeoutError } from './errors';
 export { ProblemError, UnreachableError } from './problem-error';
+export { serveCapabilities, type NodeObserver, type ServedNode, type ServeOptions } from './serve-capabilities';
+export type { Capability, CapabilityTask } from './task-runner';
 export { TyrumClient, type TyrumClientOptions } from './tyrum-client';
 export { TyrumHttp, type Readiness, type TokenView } from './tyrum-http';
 export type { WebSocketConstructor } from './web-socket';
+export { WireError } from '@tyrum/protocol';

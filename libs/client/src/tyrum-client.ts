@@ -29,9 +29,9 @@ import { PendingRequests } from './pending-requests';
 import { runtimeWebSocket, type WebSocketConstructor } from './web-socket';
 
 export interface TyrumClientOptions {
-  /** `ws://host:port/ws` or `wss://…`. */
-  readonly url: string;
-  readonly token: string;
+  /** `ws://host:port/ws` or `wss://…`; a function is asked for each connection. */
+  readonly url: string | (() => string);
+  readonly token: string | (() => string);
   readonly identity: DeviceIdentity;
   /** `client` when absent. */
   readonly role?: PeerRole;
@@ -191,7 +191,17 @@ export class TyrumClient {
     } = this.options;
     const cursor = this.options.resume === false ? undefined : (this.cursor ?? HEAD_CURSOR);
     const WebSocket = this.options.WebSocket ?? runtimeWebSocket();
-    const base = { url, token, identity, role, device, capabilities, tokenIn, WebSocket, newId: this.newId };
+    const base = {
+      url: now(url),
+      token: now(token),
+      identity,
+      role,
+      device,
+      capabilities,
+      tokenIn,
+      WebSocket,
+      newId: this.newId,
+    };
     const link = new Link(cursor === undefined ? base : { ...base, cursor }, {
       welcome: (welcome) => this.welcome(link, welcome),
       frame: (frame) => this.receive(link, frame),
@@ -297,4 +307,8 @@ export class TyrumClient {
     this.requests.failAll(error ?? new ClientClosedError());
     this.stream.end(error);
   }
+}
+
+function now(value: string | (() => string)): string {
+  return typeof value === 'string' ? value : value();
 }
