@@ -18,7 +18,7 @@ export interface AdaptivePollOptions {
   readonly unhealthyMaxMs?: number;
 }
 
-const DEFAULT_MAX_MS = 3_000;
+const DEFAULT_MAX_MS = 4_000;
 const DEFAULT_UNHEALTHY_MAX_MS = 500;
 const MIN_MS = 50;
 const ERROR_BASE_MS = 100;

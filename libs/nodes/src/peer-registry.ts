@@ -14,7 +14,7 @@ export interface PeerRegistryOptions {
 /** How long changes are gathered before they are written, in ms. */
 const GATHER_MS = 20;
 const BATCH = 500;
-const DEFAULT_CHECK_MS = 15_000;
+const DEFAULT_CHECK_MS = 20_000;
 const RETRY_MS = 500;
 
 /** What edges tell each other about presence: an entry, or the device that is gone. */

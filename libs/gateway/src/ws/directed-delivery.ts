@@ -14,7 +14,7 @@ export interface DirectedDeliveryPorts {
 
 const BATCH = 200;
 /** Longest pause between two looks, in ms; wake-ups make it shorter. */
-const MAX_PAUSE_MS = 5_000;
+const MAX_PAUSE_MS = 10_000;
 
 /**
  * Hands messages for single connections to those of this edge, and sends back what cannot be handed over: the messages for

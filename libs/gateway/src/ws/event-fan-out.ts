@@ -36,7 +36,7 @@ export interface FanOutOptions {
 }
 
 /** How often the metrics of the outbox are brought up to date, in ms. */
-const MEASURE_MS = 15_000;
+const MEASURE_MS = 30_000;
 
 /**
  * Carries events from the outbox and the reply streams to the connections they are for. One tail serves the process; an
