@@ -55,6 +55,25 @@ describe.each(['sqlite', 'postgres'] as const)('tokens on %s', (kind) => {
     expect(JSON.stringify(await tokens.list(DEFAULT_TENANT_ID))).not.toContain(row?.secret_hash);
   });
 
+  it('lists what was issued, ended or not, and of sessions those that hold', async () => {
+    const tenantId = randomUUID();
+    const row = { tenant_id: tenantId, slug: tenantId, created_at: 0, disabled_at: null };
+    await store.transaction((tx) => tx.records(Tenants).insert(row));
+    const issue = async (more: { subject?: string; expiresAt?: number }) => {
+      now += 1;
+      return (await tokens.issue({ ...ADMIN, role: 'client', scopes: ['operator.read'], tenantId, ...more })).record;
+    };
+    const [revoked, expired] = [await issue({}), await issue({ expiresAt: now })];
+    await tokens.revoke(tenantId, revoked.token_id);
+    const over = await issue({ subject: 'https://login.example alice', expiresAt: now });
+    const ended = await issue({ subject: 'https://login.example alice', expiresAt: now + 60_000 });
+    await tokens.revoke(tenantId, ended.token_id);
+    const open = await issue({ subject: 'https://login.example alice', expiresAt: now + 60_000 });
+    const list = await tokens.list(tenantId);
+    expect(list).toEqual([open, expired, { ...revoked, revoked_at: expect.any(Number) }]);
+    expect(list).not.toContainEqual(expect.objectContaining({ token_id: over.token_id }));
+  });
+
   it.each([
     ['another secret', (token: string) => `${token.slice(0, -4)}AAAA`],
     ['a shorter secret', (token: string) => token.slice(0, -1)],

@@ -5,6 +5,7 @@ import type { StateStore, Tx } from '@tyrum/statestore';
 import { AuthTokens, Tenants, type AuthTokenRecord, type TenantRecord } from '@tyrum/statestore/records';
 import type { Principal } from './principal';
 import { findLiveTokens } from './sql/find-live-tokens';
+import { listTokens } from './sql/list-tokens';
 import { hashSecret, matchesHash, newSecret } from './token-secret';
 
 /** A token to issue. */
@@ -144,12 +145,12 @@ export class TokenStore {
     return true;
   }
 
-  /** The tenant's tokens, newest first, revoked ones too. */
+  /** The tenant's tokens, newest first: the issued ones, revoked or not, and the sessions that hold. */
   async list(tenantId: string): Promise<TokenRecord[]> {
-    const rows = await this.store.read((db) =>
-      db.records(AuthTokens).find({ where: { tenant_id: tenantId }, order: { created_at: 'DESC' }, take: LIST_LIMIT }),
-    );
-    return rows.map(toRecord);
+    const params = [tenantId, this.options.nowMs(), LIST_LIMIT];
+    type Row = Omit<TokenRecord, 'scopes'> & { readonly scopes: string };
+    const rows = await this.store.read((db) => db.query<Row>(listTokens, params));
+    return rows.map((row) => ({ ...row, scopes: JSON.parse(row.scopes) as OperatorScope[] }));
   }
 
   private async insert(tx: Tx, request: NewToken, parts: { id: string; secret: string }): Promise<AuthTokenRecord> {

@@ -105,6 +105,8 @@ describe.each(['sqlite', 'postgres'] as const)('GET /v1/events on %s', (database
   });
 
   it('says that there is a gap, and goes on after it', async () => {
+    // Events go in the order they came in: what the tests before left is younger than what goes here, and in its way.
+    while ((await pruneOutbox(edge.store, 0, 1_000)) > 0);
     const start = await open();
     const { id: lost } = await start.event(({ type }) => type === 'ready');
     const [old] = await commit([{ ageMs: 30 * HOUR_MS }]);
