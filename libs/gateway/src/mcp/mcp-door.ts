@@ -59,6 +59,8 @@ export class McpDoor {
 
   private async serve(sdk: typeof import('./mcp-sdk'), post: McpPost, call: string | undefined): Promise<void> {
     const { request, response } = post;
+    // Who left meanwhile is answered nothing, and its call would be kept for ever: its end has been.
+    if (response.destroyed) return;
     const server = this.servers.make(sdk, post);
     server.onerror = (error) => this.logger.debug({ err: error }, 'an MCP message was refused');
     const end = (): void => void server.close();

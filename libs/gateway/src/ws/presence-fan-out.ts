@@ -1,6 +1,6 @@
 import type { Backplane } from '@tyrum/backplane';
 import type { PresenceNote } from '@tyrum/nodes';
-import { eventScope } from '@tyrum/protocol';
+import { eventScope, isJsonObject } from '@tyrum/protocol';
 import type { ConnectionDirectory } from './connection-directory';
 import { EventFrames } from './event-frames';
 
@@ -15,8 +15,9 @@ export class PresenceFanOut {
   ) {}
 
   start(): void {
-    this.unsubscribe = this.backplane.subscribe('presence', (note) => {
-      if (note !== undefined) this.tell(JSON.parse(note) as PresenceNote);
+    this.unsubscribe = this.backplane.subscribe('presence', (text) => {
+      const note = readPresenceNote(text);
+      if (note) this.tell(note);
     });
   }
 
@@ -38,5 +39,16 @@ export class PresenceFanOut {
       ...said,
     });
     for (const connection of audience) connection.deliver(frames);
+  }
+}
+
+/** What a message of the topic `presence` says; undefined for what is malformed: it may come from anybody, or a newer edge. */
+export function readPresenceNote(text: string | undefined): PresenceNote | undefined {
+  try {
+    const note: unknown = JSON.parse(text ?? '');
+    if (!isJsonObject(note) || typeof note['tenant_id'] !== 'string') return undefined;
+    return isJsonObject(note['upserted']) || typeof note['pruned'] === 'string' ? (note as PresenceNote) : undefined;
+  } catch {
+    return undefined;
   }
 }
