@@ -32,7 +32,7 @@ import { EventsController } from './http/events.controller';
 import { NodesController } from './http/nodes.controller';
 import { InFlightKeys } from './http/in-flight-keys';
 import { ProblemFilter } from './http/problem.filter';
-import { httpMetrics, jsonBody, rawBody, requestContext } from './http/request-pipeline';
+import { httpMetrics, jsonBody, plainUrl, rawBody, requestContext } from './http/request-pipeline';
 import { streamedBody } from './http/streamed-body';
 import { LeasesController } from './http/leases.controller';
 import { SchedulesController } from './http/schedules.controller';
@@ -106,6 +106,7 @@ const httpPipeline: FactoryProvider = {
     app.use(requestContext());
     app.use(helmet() as RequestHandler);
     app.use(httpMetrics(metrics));
+    app.use(plainUrl());
     app.use('/v1', authentication({ tokens, proofs, admission, addresses, audit, allowedOrigins }));
     app.use('/mcp', onlyPosts(), knownOrigin(allowedOrigins));
     app.use('/mcp', authentication({ tokens, proofs, admission, addresses, audit, allowedOrigins }));

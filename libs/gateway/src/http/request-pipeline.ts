@@ -3,7 +3,7 @@ import { withLogContext } from '@tyrum/platform';
 import { LIMITS, parseJsonPayload } from '@tyrum/protocol';
 import type { NextFunction, Request, Response } from 'express';
 import type { GatewayMetrics } from '../gateway-metrics';
-import { HttpProblem } from './http-problem';
+import { badInput, HttpProblem } from './http-problem';
 import { isStreamed } from './streamed-body';
 
 type Middleware = (request: Request, response: Response, next: NextFunction) => void;
@@ -17,6 +17,13 @@ export function requestContext(): Middleware {
     const request_id = REQUEST_ID.test(given) ? given : randomUUID();
     response.setHeader('X-Request-Id', request_id);
     withLogContext({ request_id }, next);
+  };
+}
+
+/** Refuses addresses with a U+0000, as bodies with one are: no text of ours has it, and Postgres would fail on it. */
+export function plainUrl(): Middleware {
+  return (request, _response, next) => {
+    next(request.originalUrl.includes('%00') ? badInput('url', 'nullCharacter', 'must not contain U+0000') : undefined);
   };
 }
 

@@ -1,4 +1,4 @@
-import { ContractError } from '@tyrum/protocol';
+import { ContractError, isConversationKey } from '@tyrum/protocol';
 
 /** Where a list of conversations goes on: after this row. */
 export interface ListPlace {
@@ -15,7 +15,7 @@ export function encodeListCursor({ updatedAt, conversationKey }: ListPlace): str
 export function decodeListCursor(cursor: string, field = 'payload.cursor'): ListPlace {
   try {
     const [updatedAt, conversationKey] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as unknown[];
-    if (Number.isSafeInteger(updatedAt) && typeof conversationKey === 'string') {
+    if (Number.isSafeInteger(updatedAt) && isConversationKey(conversationKey)) {
       return { updatedAt: updatedAt as number, conversationKey };
     }
   } catch {
