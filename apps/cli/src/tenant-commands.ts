@@ -44,11 +44,11 @@ export function addTenantCommands(program: Command): void {
   );
   tenant
     .command('disable <id>')
-    .description('its tokens no longer hold, and its connections end')
+    .description('its tokens no longer hold, its connections end, its turns and schedules rest')
     .action((id: string) => update(id, { disabled: true }));
   tenant
     .command('enable <id>')
-    .description('its tokens hold again')
+    .description('its tokens hold again, and its turns and schedules go on')
     .action((id: string) => update(id, { disabled: false }));
 }
 

@@ -5,7 +5,13 @@ import { Tenants } from '@tyrum/statestore/records';
 import { findSessions } from '../sql/find-sessions';
 import type { TokenStore } from '../token-store';
 import { grantOf, type Grant, type GroupRule } from './group-rules';
-import { LoginRefusedError, type LoggedIn, type LoginChallenge, type OidcClient } from './oidc-client';
+import {
+  LoginRefusedError,
+  ProviderUnavailableError,
+  type LoggedIn,
+  type LoginChallenge,
+  type OidcClient,
+} from './oidc-client';
 
 /** A log-in that has begun. It is good for one session, at whichever edge it ends. */
 export interface LoginAttempt extends LoginChallenge {
@@ -29,6 +35,8 @@ interface SessionRow {
 
 /** Sessions of one person at once; a further one ends the oldest. */
 export const MAX_SESSIONS_PER_SUBJECT = 20;
+/** Log-ins of one edge that the provider is asked about at once: strangers must not make us hammer at it. */
+export const MAX_LOGINS_UNDER_WAY = 64;
 /** Who issues and ends sessions, in the audit. */
 const OIDC = 'oidc';
 
@@ -37,6 +45,8 @@ const OIDC = 'oidc';
  * the groups at its beginning. Whoever logs in with other groups than before ends the sessions that were begun with those.
  */
 export class OidcLogins {
+  private underWay = 0;
+
   constructor(
     private readonly ports: {
       readonly store: StateStore;
@@ -58,7 +68,7 @@ export class OidcLogins {
    * @throws {LoginRefusedError} @throws {ProviderUnavailableError} @throws {StoreUnavailableError}
    */
   async finish(query: string, attempt: LoginAttempt): Promise<Session> {
-    const who = await this.ports.client.finish(query, attempt);
+    const who = await this.ask(query, attempt);
     const session = await this.ports.store
       .transaction((tx) => this.beginSession(tx, who, attempt.id))
       .catch((error: unknown) => {
@@ -66,6 +76,16 @@ export class OidcLogins {
       });
     if (!session) throw new LoginRefusedError('oidc_groups');
     return session;
+  }
+
+  private async ask(query: string, attempt: LoginAttempt): Promise<LoggedIn> {
+    if (this.underWay >= MAX_LOGINS_UNDER_WAY) throw new ProviderUnavailableError('too many log-ins are under way');
+    this.underWay += 1;
+    try {
+      return await this.ports.client.finish(query, attempt);
+    } finally {
+      this.underWay -= 1;
+    }
   }
 
   /** Undefined = they are nothing here, and whatever sessions they had are over. */
