@@ -221,7 +221,7 @@ export const CASES: readonly Case[] = [
     kind: 'full',
     driver: 'idleProcess',
     database: 'postgres',
-    params: { app, durationMs: 30_000 },
+    params: { app, durationMs: 50_000 },
     ...(app === 'worker' ? { quick: { durationMs: 4_000 } } : {}),
     metrics: [
       { name: 'queries', label: 'queries', unit: '/s', better: 'lower', target: 1 },
