@@ -1,7 +1,7 @@
 import type { ConversationRef, Param, Reader, Tx } from '../state-store';
 import { advanceConversations } from './sql/advance-conversations';
 import { ClaimRing, type RingPlace } from './claim-ring';
-import { claimConversations, nextDue, takeConversations } from './sql/claim-conversations';
+import { claimConversations, nextDue, noteTakeovers, takeConversations } from './sql/claim-conversations';
 import { enqueueTurns } from './sql/enqueue-turns';
 import { holdConversations } from './sql/hold-conversations';
 import { insertConversations } from './sql/insert-conversations';
@@ -108,6 +108,8 @@ export class TurnStore extends TurnRecords {
     if (picked.length === 0) return [];
     const keys = JSON.stringify(picked.map(({ tenant_id, conversation_key }) => ({ tenant_id, conversation_key })));
     const now = picked[0]?.now_ms ?? 0;
+    if (picked.some(({ taken_from }) => taken_from !== null))
+      void tx.query(noteTakeovers, [owner as string, now, keys]);
     const [rows, turns] = await Promise.all([
       tx.query<ClaimRow>(takeConversations, [owner as string, leaseTtlMs as number, now, keys]),
       turnsEach > 0 ? tx.query<TurnRow>(loadOpenTurns, [keys, turnsEach]) : [],

@@ -206,23 +206,29 @@ export const claimConversations: Statement = {
 
 /**
  * SQLite's second half of a claim: takes what was picked. Parameters: owner, lease TTL in ms, now in ms, a JSON list of
- * {tenant_id, conversation_key, taken_from}. Touches: conversation_queue, lease_history.
+ * {tenant_id, conversation_key}. Touches: conversation_queue.
  */
 export const takeConversations: Statement = {
   name: 'take-conversations',
   postgres: '',
-  sqlite: [
-    `insert into lease_history (kind, name, token, owner, taken_from, reason, at)
-      select 'conversation', q.tenant_id || '/' || q.conversation_key, q.lease_token + 1, ?1, q.lease_owner, 'taken_over', ?3
-      from json_each(?4) x join conversation_queue q on q.tenant_id = x.value ->> 'tenant_id'
-        and q.conversation_key = x.value ->> 'conversation_key'
-      where q.lease_owner is not null and ?2 > 0`,
-    `update conversation_queue as q set state = 'leased', lease_owner = ?1, lease_token = q.lease_token + 1,
-        due_at = ?3 + ?2, leased_at = ?3, takeovers = q.takeovers + (q.lease_owner is not null)
-      from json_each(?4) x
-      where q.tenant_id = x.value ->> 'tenant_id' and q.conversation_key = x.value ->> 'conversation_key'
-      returning tenant_id, conversation_key, lease_token, takeovers, queue_mode`,
-  ],
+  sqlite: `
+    update conversation_queue as q set state = 'leased', lease_owner = ?1, lease_token = q.lease_token + 1,
+      due_at = ?3 + ?2, leased_at = ?3, takeovers = q.takeovers + (q.lease_owner is not null)
+    from json_each(?4) x
+    where q.tenant_id = x.value ->> 'tenant_id' and q.conversation_key = x.value ->> 'conversation_key'
+    returning tenant_id, conversation_key, lease_token, takeovers, queue_mode`.trim(),
+};
+
+/** Before it, where a lease of somebody else has run out. Parameters: owner, now in ms, the same list. Touches: lease_history. */
+export const noteTakeovers: Statement = {
+  name: 'note-takeovers',
+  postgres: '',
+  sqlite: `
+    insert into lease_history (kind, name, token, owner, taken_from, reason, at)
+    select 'conversation', q.tenant_id || '/' || q.conversation_key, q.lease_token + 1, ?1, q.lease_owner, 'taken_over', ?2
+    from json_each(?3) x join conversation_queue q on q.tenant_id = x.value ->> 'tenant_id'
+      and q.conversation_key = x.value ->> 'conversation_key'
+    where q.lease_owner is not null`,
 };
 
 /**
