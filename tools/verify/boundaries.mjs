@@ -54,6 +54,7 @@ export const EXTERNAL_BANS = [
   { packages: ['ioredis', 'bullmq'], only: ['backplane'] },
   { packages: ['openai'], only: ['tools'] },
   { packages: ['croner'], only: ['scheduling'] },
+  { packages: ['@aws-sdk/client-s3'], only: ['evidence'] },
   { packages: ['openid-client'], only: ['identity'] },
   // The client side is in tools, the server side is a door like the others: docs/decisions/0016.
   { packages: ['@modelcontextprotocol/sdk'], only: ['tools', 'gateway'] },

@@ -3,6 +3,9 @@ import type { Readable } from 'node:stream';
 /** Bytes to store: at once, or as they come. */
 export type Bytes = Uint8Array | AsyncIterable<Uint8Array>;
 
+/** The largest blob, unless a store is told otherwise. */
+export const MAX_BLOB_BYTES = 1024 * 1024 * 1024;
+
 /** What a stored blob is known by. */
 export interface BlobInfo {
   /** Lower-case hex of the content's SHA-256. */
@@ -104,6 +107,16 @@ export class BlobStoreFullError extends Error {
 
   constructor(cause: unknown) {
     super('there is no room for more artifacts', { cause });
+  }
+}
+
+/** The store cannot be reached, or not used as it is. Retryable; nothing was stored that counts. */
+export class BlobStoreUnavailableError extends Error {
+  readonly code = 'blob_store_unavailable';
+  readonly retryAfterMs = 5_000;
+
+  constructor(cause: unknown) {
+    super('the blob store cannot be used now', { cause });
   }
 }
 

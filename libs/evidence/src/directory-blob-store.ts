@@ -1,14 +1,13 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { mkdir, open, rename, unlink, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { BlobMismatchError, BlobStoreFullError, BlobTooLargeError } from './blob-store';
+import { isFull, writeDraft } from './blob-draft';
+import { BlobMismatchError, BlobStoreFullError, MAX_BLOB_BYTES } from './blob-store';
 import { verified } from './verified-bytes';
 import { blobPath, ignoreMissing, INCOMING, tenantPath } from './directory-layout';
 import type { BlobInfo, BlobStore, ByteRange, Bytes, ExpectedBlob, OpenBlob } from './blob-store';
-
-const MAX_BLOB_BYTES = 1024 * 1024 * 1024;
 
 /**
  * Blobs as files: `<root>/<tenant>/<first two hex digits>/<sha256>`.
@@ -32,7 +31,7 @@ export class DirectoryBlobStore implements BlobStore {
     const draft = join(incoming, randomUUID());
     try {
       await mkdir(incoming, { recursive: true, mode: 0o700 });
-      const info = await this.write(draft, bytes, Math.min(this.maxBytes, expected.maxBytes ?? Infinity));
+      const info = await writeDraft(draft, bytes, Math.min(this.maxBytes, expected.maxBytes ?? Infinity));
       if (expected.sha256 !== undefined && info.sha256 !== expected.sha256) throw new BlobMismatchError(info.sha256);
       await this.place(draft, blobPath(this.root, tenantId, info.sha256));
       return info;
@@ -60,24 +59,6 @@ export class DirectoryBlobStore implements BlobStore {
     await unlink(blobPath(this.root, tenantId, sha256)).catch(ignoreMissing);
   }
 
-  private async write(path: string, bytes: Bytes, maxBytes: number): Promise<BlobInfo> {
-    const hash = createHash('sha256');
-    let size = 0;
-    const file = await open(path, 'wx', 0o600);
-    try {
-      for await (const chunk of bytes instanceof Uint8Array ? [bytes] : bytes) {
-        size += chunk.length;
-        if (size > maxBytes) throw new BlobTooLargeError(maxBytes);
-        hash.update(chunk);
-        await writeAll(file, chunk);
-      }
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    return { sha256: hash.digest('hex'), size };
-  }
-
   private async place(draft: string, path: string): Promise<void> {
     // Stored again: a sweep that is about to remove it sees by its time that it is wanted.
     if (await touch(path)) return unlink(draft);
@@ -89,22 +70,10 @@ export class DirectoryBlobStore implements BlobStore {
   }
 }
 
-async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let written = 0; written < chunk.length;) {
-    const { bytesWritten } = await file.write(chunk, written, chunk.length - written);
-    written += bytesWritten;
-  }
-}
-
 function partOf(file: FileHandle, size: number, { start, end = size - 1 }: ByteRange): Readable {
   const inside = Number.isSafeInteger(start) && Number.isSafeInteger(end) && start >= 0 && start <= end && start < size;
   if (!inside) throw new RangeError(`bytes ${start}-${end} are not inside ${size}`);
   return file.createReadStream({ start, end: Math.min(end, size - 1) });
-}
-
-/** The disk, the tenant's quota of it, or the largest file it takes. */
-function isFull(error: unknown): boolean {
-  return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
 /** False where there is no such file. */

@@ -5,10 +5,12 @@ export {
   BlobMismatchError,
   BlobMissingError,
   BlobStoreFullError,
+  BlobStoreUnavailableError,
   BlobTooLargeError,
 } from './blob-store';
 export type { BlobStore, ByteRange, Bytes, ExpectedBlob, SweptBlobStore } from './blob-store';
 export { DirectoryBlobStore } from './directory-blob-store';
+export { openBlobStore, openBlobSweep } from './open-blob-store';
 export { walkOldArtifacts } from './artifact-retention';
 export { BlobRetention } from './blob-retention';
 export { DirectoryBlobSweep } from './directory-blob-sweep';

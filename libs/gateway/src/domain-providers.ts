@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import type { FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
-import { ArtifactStore, AuditKey, AuditLog, DirectoryBlobStore } from '@tyrum/evidence';
+import { ArtifactStore, AuditKey, AuditLog, openBlobStore } from '@tyrum/evidence';
 import { Approvals, Conversations, TurnControl, TurnIntake, TurnReader, TurnRedrive, Waits } from '@tyrum/execution';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
 import { IdempotencyLedger } from '@tyrum/idempotency';
@@ -90,11 +89,8 @@ export const domainProviders: FactoryProvider[] = [
   {
     provide: ArtifactStore,
     inject: [STATE_STORE, CONFIG],
-    useFactory: (store: StateStore, { home }: Config) =>
-      new ArtifactStore(store, new DirectoryBlobStore(join(home, 'artifacts')), {
-        newId: randomUUID,
-        nowMs: () => Date.now(),
-      }),
+    useFactory: async (store: StateStore, config: Config) =>
+      new ArtifactStore(store, await openBlobStore(config), { newId: randomUUID, nowMs: () => Date.now() }),
   },
   {
     provide: ArtifactDesk,

@@ -1,4 +1,4 @@
-import { BlobStoreFullError } from '@tyrum/evidence';
+import { BlobStoreFullError, BlobStoreUnavailableError } from '@tyrum/evidence';
 import { OverloadedError, QueueFullError } from '@tyrum/execution';
 import { WireError, type WireErrorBody } from '@tyrum/protocol';
 import { StoreUnavailableError, UnknownCommitError } from '@tyrum/statestore';
@@ -21,7 +21,11 @@ export function notFound(what: string): WireError {
  */
 export function wireErrorOf(error: unknown, onUnexpected: (error: unknown) => void): WireErrorBody {
   if (error instanceof WireError) return error.toBody();
-  if ([OverloadedError, StoreUnavailableError, BlobStoreFullError].some((shedding) => error instanceof shedding)) {
+  if (
+    [OverloadedError, StoreUnavailableError, BlobStoreFullError, BlobStoreUnavailableError].some(
+      (shedding) => error instanceof shedding,
+    )
+  ) {
     const { retryAfterMs } = error as OverloadedError;
     const message = 'the gateway cannot take this now; nothing was written, try again';
     return { code: 'overloaded', message, details: { retry_after_ms: retryAfterMs } };

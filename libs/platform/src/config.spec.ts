@@ -125,6 +125,19 @@ describe('database, backplane and roles', () => {
     expect(config.roles).toEqual(roles);
   });
 
+  it('takes a bucket with its key, or without where the machine has one', () => {
+    expect(load({ TYRUM_S3_BUCKET: 'evidence' }).s3).toEqual({ bucket: 'evidence', region: 'us-east-1' });
+    const key = { TYRUM_S3_ACCESS_KEY_ID: 'id', TYRUM_S3_SECRET_ACCESS_KEY: 'secret-of-it' };
+    const { s3 } = load({ TYRUM_S3_BUCKET: 'evidence', TYRUM_S3_ENDPOINT: 'http://s3:9000', ...key });
+    expect(s3).toMatchObject({ endpoint: 'http://s3:9000', credentials: { accessKeyId: 'id' } });
+    expect(s3?.credentials?.secretAccessKey.reveal()).toBe('secret-of-it');
+    expect(JSON.stringify(s3)).not.toContain('secret-of-it');
+    expect(problemsOf({ TYRUM_S3_ENDPOINT: 'http://s3:9000' })).toEqual(['TYRUM_S3_BUCKET']);
+    expect(problemsOf({ TYRUM_S3_BUCKET: 'evidence', TYRUM_S3_ACCESS_KEY_ID: 'id' })).toEqual([
+      'TYRUM_S3_SECRET_ACCESS_KEY',
+    ]);
+  });
+
   it('hands the URLs over only when asked', () => {
     const config = load({ ...POSTGRES, ...REDIS });
     expect(config.database.kind === 'postgres' && config.database.url.reveal()).toBe(POSTGRES.TYRUM_DATABASE_URL);
@@ -230,6 +243,11 @@ describe('single values', () => {
     TYRUM_RATE_PER_TOKEN: ['0', '-1'],
     TYRUM_RATE_PER_TENANT: ['0', 'none'],
     TYRUM_CONNECTIONS_PER_ADDRESS: ['0', '1000001'],
+    TYRUM_S3_REGION: ['EU', 'a b'],
+    TYRUM_S3_BUCKET: ['ab', 'A_B', 'a/b'],
+    TYRUM_S3_ENDPOINT: ['s3:9000', 'http://u:p@s3', 'http://s3/?x'],
+    TYRUM_S3_ACCESS_KEY_ID: ['a b'],
+    TYRUM_S3_SECRET_ACCESS_KEY: ['a b'],
     TYRUM_ARTIFACT_MAX_BYTES: ['0', '1.5', '1073741825'],
     TYRUM_OIDC_ISSUER: ['issuer', 'http://issuer.example', 'https://issuer.example/?x=1', 'https://u:p@issuer.example'],
     TYRUM_OIDC_CLIENT_ID: ['ä', 'x'.repeat(257)],

@@ -22,6 +22,14 @@ export interface ModelConfig {
   readonly price?: ModelPrice;
 }
 
+/** A bucket of S3, or of what speaks like it. */
+export interface S3Config {
+  readonly bucket: string;
+  readonly region: string;
+  readonly endpoint?: string;
+  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: Secret };
+}
+
 /** How long what nobody needs to run is kept, in ms. */
 export interface RetentionConfig {
   readonly turnsMs: number;
@@ -70,6 +78,8 @@ export interface Config {
     readonly perTenant: number;
     readonly connectionsPerAddress: number;
   };
+  /** A bucket for artifacts' bytes; absent: they lie below `home`. */
+  readonly s3?: S3Config;
   /** The largest artifact an edge takes. */
   readonly artifactMaxBytes: number;
   /** What the secrets of webhooks follow from; absent: there are none. */
@@ -140,6 +150,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
   const database = values.database;
   const backplane = chooseBackplane(values, bad, problems);
   const model = chooseModel(values, bad, problems);
+  const s3 = chooseS3(values, bad, problems);
   const drainNoticeMs = chooseDrainNotice(app, values, problems);
   const oidc = chooseOidc(values, bad, problems);
   if (problems.length > 0) throw new ConfigError(problems);
@@ -162,6 +173,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
     logLevel: required(values.logLevel),
     policy: required(values.policy),
     approvalTools: required(values.approvalTools),
+    ...(s3 && { s3 }),
     artifactMaxBytes: required(values.artifactMaxBytes),
     ...(oidc && { oidc }),
     ...(values.webhookKey && { webhookKey: values.webhookKey }),
@@ -254,6 +266,31 @@ function chooseModel(values: Values, bad: ReadonlySet<string>, problems: ConfigP
     if (value === undefined && !bad.has(variable)) problems.push({ variable, problem: `must be set: ${both}` });
   }
   return undefined;
+}
+
+function chooseS3(values: Values, bad: ReadonlySet<string>, problems: ConfigProblem[]): S3Config | undefined {
+  // A region that is none is reported already.
+  const { s3Bucket: bucket, s3Region: region = '', s3Endpoint: endpoint } = values;
+  const { s3AccessKeyId: accessKeyId, s3SecretAccessKey: secretAccessKey } = values;
+  const { s3AccessKeyId: id, s3SecretAccessKey: secret, s3Bucket } = VARIABLES;
+  const need = (variable: string, why: string): void => {
+    if (!bad.has(variable)) problems.push({ variable, problem: `must be set: ${why}` });
+  };
+  const together = `${id.name} and ${secret.name} go together`;
+  if (accessKeyId !== undefined && !secretAccessKey) need(secret.name, together);
+  if (accessKeyId === undefined && secretAccessKey) need(id.name, together);
+  if (bucket === undefined) {
+    if (endpoint !== undefined || (accessKeyId !== undefined && secretAccessKey)) {
+      need(s3Bucket.name, 'the other TYRUM_S3_* are about its bucket');
+    }
+    return undefined;
+  }
+  return {
+    bucket,
+    region,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(accessKeyId !== undefined && secretAccessKey ? { credentials: { accessKeyId, secretAccessKey } } : {}),
+  };
 }
 
 /** The phase it is spent in ends after a fifth of the drain; a notice up to there would count as left behind. */

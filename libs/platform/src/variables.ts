@@ -21,6 +21,7 @@ import { SWEEPS, variable, type AppName, type Role } from './variable';
 
 const ALL: readonly AppName[] = ['edge', 'worker', 'scheduler', 'desktop-runtime'];
 const RUNS_TURNS: readonly AppName[] = ['edge', 'worker'];
+const KEEPS_BLOBS: readonly AppName[] = ['edge', 'worker', 'scheduler'];
 const DEFAULT_PORTS: Readonly<Record<AppName, number>> = {
   edge: 8788,
   worker: 8789,
@@ -328,6 +329,42 @@ export const VARIABLES = {
     apps: ['edge'],
     parse: integer(5, 1_440),
     fallback: () => 480,
+  }),
+  s3Bucket: variable({
+    name: 'TYRUM_S3_BUCKET',
+    description: "A bucket for artifacts' bytes, which every process reaches. Unset: files below TYRUM_HOME.",
+    expected: 'a bucket name: 3 to 63 of a-z, 0-9, dots and dashes',
+    apps: KEEPS_BLOBS,
+    parse: matching(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/),
+  }),
+  s3Region: variable({
+    name: 'TYRUM_S3_REGION',
+    description: 'The region of the bucket.',
+    expected: '1 to 64 of a-z, 0-9 and dashes',
+    apps: KEEPS_BLOBS,
+    parse: matching(/^[a-z0-9-]{1,64}$/),
+    fallback: () => 'us-east-1',
+  }),
+  s3Endpoint: variable({
+    name: 'TYRUM_S3_ENDPOINT',
+    description: "An S3-compatible server; the bucket is then a part of the path. Unset: Amazon's.",
+    expected: 'http(s)://… without user, password, query or fragment',
+    apps: KEEPS_BLOBS,
+    parse: plainHttpUrl,
+  }),
+  s3AccessKeyId: variable({
+    name: 'TYRUM_S3_ACCESS_KEY_ID',
+    description: 'The key to the bucket. Unset: what the AWS SDK finds, such as the role of the machine.',
+    expected: '1 to 128 printable characters without spaces',
+    apps: KEEPS_BLOBS,
+    parse: matching(/^[\x21-\x7e]{1,128}$/),
+  }),
+  s3SecretAccessKey: variable({
+    name: 'TYRUM_S3_SECRET_ACCESS_KEY',
+    description: 'The secret of TYRUM_S3_ACCESS_KEY_ID.',
+    expected: '1 to 256 printable characters without spaces',
+    apps: KEEPS_BLOBS,
+    parse: secretMatching(/^[\x21-\x7e]{1,256}$/),
   }),
   webhookKey: variable({
     name: 'TYRUM_WEBHOOK_KEY',

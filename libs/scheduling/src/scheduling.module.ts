@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { Inject, Module, type FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
-import { AuditKey, AuditUpkeep, DirectoryBlobSweep } from '@tyrum/evidence';
+import { AuditKey, AuditUpkeep, openBlobSweep } from '@tyrum/evidence';
 import { AuditKeyModule } from '@tyrum/evidence/nest';
 import { TurnIntake } from '@tyrum/execution';
 import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
@@ -59,7 +58,7 @@ const SWEEP_BATCH = 1_000;
 const retention: FactoryProvider<Retention> = {
   provide: Retention,
   inject: [STATE_STORE, CONFIG, AuditKey, Metrics, LOGGER],
-  useFactory: (store: StateStore, config: Config, ...[key, metrics, logger]: [AuditKey, Metrics, Logger]) =>
+  useFactory: async (store: StateStore, config: Config, ...[key, metrics, logger]: [AuditKey, Metrics, Logger]) =>
     new Retention(
       store,
       {
@@ -68,7 +67,7 @@ const retention: FactoryProvider<Retention> = {
         batch: SWEEP_BATCH,
         keptFor: config.retention,
         audit: new AuditUpkeep(store, key, new LoggedSeals(metrics, logger)),
-        blobs: new DirectoryBlobSweep(join(config.home, 'artifacts')),
+        blobs: await openBlobSweep(config),
       },
       new MeteredRetentionObserver(metrics, logger),
     ),

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Inject, Module, type DynamicModule, type FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
-import { ArtifactStore, DirectoryBlobStore } from '@tyrum/evidence';
+import { ArtifactStore, openBlobStore } from '@tyrum/evidence';
 import {
   ApprovalGate,
   DEFAULT_RETRY,
@@ -39,11 +39,8 @@ const MAX_TURN_ATTEMPTS = 10;
 const artifacts: FactoryProvider<ArtifactStore> = {
   provide: ArtifactStore,
   inject: [STATE_STORE, CONFIG],
-  useFactory: (store: StateStore, config: Config) =>
-    new ArtifactStore(store, new DirectoryBlobStore(join(config.home, 'artifacts')), {
-      newId: randomUUID,
-      nowMs: () => Date.now(),
-    }),
+  useFactory: async (store: StateStore, config: Config) =>
+    new ArtifactStore(store, await openBlobStore(config), { newId: randomUUID, nowMs: () => Date.now() }),
 };
 
 const observer: FactoryProvider<WorkerObserver> = {
