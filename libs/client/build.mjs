@@ -1,6 +1,6 @@
-// Makes the npm package in dist/libs/client: one bundle for Node, one for browsers, and the types of both.
+// Makes the npm package in dist/libs/client: a bundle for Node (as a module and for `require`), one for browsers, and the types.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -10,7 +10,7 @@ const root = join(here, '..', '..');
 const out = join(root, 'dist', 'libs', 'client');
 const protocol = join(root, 'libs', 'protocol', 'src');
 /** Modules of the protocol that need Node; what a client uses of it does not. */
-const NODE_ONLY = ['device-id', 'device-signatures', 'payload-fingerprint'];
+const NODE_ONLY = ['audit-chain', 'device-id', 'device-signatures', 'payload-fingerprint'];
 
 /** Nothing in the protocol happens by being loaded: what a client does not use, the checks above all, stays out. */
 const protocolWithoutEffects = {
@@ -29,7 +29,9 @@ const protocolWithoutEffects = {
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 const common = { bundle: true, format: 'esm', target: 'es2022', sourcemap: true, plugins: [protocolWithoutEffects] };
-await build({ ...common, entryPoints: [join(here, 'src', 'index.ts')], outdir: out, platform: 'node' });
+const node = { ...common, entryPoints: [join(here, 'src', 'index.ts')], outdir: out, platform: 'node' };
+await build(node);
+await build({ ...node, format: 'cjs', outExtension: { '.js': '.cjs' } });
 // Resolved before unused modules are left out, so they are named here; a test sees that none is left.
 const external = ['node:*', 'class-validator'];
 await build({ ...common, entryPoints: [join(here, 'src', 'browser.ts')], outdir: out, platform: 'browser', external });
@@ -45,7 +47,11 @@ const types = join(out, 'types');
 for (const name of readdirSync(types, { recursive: true, encoding: 'utf8' })) {
   if (name.endsWith('.d.ts')) writeFileSync(join(types, name), withFileNames(join(types, name)));
 }
+// A declaration is of a module or of `require` by the package.json above it.
+cpSync(types, join(out, 'types-cjs'), { recursive: true });
+writeFileSync(join(out, 'types-cjs', 'package.json'), '{ "type": "commonjs" }\n');
 for (const name of ['package.json', 'README.md']) copyFileSync(join(here, name), join(out, name));
+cpSync(join(here, 'examples'), join(out, 'examples'), { recursive: true });
 
 /** Declarations as every resolver finds them: our own modules by the names of their files. */
 function withFileNames(path) {

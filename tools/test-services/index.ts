@@ -1,4 +1,5 @@
 export { askServer } from './ask-server';
+export { ensureInstalled } from './ensure-installed';
 export { eventually } from './eventually';
 export { fakeClockEnv } from './fake-clock';
 export { freePort } from './free-port';

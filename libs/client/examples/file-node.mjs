@@ -14,7 +14,7 @@ async function read({ args, evidence }) {
   const path = await realpath(join(root, String(args.path))).catch(() => undefined);
   if (!path?.startsWith(root + sep)) throw new WireError('not_found', 'there is no such file');
   const content = await readFile(path, 'utf8');
-  await evidence({ path: args.path, bytes: Buffer.byteLength(content) }).catch(() => undefined);
+  await evidence({ path: args.path, bytes: Buffer.byteLength(content) }).catch((error) => console.error(error.message));
   return { content };
 }
 

@@ -17,6 +17,18 @@ const turns = await new TyrumHttp({ url, token }).listTurns({ limit: 1 });
 console.log(JSON.stringify({ turns: turns.turns.length, device: (await createDeviceIdentity()).deviceId.length }));
 `;
 
+const CJS_PROGRAM = `
+const { createDeviceIdentity, FileDispatchJournal, serveCapabilities, TyrumHttp } = require('@tyrum/client');
+const [url, token] = process.argv.slice(2);
+(async () => {
+  const turns = await new TyrumHttp({ url, token }).listTurns({ limit: 1 });
+  const journal = await FileDispatchJournal.open('kept/journal.jsonl');
+  await journal.begin('a');
+  const same = require('@tyrum/client/node').serveCapabilities === serveCapabilities;
+  console.log(JSON.stringify({ turns: turns.turns.length, entry: await journal.find('a'), same }));
+})();
+`;
+
 const PAGE = `
 import { createWebKeyPair, TyrumClient, webDeviceIdentity } from '@tyrum/client';
 export async function main(url, token) {
@@ -30,7 +42,18 @@ export async function main(url, token) {
 `;
 
 const TYPED = `
-import { TyrumClient, TyrumHttp, type DeviceIdentity } from '@tyrum/client';
+import { serveCapabilities, TyrumClient, TyrumHttp, type DeviceIdentity } from '@tyrum/client';
+import { FileDispatchJournal } from '@tyrum/client/node';
+export async function serve(identity: DeviceIdentity): Promise<void> {
+  const node = serveCapabilities({
+    url: ['wss://a/ws', 'wss://b/ws'],
+    token: 't',
+    identity,
+    journal: await FileDispatchJournal.open('journal.jsonl'),
+    capabilities: [{ id: 'tyrum.fs.read', version: '1.0.0', run: ({ args }) => Promise.resolve(args.path) }],
+  });
+  await node.approved;
+}
 export async function use(identity: DeviceIdentity): Promise<string[]> {
   const client = new TyrumClient({ url: 'wss://x/ws', token: 't', identity });
   const { turns } = await client.request('turn.list', { statuses: ['queued'] });
@@ -81,6 +104,12 @@ describe('the package of the client, installed into a project of its own', () =>
     expect(JSON.parse(await runNode('program.mjs', [edge.httpUrl, token]))).toEqual({ turns: 0, device: 56 });
   });
 
+  it('runs in Node by require, too', async () => {
+    writeFileSync(join(project, 'program.cjs'), CJS_PROGRAM);
+    const said = JSON.parse(await runNode('program.cjs', [edge.httpUrl, token])) as object;
+    expect(said).toEqual({ turns: 0, entry: { state: 'begun' }, same: true });
+  });
+
   it('signs each request of a device-bound token, which the edge then takes', async () => {
     const identity = await webDeviceIdentity(await createWebKeyPair());
     const bound = await edge.issue({ deviceId: identity.deviceId });
@@ -112,8 +141,12 @@ describe('the package of the client, installed into a project of its own', () =>
     expect((await runNode('browser.mjs', [edge.socketUrl, token])).trim()).toBe('0');
   });
 
-  it.each(['bundler', 'nodenext'])('has types that %s finds, with nothing of Node or ours beside it', (resolution) => {
-    writeFileSync(join(project, 'typed.ts'), TYPED);
+  it.each([
+    ['bundler', 'typed.ts'],
+    ['nodenext', 'typed.ts'],
+    ['nodenext', 'typed.cts'],
+  ])('has types that %s finds from %s, with nothing of Node or ours beside it', (resolution, file) => {
+    writeFileSync(join(project, file), TYPED);
     const compilerOptions = {
       strict: true,
       noEmit: true,
@@ -124,7 +157,7 @@ describe('the package of the client, installed into a project of its own', () =>
       lib: ['es2023', 'dom'],
       types: [],
     };
-    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['typed.ts'] }));
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: [file] }));
     try {
       run(process.execPath, [join(MODULES, 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.json']);
     } catch (error) {
