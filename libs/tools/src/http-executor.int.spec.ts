@@ -199,6 +199,19 @@ describe('HttpExecutor', () => {
     expect(seen).toBe(becomes);
   });
 
+  it('does not ask again what was asked once and redirected to where nobody is', async () => {
+    for (const target of [`http://127.0.0.1:${await freePort()}`, 'http://10.0.0.1', 'http://nobody.invalid']) {
+      let asked = 0;
+      const url = await serve((_request, response) => {
+        asked += 1;
+        response.writeHead(303, { location: target }).end();
+      });
+      expect((await run({ method: 'POST', url }, { effect: 'once' })).kind).toBe('unknown');
+      expect((await run({ method: 'POST', url }, { effect: 'idempotent' })).kind).toBe('failed');
+      expect(asked).toBe(2);
+    }
+  });
+
   it('gives up on a redirect without end, or to nowhere', async () => {
     expect(codeOf(await run({ url: await answering(302, { location: '/again' }) }))).toBe('too_many_redirects');
     expect(codeOf(await run({ url: await answering(302, { location: 'http://[' }) }))).toBe('invalid_redirect');

@@ -69,14 +69,9 @@ export class HttpExecutor implements StepExecutor {
     let body = bodyOf(args.body);
     let headers = headersOf(args, body, request);
     for (let hop = 0; ; hop += 1) {
-      const answer = await this.send({
-        url,
-        method,
-        headers,
-        body,
-        timeoutMs: args.timeout_ms ?? DEFAULT_TIMEOUT_MS,
-        signal,
-      });
+      const timeoutMs = args.timeout_ms ?? DEFAULT_TIMEOUT_MS;
+      const sending = this.send({ url, method, headers, body, timeoutMs, signal });
+      const answer = hop === 0 ? await sending : await afterRedirect(sending);
       const location = answer.headers.location;
       if (answer.status < 300 || answer.status > 399 || !location) return answer;
       if (hop === MAX_REDIRECTS)
@@ -166,6 +161,15 @@ export class HttpExecutor implements StepExecutor {
     const about = { tenantId, turnId, stepIndex, kind: 'file', filename: `step-${stepIndex}.body` } as const;
     const artifact = await this.artifacts.create({ ...about, ...(mimeType ? { mimeType } : {}) }, body);
     return { ...plain, output, artifacts: [artifact as unknown as JsonValue] };
+  }
+}
+
+/** Who redirected may have acted on the request, wherever following it fails. */
+async function afterRedirect(sending: Promise<Answer>): Promise<Answer> {
+  try {
+    return await sending;
+  } catch (error) {
+    throw error instanceof HttpFailure ? new HttpFailure(error.code, error.message, true) : error;
   }
 }
 
