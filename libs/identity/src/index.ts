@@ -1,4 +1,4 @@
-export { allows, type Principal } from './principal';
+export { allows, isOperator, type Principal } from './principal';
 export { TokenStore, type NewToken, type TokenRecord, type TokenStoreOptions } from './token-store';
 export { MAX_TENANTS, Tenants, type TenantQuotas } from './tenants';
 export { ensureBootstrapToken, type BootstrapConfig, type BootstrapOutcome } from './bootstrap-token';

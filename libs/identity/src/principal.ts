@@ -1,4 +1,4 @@
-import type { OperatorScope, TokenRole } from '@tyrum/protocol';
+import { DEFAULT_TENANT_ID, type OperatorScope, type TokenRole } from '@tyrum/protocol';
 
 /** Who holds a verified token, and what it lets them do. */
 export interface Principal {
@@ -21,4 +21,12 @@ export interface Principal {
  */
 export function allows(principal: Pick<Principal, 'role' | 'scopes'>, scope: OperatorScope): boolean {
   return principal.role === 'admin' || principal.scopes.includes(scope);
+}
+
+/**
+ * Whether the principal is of the tenant that runs the installation. An admin of another one is an admin there alone: what
+ * belongs to no tenant is not theirs to see.
+ */
+export function isOperator({ tenantId }: Pick<Principal, 'tenantId'>): boolean {
+  return tenantId === DEFAULT_TENANT_ID;
 }

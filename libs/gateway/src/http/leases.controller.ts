@@ -1,12 +1,12 @@
 import { Controller, Get, Param, Query, UseGuards } from '@nestjs/common';
-import { allows, type Principal } from '@tyrum/identity';
+import { allows, isOperator, type Principal } from '@tyrum/identity';
 import { WireError, type LeaseHistoryResult, type LeaseListResult } from '@tyrum/protocol';
 import { notFound } from '../failures';
 import { LeaseDirectory } from '../operations/lease-directory';
 import { conversationKeyParam, readQuery } from './query';
 import { Caller, Needs, ScopeGuard } from './request-principal';
 
-/** Leases of the tenant's conversations; those that belong to no tenant are for administrators. */
+/** Leases of the tenant's conversations; those that belong to no tenant are for who runs the installation. */
 @Controller('v1/leases')
 @UseGuards(ScopeGuard)
 export class LeasesController {
@@ -19,7 +19,7 @@ export class LeasesController {
     const { kind, limit } = readQuery('GET /v1/leases', query);
     if (kind !== undefined) this.assertMayRead(caller, kind);
     const own = kind === undefined || this.directory.isOfTenants(kind);
-    const others = kind === undefined ? allows(caller, 'operator.admin') : !own;
+    const others = kind === undefined ? mayReadAll(caller) : !own;
     const leases = own ? await this.directory.ofTenant(caller.tenantId, limit) : [];
     if (others) leases.push(...(await this.directory.ofDeployment(kind, limit)));
     return { leases: leases.slice(0, limit) };
@@ -43,7 +43,12 @@ export class LeasesController {
   }
 
   private assertMayRead(caller: Principal, kind: string): void {
-    if (this.directory.isOfTenants(kind) || allows(caller, 'operator.admin')) return;
-    throw new WireError('forbidden', 'leases of this kind belong to no tenant: this needs the scope operator.admin');
+    if (this.directory.isOfTenants(kind) || mayReadAll(caller)) return;
+    const who = "an administrator of the installation's own tenant";
+    throw new WireError('forbidden', `leases of this kind belong to no tenant: this is for ${who}`);
   }
+}
+
+function mayReadAll(caller: Principal): boolean {
+  return isOperator(caller) && allows(caller, 'operator.admin');
 }

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Body, Controller, Get, HttpCode, Param, Patch, Post, Req, Res, UseGuards } from '@nestjs/common';
-import { Tenants, TokenStore, type Principal, type TenantQuotas } from '@tyrum/identity';
+import { isOperator, Tenants, TokenStore, type Principal, type TenantQuotas } from '@tyrum/identity';
 import {
-  DEFAULT_TENANT_ID,
   TenantCreateBody,
   TenantUpdateBody,
   validatePayload,
@@ -86,10 +85,6 @@ export class TenantsController {
     if (!found) throw notFound('tenant');
     return viewOf(found);
   }
-}
-
-function isOperator({ tenantId }: Principal): boolean {
-  return tenantId === DEFAULT_TENANT_ID;
 }
 
 function requireOperator(caller: Principal): void {

@@ -1,13 +1,6 @@
 import { noteAudit } from '@tyrum/evidence';
-import type { Principal } from '@tyrum/identity';
-import {
-  ContractError,
-  DEFAULT_TENANT_ID,
-  LIMITS,
-  WireError,
-  type ClaimShareBody,
-  type ClaimShareView,
-} from '@tyrum/protocol';
+import { isOperator, type Principal } from '@tyrum/identity';
+import { ContractError, LIMITS, WireError, type ClaimShareBody, type ClaimShareView } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
 import { Tenants } from '@tyrum/statestore/records';
 import type { TurnStore } from '@tyrum/statestore/turns';
@@ -70,8 +63,4 @@ export class ClaimShares {
       throw new WireError('conflict', `a tenant has ${LIMITS.claimSharesPerTenant} shares at the most`);
     }
   }
-}
-
-function isOperator(caller: Principal): boolean {
-  return caller.tenantId === DEFAULT_TENANT_ID;
 }
