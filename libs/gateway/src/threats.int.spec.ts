@@ -4,7 +4,8 @@ import { openSocket, startTestEdge, TestClient, TestDevice, type TestEdge } from
 
 /*
  * Attacks that are not tested where their defence lies: the cookie's are in http/session, limits and revocation in limits/, frames and
- * slow readers in ws/, another tenant's ids in http/cross-tenant.
+ * slow readers in ws/, uploads and downloads in http/artifacts, foreign pages and the scopes of tools in mcp/mcp-door, another
+ * tenant's ids in http/cross-tenant and mcp/mcp-door.
  */
 
 describe('an attacker', () => {
@@ -56,18 +57,21 @@ describe('an attacker', () => {
     expect(await openSocket(`${edge.socketUrl}?token=${token}`, token).refused()).toBe(400);
   });
 
-  it('holds no request open by sending its body a byte at a time', async () => {
-    const socket = connect(Number(new URL(edge.httpUrl).port), '127.0.0.1');
-    const head = ['POST /v1/workflows HTTP/1.1', 'Host: x', `Authorization: Bearer ${token}`];
-    socket.write([...head, 'Content-Type: application/json', 'Content-Length: 100000', '', '{'].join('\r\n'));
-    const drip = setInterval(() => socket.write(' '), 20);
-    socket.on('error', () => undefined);
-    let answer = '';
-    socket.on('data', (data) => (answer += data.toString()));
-    await new Promise((resolve) => socket.once('close', resolve));
-    clearInterval(drip);
-    expect(answer).toMatch(/^HTTP\/1\.1 408 /);
-  });
+  it.each(['/v1/workflows', '/mcp'])(
+    'holds no request to %s open by sending its body a byte at a time',
+    async (path) => {
+      const socket = connect(Number(new URL(edge.httpUrl).port), '127.0.0.1');
+      const head = [`POST ${path} HTTP/1.1`, 'Host: x', `Authorization: Bearer ${token}`];
+      socket.write([...head, 'Content-Type: application/json', 'Content-Length: 100000', '', '{'].join('\r\n'));
+      const drip = setInterval(() => socket.write(' '), 20);
+      socket.on('error', () => undefined);
+      let answer = '';
+      socket.on('data', (data) => (answer += data.toString()));
+      await new Promise((resolve) => socket.once('close', resolve));
+      clearInterval(drip);
+      expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+    },
+  );
 
   it('that opens more connections than there is room for is refused, and the others are served', async () => {
     const flood = Array.from({ length: 60 }, () => openSocket(edge.socketUrl, token));
