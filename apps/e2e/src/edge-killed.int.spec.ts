@@ -8,8 +8,8 @@ import { Watchers } from './watchers';
 /** `npm run test:rolling-restarts` makes it 1,000. */
 const CLIENTS = Number(process.env['TYRUM_TEST_KILLED_EDGE_CLIENTS'] ?? 100);
 const BUCKET_MS = 50;
-/** What the surviving edge may take for a thousand clients that come at once, in MiB: 128 KiB each, with what they catch up. */
-const MAX_GROWTH_MIB = 128;
+/** What the surviving edge may take for a thousand clients that come at once, in MiB: 192 KiB each, with what they catch up. */
+const MAX_GROWTH_MIB = 192;
 const SAMPLE_MS = 50;
 const CONVERSATIONS = ['agent:default:killed:dm:peer-0', 'agent:default:killed:dm:peer-1'];
 

@@ -64,7 +64,11 @@ export class EventStreamLink implements PeerLink {
     this.whenCleared = action;
   }
 
-  send(frame: string | Buffer): boolean {
+  send(text: string): boolean {
+    return this.sendRaw(Buffer.from(text));
+  }
+
+  sendRaw(bytes: Buffer): boolean {
     if (!this.isOpen) return false;
     if (this.response.writableLength > this.sendBufferBytes) {
       // A goodbye would wait behind what is not read: the cut is the message, and the last id says where to go on.
@@ -73,7 +77,7 @@ export class EventStreamLink implements PeerLink {
       this.response.destroy();
       return false;
     }
-    this.response.write(frame, this.sent);
+    this.response.write(bytes, this.sent);
     return true;
   }
 
@@ -106,6 +110,6 @@ export class EventStreamConnection extends Connection {
   /** The stream goes on after the gap, and says where. */
   override tellGap(position: Position): void {
     const cursor = encodePosition(position);
-    this.link.send(serverSentEvent('gap', { cursor }, cursor));
+    this.link.sendRaw(serverSentEvent('gap', { cursor }, cursor));
   }
 }

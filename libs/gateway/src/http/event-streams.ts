@@ -60,7 +60,7 @@ export class EventStreams {
       link.open();
       if (gap) connection.tellGap(from);
       else {
-        link.send(serverSentEvent('ready', { cursor, epoch: from.epoch, edge_id: this.options.edgeId }, cursor));
+        link.sendRaw(serverSentEvent('ready', { cursor, epoch: from.epoch, edge_id: this.options.edgeId }, cursor));
       }
       await replay.catchUp(connection, from);
     } catch (error) {

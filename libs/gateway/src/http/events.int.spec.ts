@@ -111,7 +111,7 @@ describe.each(['sqlite', 'postgres'] as const)('GET /v1/events on %s', (database
     const { id: lost } = await start.event(({ type }) => type === 'ready');
     const [old] = await commit([{ ageMs: 30 * HOUR_MS }]);
     await start.event(has(old));
-    await eventually(async () => expect(await pruneOutbox(edge.store, 10 * HOUR_MS, 100)).toBe(1));
+    await eventually(async () => expect(await pruneOutbox(edge.store, 10 * HOUR_MS, 10_000)).toBe(1));
     for (const lastEventId of [lost, 'not-a-cursor']) {
       const stream = await open(admin, lastEventId);
       const gap = await stream.event(({ type }) => type === 'gap');

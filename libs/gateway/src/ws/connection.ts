@@ -17,7 +17,9 @@ export interface PeerLink {
   /** Resolves when it is gone. */
   readonly closed: Promise<void>;
   /** Sends, or closes when the peer has left more than its budget unread. Returns whether it went. */
-  send(frame: string | Buffer): boolean;
+  send(text: string): boolean;
+  /** The same for bytes that are in this link's own form already, because they go to many. */
+  sendRaw(bytes: Buffer): boolean;
   /** Calls `action` once, when it is no longer clogged. A later action takes the place of one that waits. */
   onceCleared(action: () => void): void;
   close(code: CloseCode, reason: string): void;
@@ -43,10 +45,10 @@ export class Connection {
     return this.running.size >= LIMITS.requestsInFlightPerConnection;
   }
 
-  /** Hands an event over in the form this peer takes, behind all that came before it. Returns whether it went. */
+  /** Hands events over in the form this peer takes, behind all that came before them. Returns whether they went. */
   deliver(frames: EventFrames): boolean {
     this.release?.();
-    return this.link.send(this.format(frames));
+    return this.link.sendRaw(this.format(frames));
   }
 
   /**
@@ -55,7 +57,7 @@ export class Connection {
    * @param frames the piece as it is; `framesOf` makes those of the longer one
    */
   deliverPiece(piece: Piece, frames: EventFrames, framesOf: (piece: Piece) => EventFrames): boolean {
-    if (!this.release && !this.link.isClogged) return this.link.send(this.format(frames));
+    if (!this.release && !this.link.isClogged) return this.link.sendRaw(this.format(frames));
     const held = (this.held ??= new HeldPieces());
     held.add(piece);
     if (held.bytes > LIMITS.heldPiecesBytes) {
@@ -65,14 +67,14 @@ export class Connection {
     }
     this.release ??= () => {
       this.release = undefined;
-      for (const one of held.take()) this.link.send(this.format(framesOf(one)));
+      for (const one of held.take()) this.link.sendRaw(this.format(framesOf(one)));
     };
     this.link.onceCleared(() => this.release?.());
     return true;
   }
 
-  protected format(frames: EventFrames): string | Buffer {
-    return frames.frame(this.peer.resumeCursor !== undefined);
+  protected format(frames: EventFrames): Buffer {
+    return frames.webSocket(this.peer.resumeCursor !== undefined);
   }
 
   /** Events before `position` are gone. The protocol has no word for it within a session, but has one for the next. */

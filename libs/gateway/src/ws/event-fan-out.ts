@@ -105,19 +105,31 @@ export class EventFanOut {
     await this.slot?.leave();
   }
 
+  /** What goes to the same readers goes to each of them in one piece. */
   private deliver(events: readonly StoredEvent[]): void {
     // A message that is final comes behind its pieces.
     if (this.releasing !== undefined) this.release();
-    let sent = 0;
+    const { directory } = this.ports;
+    let audience: Iterable<Connection> = [];
+    let frames = new EventFrames();
     for (const event of events) {
-      const frames = EventFrames.of(event);
-      for (const connection of this.ports.directory.audience(event.tenantId, event.scope)) {
-        if (connection.deliver(frames)) sent += 1;
+      const next = directory.audience(event.tenantId, event.scope);
+      if (next !== audience || frames.isFull) {
+        this.send(frames, audience);
+        [audience, frames] = [next, new EventFrames()];
       }
+      if (!isEmpty(next)) frames.add(event);
       this.turns.tell(event);
       this.last = event;
     }
-    this.ports.metrics.eventsSent(sent);
+    this.send(frames, audience);
+  }
+
+  private send(frames: EventFrames, audience: Iterable<Connection>): void {
+    if (frames.count === 0) return;
+    let reached = 0;
+    for (const connection of audience) if (connection.deliver(frames)) reached += 1;
+    this.ports.metrics.eventsSent(reached * frames.count);
   }
 
   /** Nobody here has seen what is gone, so everybody is told. Who is still catching up reads, and finds out, by itself. */
@@ -135,7 +147,7 @@ export class EventFanOut {
     const audience = this.audienceOf(whom);
     if (audience.length === 0) return;
     const pieces = events.map((event) => ({ ...whom, event }));
-    if (this.releasing === undefined && audience.length < LIMITS.streamCrowd) return this.send(pieces, audience);
+    if (this.releasing === undefined && audience.length < LIMITS.streamCrowd) return this.sendPieces(pieces, audience);
     for (const piece of pieces) this.held.add(piece);
     if (this.held.bytes > LIMITS.heldPiecesBytes) return this.release();
     this.releasing ??= setTimeout(() => this.release(), LIMITS.streamCrowdMs);
@@ -145,10 +157,10 @@ export class EventFanOut {
   private release(): void {
     clearTimeout(this.releasing);
     this.releasing = undefined;
-    for (const piece of this.held.take()) this.send([piece], this.audienceOf(piece));
+    for (const piece of this.held.take()) this.sendPieces([piece], this.audienceOf(piece));
   }
 
-  private send(pieces: readonly Piece[], audience: readonly Connection[]): void {
+  private sendPieces(pieces: readonly Piece[], audience: readonly Connection[]): void {
     let sent = 0;
     for (const piece of pieces) {
       const frames = this.framesOf(piece);
@@ -162,11 +174,16 @@ export class EventFanOut {
   }
 
   private readonly framesOf = ({ agentKey, event: { type, payload } }: Piece): EventFrames =>
-    new EventFrames({
+    EventFrames.live({
       event_id: this.options.newId(),
       type,
       occurred_at: new Date(this.options.nowMs()).toISOString(),
       scope: eventScope('agent', agentKey),
       payload,
     });
+}
+
+function isEmpty(connections: Iterable<Connection>): boolean {
+  for (const _ of connections) return false;
+  return true;
 }

@@ -60,9 +60,8 @@ export class EventReplay {
       const page = await this.reader.readAfter(position, PAGE);
       // Retention can overtake a peer that reads slowly, too.
       if (page.gap) connection.tellGap(page.position);
-      for (const event of page.events) {
-        if (!isFor(connection, event)) continue;
-        connection.deliver(EventFrames.of(event));
+      for (const frames of piecesOf(page.events.filter((event) => isFor(connection, event)))) {
+        connection.deliver(frames);
         // Catching up alone must never look like a slow reader.
         await this.untilRead(connection);
       }
@@ -79,6 +78,16 @@ export class EventReplay {
       await new Promise((resolve) => setTimeout(resolve, BACKLOG_POLL_MS));
     }
   }
+}
+
+function piecesOf(events: readonly StoredEvent[]): EventFrames[] {
+  const pieces: EventFrames[] = [];
+  for (const event of events) {
+    const last = pieces.at(-1);
+    if (last && !last.isFull) last.add(event);
+    else pieces.push(EventFrames.of(event));
+  }
+  return pieces;
 }
 
 function isFor(connection: Connection, event: StoredEvent): boolean {

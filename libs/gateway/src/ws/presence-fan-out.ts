@@ -32,7 +32,7 @@ export class PresenceFanOut {
       'upserted' in note
         ? { type: 'presence.upserted', payload: { entry: note.upserted } }
         : { type: 'presence.pruned', payload: { instance_id: note.pruned } };
-    const frames = new EventFrames({
+    const frames = EventFrames.live({
       event_id: this.stamps.newId(),
       occurred_at: new Date(this.stamps.nowMs()).toISOString(),
       scope: eventScope('global'),

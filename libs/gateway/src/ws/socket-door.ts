@@ -129,7 +129,7 @@ export class SocketDoor {
       if (socket.destroyed) return place.release();
       socket.once('close', place.release);
       socket.removeListener('error', ignore);
-      this.server.handleUpgrade(request, socket, head, (ws) => this.greet(ws, admission.principal));
+      this.server.handleUpgrade(request, socket, head, (ws) => this.greet(ws, socket, admission.principal));
     } catch (error) {
       this.ports.logger.error({ err: error }, 'upgrade failed');
       this.refuse(socket, { status: 500, message: 'the gateway failed' });
@@ -149,10 +149,13 @@ export class SocketDoor {
   }
 
   /** Runs the handshake on a new socket. */
-  private greet(ws: WebSocket, principal: Principal): void {
+  private greet(ws: WebSocket, socket: Duplex, principal: Principal): void {
     const { sendBufferBytes, stamps } = this.options;
     const onClosing = (code: CloseCode): void => this.ports.metrics.closed(code);
-    const link = new SocketLink(ws, { onClosing, ...(sendBufferBytes === undefined ? {} : { sendBufferBytes }) });
+    const link = new SocketLink(ws, socket, {
+      onClosing,
+      ...(sendBufferBytes === undefined ? {} : { sendBufferBytes }),
+    });
     const handshake = new Handshake(principal, stamps);
     const tooLate = setTimeout(
       () => link.close(CloseCode.HandshakeTimeout, 'the handshake took too long'),

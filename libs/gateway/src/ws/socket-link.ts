@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { CloseCode, LIMITS } from '@tyrum/protocol';
 import { WebSocket } from 'ws';
 import { CLOGGED_BYTES, type PeerLink } from './connection';
@@ -27,6 +28,8 @@ export class SocketLink implements PeerLink {
 
   constructor(
     private readonly socket: WebSocket,
+    /** What the WebSocket writes to. Without compression it holds nothing back, so that what is written here keeps its place. */
+    private readonly bytes: Duplex,
     private readonly options: SocketLinkOptions,
   ) {
     this.sendBufferBytes = options.sendBufferBytes ?? LIMITS.sendBufferBytes;
@@ -57,16 +60,25 @@ export class SocketLink implements PeerLink {
   /**
    * Sends one text frame, or closes with 1013 when the peer has left more than the budget unread: what waits for one slow
    * reader must not cost the others their memory. Whatever it missed, it finds again by its cursor. Returns whether it went.
-   * @param frame text, or its UTF-8 bytes when the same frame goes to many
    */
-  send(frame: string | Buffer): boolean {
-    if (!this.isOpen) return false;
-    if (this.socket.bufferedAmount > this.sendBufferBytes) {
-      this.close(CloseCode.Overloaded, 'too slow: too much is waiting to be read');
-      return false;
-    }
-    this.socket.send(frame, { binary: false, compress: false }, this.sent);
+  send(text: string): boolean {
+    if (!this.hasRoom()) return false;
+    this.socket.send(text, { compress: false }, this.sent);
     return true;
+  }
+
+  /** As `send`, for whole frames that were made once for many. */
+  sendRaw(frames: Buffer): boolean {
+    if (!this.hasRoom()) return false;
+    this.bytes.write(frames, this.sent);
+    return true;
+  }
+
+  private hasRoom(): boolean {
+    if (!this.isOpen) return false;
+    if (this.socket.bufferedAmount <= this.sendBufferBytes) return true;
+    this.close(CloseCode.Overloaded, 'too slow: too much is waiting to be read');
+    return false;
   }
 
   /** Begins the closing handshake. Later calls change nothing. */
