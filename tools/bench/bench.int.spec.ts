@@ -16,6 +16,7 @@ function run(name: string, database: ContenderDatabase, params: Record<string, n
     database,
     number: (key) => Number(param(key)),
     text: (key) => String(param(key)),
+    optional: (key) => (key in params ? Number(param(key)) : undefined),
     sibling: () => {
       throw new Error('no other process here');
     },

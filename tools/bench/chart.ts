@@ -1,4 +1,4 @@
-import { formatNumber, summaryOf, type BenchResults, type CaseResult } from './results';
+import { formatNumber, summaryOf, targetOf, type BenchResults, type CaseResult } from './results';
 
 const WIDTH = 900;
 const LABEL = 190;
@@ -44,7 +44,8 @@ function panel(each: CaseResult, top: number): { svg: string; height: number } {
   const { case: about } = each;
   const metric = about.metrics.find(({ name }) => name === 'rate');
   const list = bars(each);
-  const most = Math.max(...list.map(({ max }) => max), metric?.target ?? 0, 1);
+  const target = metric && targetOf(metric, each.contenders);
+  const most = Math.max(...list.map(({ max }) => max), target ?? 0, 1);
   const x = (value: number) => LABEL + (value / most) * (WIDTH - LABEL - 130);
   const kind = about.kind === 'bare' ? ' (bare)' : '';
   const parts = [
@@ -61,11 +62,11 @@ function panel(each: CaseResult, top: number): { svg: string; height: number } {
     );
   });
   const bottom = top + TITLE + list.length * (BAR + GAP);
-  if (metric?.target !== undefined) {
-    const at = round(x(metric.target));
+  if (target !== undefined) {
+    const at = round(x(target));
     parts.push(
       `<line x1="${at}" x2="${at}" y1="${top + TITLE - 4}" y2="${bottom}" stroke="#cf222e" stroke-dasharray="4 3"/>`,
-      `<text x="${at}" y="${top + TITLE - 7}" fill="#cf222e" text-anchor="middle" font-size="10">target ${formatNumber(metric.target)}</text>`,
+      `<text x="${at}" y="${top + TITLE - 7}" fill="#cf222e" text-anchor="middle" font-size="10">target ${formatNumber(target)}</text>`,
     );
   }
   return { svg: parts.join('\n'), height: bottom - top + 10 };

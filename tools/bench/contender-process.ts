@@ -32,6 +32,7 @@ function contextOf(name: string, contender: Contender, assignment: Assignment): 
     database: assignment.database,
     number: (key) => Number(param(key)),
     text: (key) => String(param(key)),
+    optional: (key) => (key in assignment.params ? Number(param(key)) : undefined),
     sibling: (driver, params = assignment.params) => startSibling(name, { ...assignment, driver, params }),
   };
 }

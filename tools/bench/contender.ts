@@ -55,8 +55,24 @@ export interface OpenContender {
   close(): Promise<void>;
 }
 
-/** What a contender's module exports. */
+/** How a client gets to where it is sent events: nothing to say, Engine.IO's packets, or our handshake. */
+export type Greeting = 'none' | 'socket.io' | 'tyrum';
+
+/** Server processes that hold WebSockets. */
+export interface OpenSockets {
+  /** One a process. */
+  readonly urls: readonly string[];
+  readonly pids: readonly number[];
+  readonly greeting: Greeting;
+  readonly token?: string;
+  /** Sends an event, whose payload is kept as it is, to every socket of every process. */
+  publish(event: { readonly event_id: string; readonly type: string; readonly payload: object }): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What a contender's module exports: a queue, sockets, or both. */
 export interface Contender {
   readonly name: string;
   open(options: OpenOptions): Promise<OpenContender>;
+  openSockets?(options: { readonly database: ContenderDatabase; readonly processes: number }): Promise<OpenSockets>;
 }

@@ -8,9 +8,11 @@ export function moduleOf(name: string): string {
   return name === 'tyrum' ? name : pathToFileURL(join(__dirname, 'peers', `${name}.mjs`)).href;
 }
 
+const ON_REDIS = ['bullmq', 'socket.io', 'ws'];
+
 /** A contender keeps its state where the case says, unless it knows only one place. */
 export function databaseOf(name: string, kind: ContenderDatabase['kind']): ContenderDatabase['kind'] {
-  return name === 'bullmq' ? 'redis' : kind;
+  return ON_REDIS.includes(name) ? 'redis' : kind;
 }
 
 /**

@@ -192,4 +192,8 @@ export function toRequest({ id, key, steps = 1 }: Job, action: (step: number) =>
   };
 }
 
-export const tyrum: Contender = { name: 'tyrum', open: ({ database }) => Engine.open(database) };
+export const tyrum: Contender = {
+  name: 'tyrum',
+  open: ({ database }) => Engine.open(database),
+  openSockets: async (options) => (await import('./edge-sockets')).openEdges(options),
+};

@@ -5,7 +5,7 @@ import { buildApps, bundleContender, installPeers } from './bundle';
 import { renderChart } from './chart';
 import { describeMachine, machineLine } from './machine';
 import { parseOptions, USAGE, UsageError, type BenchOptions } from './options';
-import { select } from './plan';
+import { select, type Case } from './plan';
 import { publish } from './publish';
 import type { BenchResults, CaseResult } from './results';
 import { runPlan } from './run-plan';
@@ -28,7 +28,7 @@ async function bench(options: BenchOptions): Promise<void> {
     const machine = await describeMachine(servers);
     log(machineLine(machine));
     bundleContender();
-    const apps = cases.flatMap(({ params }) => (typeof params['app'] === 'string' ? [params['app']] : []));
+    const apps = [...new Set(cases.flatMap(appsOf))];
     if (apps.length > 0) buildApps(apps);
     if (cases.some(({ peers }) => peers.length > 0)) installPeers();
     const resultsOf = (measured: readonly CaseResult[]): BenchResults => ({
@@ -53,6 +53,11 @@ async function bench(options: BenchOptions): Promise<void> {
   } finally {
     await servers.stop();
   }
+}
+
+/** The built apps that a case starts. */
+function appsOf({ params: { app, apps = app } }: Case): string[] {
+  return typeof apps === 'string' ? apps.split(',') : [];
 }
 
 function write(folder: string, results: BenchResults): void {

@@ -12,6 +12,8 @@ export interface Metric {
   readonly better: 'higher' | 'lower';
   /** What Tyrum promises. */
   readonly target?: number;
+  /** The promise is that many times what this contender measures in the same run. */
+  readonly targetOf?: { readonly contender: string; readonly times: number };
 }
 
 /** One measurement, made with each of its contenders. */
@@ -51,6 +53,8 @@ const ms = (name: string, label: string, target?: number): Metric => ({
   better: 'lower',
   ...(target === undefined ? {} : { target }),
 });
+/** What the processor spends on it in the processes that are measured; it hardly depends on what else the machine does. */
+const cpuTime = (name: string, label: string): Metric => ({ name, label, unit: 'µs', better: 'lower' });
 const none = (name: string, label: string): Metric => ({ name, label, unit: '', better: 'lower', target: 0 });
 
 const ACCEPT = { conversations: 1_000, warmupMs: 1_000, durationMs: 5_000 };
@@ -100,7 +104,7 @@ function keyedCase(keys: number, spread: 'uniform' | 'zipf'): Case {
   };
 }
 
-/** Everything that is measured, in the order of the report. W8 and W9 need sockets and are measured elsewhere. */
+/** Everything that is measured, in the order of the report. */
 export const CASES: readonly Case[] = [
   acceptCase(16, 8_000),
   acceptCase(64, 14_000),
@@ -183,6 +187,50 @@ export const CASES: readonly Case[] = [
     ],
     peers: [],
     rounds: 1,
+  },
+  {
+    workload: 'W8',
+    title: 'WebSocket: workflow.start → turn.completed, {perSecond} turns/s',
+    kind: 'full',
+    driver: 'socketTurns',
+    database: 'postgres',
+    params: { apps: 'edge,worker', perSecond: 200, warmupMs: 2_000, durationMs: 10_000, conversations: 200 },
+    quick: { warmupMs: 1_000, durationMs: 2_000 },
+    metrics: [ms('p50', 'p50', 6), ms('p99', 'p99', 25), ms('accepted_p50', 'accepted p50')],
+    peers: [],
+  },
+  {
+    workload: 'W8',
+    title: 'WebSocket: workflow.start → turn.completed, {inFlight} in flight',
+    kind: 'full',
+    driver: 'socketTurns',
+    database: 'postgres',
+    params: { apps: 'edge,worker', inFlight: 128, warmupMs: 2_000, durationMs: 8_000, conversations: 200 },
+    quick: { warmupMs: 1_000, durationMs: 2_000 },
+    metrics: [
+      rate(3_000),
+      ms('p50', 'p50'),
+      ms('p99', 'p99'),
+      cpuTime('edge_us', 'the edge’s time a turn'),
+      cpuTime('worker_us', 'the worker’s time a turn'),
+    ],
+    peers: [],
+  },
+  {
+    workload: 'W9',
+    title: 'fan-out of one event to {sockets} sockets of two processes',
+    kind: 'full',
+    driver: 'fanOut',
+    database: 'postgres',
+    params: { apps: 'edge', sockets: 5_000, paced: 30, burst: 60 },
+    quick: { sockets: 1_000, paced: 10, burst: 30 },
+    metrics: [
+      { ...rate(undefined, 'deliveries/s'), targetOf: { contender: 'ws', times: 0.8 } },
+      ms('p50', 'p50'),
+      { ...ms('p99', 'p99'), targetOf: { contender: 'ws', times: 1.2 } },
+      cpuTime('cpu_us', 'both processes’ time a delivery'),
+    ],
+    peers: ['ws', 'socket.io'],
   },
   {
     workload: 'W10',

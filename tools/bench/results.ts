@@ -35,9 +35,19 @@ export interface Verdict {
   readonly text: string;
 }
 
+/** What a metric of a case is to reach; undefined where nothing is promised, or what it is compared with was not measured. */
+export function targetOf(
+  { name, target, targetOf: relative }: Metric,
+  contenders: readonly ContenderResult[],
+): number | undefined {
+  if (!relative) return target;
+  const other = contenders.find(({ contender }) => contender === relative.contender);
+  const median = other && summaryOf(other, name)?.median;
+  return median === undefined ? undefined : median * relative.times;
+}
+
 /** Whether a measurement reaches its target; undefined where there is none. */
-export function verdict(metric: Metric, value: number): Verdict | undefined {
-  const { target, better } = metric;
+export function verdict({ better }: Metric, target: number | undefined, value: number): Verdict | undefined {
   if (target === undefined) return undefined;
   const met = better === 'higher' ? value >= target : value <= target;
   if (met) return { met, text: 'met' };

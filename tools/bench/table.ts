@@ -1,5 +1,5 @@
 import type { Metric } from './plan';
-import { formatNumber, summaryOf, verdict, type BenchResults, type CaseResult } from './results';
+import { formatNumber, summaryOf, targetOf, verdict, type BenchResults, type CaseResult } from './results';
 
 const OURS = 'tyrum';
 
@@ -47,9 +47,9 @@ function row(
   };
   const ours = contenders.find(({ contender }) => contender === OURS);
   const value = ours && summaryOf(ours, metric.name)?.median;
-  const target =
-    metric.target === undefined ? '' : `${metric.better === 'higher' ? '≥' : '≤'} ${formatNumber(metric.target)}`;
-  const distance = value === undefined ? '' : (verdict(metric, value)?.text ?? '');
+  const goal = targetOf(metric, contenders);
+  const target = goal === undefined ? '' : `${metric.better === 'higher' ? '≥' : '≤'} ${formatNumber(goal)}`;
+  const distance = value === undefined ? '' : (verdict(metric, goal, value)?.text ?? '');
   const name = metric.label === 'rate' ? about.title : `${about.title}: ${metric.label}`;
   return [first ? about.workload : '', name, metric.unit, cell(OURS), target, distance, ...peers.map(cell)];
 }

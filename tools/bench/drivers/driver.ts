@@ -16,6 +16,8 @@ export interface DriverContext {
   /** A number the plan sets for this run. @throws when it is not set */
   number(name: string): number;
   text(name: string): string;
+  /** A number that the plan may leave out. */
+  optional(name: string): number | undefined;
   /** Starts another process of the same contender that runs `driver` with the same database. */
   sibling(driver: string, params?: Assignment['params']): Sibling;
 }

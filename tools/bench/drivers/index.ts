@@ -2,11 +2,14 @@ import { accept } from './accept';
 import { bareAccept, bareDrain } from './bare';
 import { drain, keyed, steps } from './drain';
 import type { Driver } from './driver';
+import { fanOut } from './fan-out';
+import { fanOutClients } from './fan-out-clients';
 import { fullTurn } from './full-turn';
 import { growth } from './growth';
 import { idle, idleInProcess, idleWorker } from './idle';
 import { idleProcess } from './idle-process';
 import { shell } from './shell';
+import { socketTurns } from './socket-turns';
 import { takeover, takeoverWorker } from './takeover';
 
 /** Every driver, by the name that plans use. */
@@ -15,6 +18,8 @@ export const DRIVERS: Readonly<Record<string, Driver>> = {
   drain,
   keyed,
   steps,
+  fanOut,
+  fanOutClients,
   fullTurn,
   idle,
   idleInProcess,
@@ -24,6 +29,7 @@ export const DRIVERS: Readonly<Record<string, Driver>> = {
   bareDrain,
   growth,
   shell,
+  socketTurns,
   takeover,
   takeoverWorker,
 };
