@@ -33,8 +33,12 @@ describe('HttpExecutor', () => {
   }
 
   const http = (args: object): Action => validateAction({ type: 'Http', args: { method: 'GET', ...args } });
-  const execute = (request: StepRequest, signal: AbortSignal = new AbortController().signal): Promise<StepOutcome> =>
-    new HttpExecutor(evidence.artifacts, new Set(['127.0.0.1'])).execute(request, { signal, stream: () => {} });
+  const execute = (
+    request: StepRequest,
+    signal: AbortSignal = new AbortController().signal,
+    artifacts = evidence.artifacts,
+  ): Promise<StepOutcome> =>
+    new HttpExecutor(artifacts, new Set(['127.0.0.1'])).execute(request, { signal, stream: () => {} });
   const run = (args: object, fields: Partial<StepRequest> = {}) => execute(workspace.step(http(args), fields));
   const answering = (status: number, headers: Record<string, string> = {}) =>
     serve((_request, response) => void response.writeHead(status, headers).end('body'));
@@ -155,6 +159,15 @@ describe('HttpExecutor', () => {
       more();
     });
     expect(resultOf(await run({ url: endless }))['truncated']).toBe(true);
+  });
+
+  it('has done what it did, also where a long answer cannot be kept', async () => {
+    const url = await serve((_request, response) => void response.end('x'.repeat(100_000)));
+    const nowhere = await openTestArtifacts('/dev/null/artifacts');
+    const request = workspace.step(http({ method: 'POST', url }), { effect: 'once' });
+    const outcome = await execute(request, undefined, nowhere.artifacts);
+    expect(resultOf(outcome)).toMatchObject({ status: 200, truncated: true, artifact_error: 'ENOTDIR' });
+    await nowhere.close();
   });
 
   it('hands out no NUL', async () => {

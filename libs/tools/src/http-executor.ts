@@ -4,6 +4,7 @@ import type { ArtifactStore } from '@tyrum/evidence';
 import type { StepContext, StepExecutor, StepOutcome, StepRequest } from '@tyrum/execution';
 import type { Action, JsonValue, StepResult } from '@tyrum/protocol';
 import { AddressRefusedError, guardedLookup, refusePrivateHost } from './address-guard';
+import { keepOutput } from './kept-output';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const MAX_REDIRECTS = 5;
@@ -159,8 +160,8 @@ export class HttpExecutor implements StepExecutor {
     const { tenantId, turnId, stepIndex } = request;
     const mimeType = headers['content-type']?.split(';')[0];
     const about = { tenantId, turnId, stepIndex, kind: 'file', filename: `step-${stepIndex}.body` } as const;
-    const artifact = await this.artifacts.create({ ...about, ...(mimeType ? { mimeType } : {}) }, body);
-    return { ...plain, output, artifacts: [artifact as unknown as JsonValue] };
+    const kept = await keepOutput(this.artifacts, { ...about, ...(mimeType ? { mimeType } : {}) }, () => body);
+    return { ...plain, output, ...kept };
   }
 }
 

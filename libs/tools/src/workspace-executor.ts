@@ -1,8 +1,8 @@
-import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { ArtifactStore } from '@tyrum/evidence';
 import type { StepContext, StepExecutor, StepOutcome, StepRequest } from '@tyrum/execution';
 import type { Action, JsonValue, StepResult } from '@tyrum/protocol';
+import { fileBytes, keepOutput } from './kept-output';
 import type { RunnerOutcome, RunnerResult, RunnerStep, RunnerWork } from './runner/messages';
 import { RunnerGoneError, type ToolRunnerClient } from './tool-runner-client';
 
@@ -72,8 +72,7 @@ export class WorkspaceExecutor implements StepExecutor {
         filename: `step-${stepIndex}.log`,
         mimeType: 'text/plain',
       } as const;
-      const artifact = await this.artifacts.create(about, createReadStream(spool));
-      return { ...plain, artifacts: [artifact as unknown as JsonValue] };
+      return { ...plain, ...(await keepOutput(this.artifacts, about, () => fileBytes(spool))) };
     } finally {
       await rm(spool, { force: true });
     }
