@@ -18,6 +18,9 @@ import type {
   TokenCreated,
   TurnDetail,
   TurnListItem,
+  WebhookCreated,
+  WebhookList,
+  WebhookView,
 } from '@tyrum/protocol';
 
 /** The edge could not be reached at all. */
@@ -147,7 +150,19 @@ export class EdgeApi {
     return (await this.call('PATCH', `/v1/tenants/${encodeURIComponent(id)}`, { body })) as TenantView;
   }
 
-  remove(kind: 'tokens' | 'schedules', id: string): Promise<unknown> {
+  async createWebhook(body: object): Promise<WebhookCreated> {
+    return (await this.call('POST', '/v1/webhooks', { body })) as WebhookCreated;
+  }
+
+  async webhooks(): Promise<WebhookView[]> {
+    return ((await this.call('GET', '/v1/webhooks', { again: true })) as WebhookList).webhooks;
+  }
+
+  async rotateWebhook(triggerId: string): Promise<WebhookCreated> {
+    return (await this.call('POST', `/v1/webhooks/${encodeURIComponent(triggerId)}/renew`)) as WebhookCreated;
+  }
+
+  remove(kind: 'tokens' | 'schedules' | 'webhooks', id: string): Promise<unknown> {
     return this.call('DELETE', `/v1/${kind}/${encodeURIComponent(id)}`);
   }
 

@@ -6,6 +6,7 @@ import { addAuditCommands } from './audit-commands';
 import { addLeaseCommands } from './lease-commands';
 import { addGateCommands } from './gate-commands';
 import { addResourceCommands } from './resource-commands';
+import { addWebhookCommands } from './webhook-commands';
 import { addTenantCommands } from './tenant-commands';
 import { addTurnCommands } from './turn-commands';
 
@@ -22,6 +23,7 @@ const program = new Command('tyrum')
   .exitOverride();
 addTurnCommands(program);
 addResourceCommands(program);
+addWebhookCommands(program);
 addLeaseCommands(program);
 addTenantCommands(program);
 addGateCommands(program);

@@ -14,7 +14,7 @@ describe('the command line', () => {
   let url: string;
 
   beforeAll(async () => {
-    tyrum = new Deployment({});
+    tyrum = new Deployment({ TYRUM_WEBHOOK_KEY: randomBytes(32).toString('base64url') });
     url = `http://127.0.0.1:${(await tyrum.start('edge')).port}`;
   });
   afterAll(() => tyrum.stop());
@@ -182,5 +182,44 @@ describe('the command line', () => {
     writeFileSync(file, readFileSync(file, 'utf8').replace(subject, 'token:somebody-else'));
     const bad = await run(['audit', 'verify', file, '--head', head], nowhere);
     expect(bad).toMatchObject({ code: 1, out: expect.stringMatching(/^broken at \d+: hash: /) as string });
+  });
+
+  it('makes a webhook that the call in the documentation fires, rotates its secret, and deletes it', async () => {
+    const page = readFileSync(join(__dirname, '..', '..', '..', 'docs', 'webhooks.md'), 'utf8');
+    const script = /```sh send\n([\s\S]*?)```/.exec(page)?.[1] as string;
+    /** The documented call; what it prints, and how it ended. */
+    const send = async (hook: { path: string; secret: string }, body: string) => {
+      const env = { PATH: process.env['PATH'], EDGE: url, WEBHOOK_PATH: hook.path, SECRET: hook.secret, BODY: body };
+      const child = spawn('bash', ['-euo', 'pipefail', '-c', script], { env });
+      let out = '';
+      child.stdout.on('data', (data: Buffer) => (out += data.toString()));
+      const [code] = (await once(child, 'close')) as [number];
+      return { code, answer: JSON.parse(out) as { turn_id: string; status?: number; errors?: object[] } };
+    };
+    const hookOf = (out: string) => {
+      const { webhook, secret } = JSON.parse(out) as { webhook: { trigger_id: string; path: string }; secret: string };
+      return { id: webhook.trigger_id, path: webhook.path, secret };
+    };
+    const step = `printf %s|%s $trigger.body/ref $trigger.headers.tyrum-nonce`;
+    const created = await run(['--json', 'webhook', 'create', '--label', 'deploys', '--cli', step]);
+    expect(created.code).toBe(0);
+    const hook = hookOf(created.out);
+    const fired = await send(hook, '{"ref":"a \\"b\\" $(id) é"}');
+    expect(fired.code).toBe(0);
+    const ended = await tyrum.ended(fired.answer.turn_id);
+    expect(ended.steps[0]?.result?.output).toMatch(/^a "b" \$\(id\) é\|[0-9a-f]{32}$/);
+    const lacking = await send(hook, '{}');
+    expect(lacking.answer).toMatchObject({ status: 400, errors: [{ rule: 'triggerReference' }] });
+
+    const listed = await run(['webhook', 'list']);
+    expect(listed.out).toContain(`${hook.id}  deploys`);
+    expect(listed.out).not.toContain(hook.secret);
+    const rotated = hookOf((await run(['--json', 'webhook', 'rotate', hook.id])).out);
+    expect((await send(hook, '{"ref":"old"}')).answer.status).toBe(401);
+    expect((await send(rotated, '{"ref":"new"}')).code).toBe(0);
+    expect(await run(['webhook', 'delete', hook.id])).toMatchObject({ code: 0, out: 'deleted\n' });
+    expect((await send(rotated, '{"ref":"gone"}')).answer.status).toBe(401);
+    const program = await run(['webhook', 'create', '--label', 'x', '--cli', 'sh -c $trigger.body']);
+    expect(program.err).toContain('body.execution.steps[0].args.args[1]');
   });
 });

@@ -35,6 +35,7 @@ export * from './requests';
 export * from './routes';
 export * from './route-answers';
 export * from './tenants';
+export * from './trigger-references';
 export * from './turn';
 export * from './webhooks';
 export { objectSchema, type JsonSchema, type SchemaRef } from './json-schema';

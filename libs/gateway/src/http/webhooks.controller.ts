@@ -95,7 +95,10 @@ export class WebhookCallsController {
       if (!/^\d{1,12}$/.test(timestamp) || !/^[\x21-\x7e]{1,128}$/.test(nonce)) throw new CallRefusedError('signature');
       const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
       const admit = (tenantId: string): void => this.admission.requirePrincipal({ tenantId, tokenId: trigger });
-      return answerOf(response, await this.webhooks.fire(trigger, { timestamp, nonce, signature, body }, admit));
+      return answerOf(
+        response,
+        await this.webhooks.fire(trigger, { timestamp, nonce, signature, body, headers: headersOf(request) }, admit),
+      );
     } catch (error) {
       if (error instanceof CallRefusedError) {
         const { reason, tenantId = DEFAULT_TENANT_ID } = error;
@@ -104,4 +107,14 @@ export class WebhookCallsController {
       throw error;
     }
   }
+}
+
+/** Not for steps: credentials of whatever stands in between, and those of the call itself. */
+const WITHHELD = /^(authorization|cookie|proxy-.*|tyrum-signature)$/;
+
+function headersOf(request: Request): Record<string, string> {
+  const named = Object.entries(request.headers).filter(([name]) => !WITHHELD.test(name));
+  return Object.fromEntries(
+    named.map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : (value ?? '')]),
+  );
 }

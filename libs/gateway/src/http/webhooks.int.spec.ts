@@ -108,6 +108,40 @@ describe.each(['sqlite', 'postgres'] as const)('webhooks on %s', (database) => {
     expect((await call(body, { timestamp: nowS(-200) })).status).toBe(202);
   });
 
+  it('give their steps what they refer to of the call, and refuse a call that has it not', async () => {
+    const steps = [{ type: 'CLI', args: { cmd: 'echo', args: ['$trigger.body/ref', '$trigger.headers.x-event'] } }];
+    const execution = { ...wish.execution, conversation_key: 'agent:default:hooks:dm:refs', steps };
+    const hook = (await (await api('POST', '/v1/webhooks', { ...wish, execution })).json()) as Made;
+    const send = (body: string, headers: Record<string, string>) => {
+      const signed = { timestamp: nowS(), nonce: randomUUID(), body: Buffer.from(body) };
+      const own = {
+        'tyrum-timestamp': signed.timestamp,
+        'tyrum-nonce': signed.nonce,
+        'tyrum-signature': webhookSignature(hook.secret, signed),
+      };
+      return fetch(`${edge.httpUrl}${hook.webhook.path}`, { method: 'POST', headers: { ...own, ...headers }, body });
+    };
+    const fired = await send('{"ref":"main; rm -rf /"}', { 'x-event': 'push' });
+    expect(fired.status).toBe(202);
+    const { turn_id } = (await fired.json()) as { turn_id: string };
+    const turn = (await (await api('GET', `/v1/turns/${turn_id}`)).json()) as { steps: { action: object }[] };
+    expect(turn.steps[0]?.action).toMatchObject({ args: { cmd: 'echo', args: ['main; rm -rf /', 'push'] } });
+    const before = await turnsFired();
+    const lacking = await send('{"other":1}', {});
+    expect(lacking.status).toBe(400);
+    expect(await lacking.json()).toMatchObject({
+      code: 'contract_error',
+      errors: [{ field: 'steps[0].args.args[0]' }, { field: 'steps[0].args.args[1]', rule: 'triggerReference' }],
+    });
+    expect(await turnsFired()).toBe(before);
+    const program = [{ type: 'CLI', args: { cmd: 'sh', args: ['-c', '$trigger.body'] } }];
+    const refused = await api('POST', '/v1/webhooks', { ...wish, execution: { ...execution, steps: program } });
+    expect(await refused.json()).toMatchObject({
+      status: 400,
+      errors: [{ field: 'body.execution.steps[0].args.args[1]' }],
+    });
+  });
+
   it('keep their secret nowhere, show it once, and renew it', async () => {
     const key = randomUUID();
     const [first, copy] = [await api('POST', '/v1/webhooks', wish, key), await api('POST', '/v1/webhooks', wish, key)];

@@ -1,12 +1,16 @@
 import { noteAudit, type AuditNote } from '@tyrum/evidence';
 import type { TurnIntake } from '@tyrum/execution';
 import {
+  checkTriggerReferences,
   requireExecutable,
+  resolveTriggerReferences,
   payloadFingerprint,
   validatePayload,
   WEBHOOK_WINDOW_MS,
   StepsExecution,
   WireError,
+  type Action,
+  type TriggerFacts,
   type WebhookCreateBody,
   type WebhookCreated,
   type WebhookFired,
@@ -59,6 +63,7 @@ export class Webhooks {
   async create(key: RequestKey, body: WebhookCreateBody): Promise<Answered<WebhookCreated>> {
     const secrets = this.secrets();
     requireExecutable(body.execution.steps, 'body.execution.steps');
+    checkTriggerReferences(body.execution.steps, 'body.execution.steps');
     const done = await this.ports.once.run(key, async (tx) => {
       const records = tx.records(WebhookTriggers);
       if ((await records.countBy({ tenant_id: key.tenantId })) >= MAX_WEBHOOKS_PER_TENANT) {
@@ -126,13 +131,15 @@ export class Webhooks {
   }
 
   /**
-   * Fires a trigger, once for each nonce: a copy is answered alike and runs nothing.
+   * Fires a trigger, once for each nonce: a copy is answered alike and runs nothing. What the steps refer to of the call is put into
+   * them here, so that the turn holds all it needs.
    * @returns with the trigger's tenant
-   * @throws {CallRefusedError} @throws {KeyReusedError} the nonce came with another body @throws {OverloadedError} …
+   * @throws {CallRefusedError} @throws {KeyReusedError} the nonce came with another body @throws {ContractError} the call lacks what a
+   * step refers to @throws {OverloadedError} …
    */
   async fire(
     triggerId: string,
-    call: SignedCall & { readonly signature: string },
+    call: SignedCall & { readonly signature: string; readonly headers: TriggerFacts['headers'] },
     admit: (tenantId: string) => void,
   ): Promise<Answered<WebhookFired>> {
     const trigger = await this.findLive(triggerId);
@@ -145,13 +152,14 @@ export class Webhooks {
     admit(tenantId);
     const execution = validatePayload(StepsExecution, trigger.execution, 'execution');
     const turnId = this.stamps.newId();
+    const steps = stepsFor(execution, { body: call.body.toString('utf8'), headers: call.headers });
     return accept<WebhookFired>(this.ports, {
       tenantId,
       conversationKey: execution.conversation_key,
       turnId,
       kind: 'workflow',
       triggerKind: 'webhook',
-      input: { steps: execution.steps, webhook: { trigger_id: triggerId, body: call.body.toString('utf8') } },
+      input: { steps, webhook: { trigger_id: triggerId, body: call.body.toString('utf8') } },
       ...(execution.budgets ? { budgets: execution.budgets } : {}),
       // The nonce names the firing for longer than its timestamp could be accepted.
       idempotency: {
@@ -179,6 +187,12 @@ export class Webhooks {
       throw new WireError('not_found', 'webhooks are not set up here: TYRUM_WEBHOOK_KEY is unset');
     return this.ports.secrets;
   }
+}
+
+/** @throws {ContractError} what a step refers to is not there, or does not fit where it goes */
+function stepsFor(execution: StepsExecution, facts: TriggerFacts): Action[] {
+  const steps = resolveTriggerReferences(execution.steps, facts, 'steps');
+  return validatePayload(StepsExecution, { ...execution, steps }, 'execution').steps;
 }
 
 function about(
