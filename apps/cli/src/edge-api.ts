@@ -4,6 +4,7 @@ import type {
   Approval,
   AuditListResult,
   AuditSeal,
+  Cluster,
   ArtifactList,
   ArtifactRef,
   Lease,
@@ -187,6 +188,10 @@ export class EdgeApi {
   async audit(query: Record<string, string>): Promise<AuditListResult> {
     const search = new URLSearchParams(query).toString();
     return (await this.call('GET', `/v1/audit?${search}`, { again: true })) as AuditListResult;
+  }
+
+  async cluster(): Promise<Cluster> {
+    return (await this.call('GET', '/v1/cluster', { again: true })) as Cluster;
   }
 
   async auditHead(): Promise<AuditSeal> {

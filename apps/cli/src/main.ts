@@ -3,6 +3,7 @@ import { addArtifactCommands } from './artifact-commands';
 import { RefusedError, UnreachableError } from './edge-api';
 import { UsageError } from './config';
 import { addAuditCommands } from './audit-commands';
+import { addClusterCommands } from './cluster-commands';
 import { addLeaseCommands } from './lease-commands';
 import { addGateCommands } from './gate-commands';
 import { addResourceCommands } from './resource-commands';
@@ -28,6 +29,7 @@ addLeaseCommands(program);
 addTenantCommands(program);
 addGateCommands(program);
 addAuditCommands(program);
+addClusterCommands(program);
 addArtifactCommands(program);
 
 program.parseAsync().catch((error: unknown) => {

@@ -3,14 +3,12 @@ import { hostname } from 'node:os';
 import { Inject, Module, type FactoryProvider, type OnApplicationBootstrap } from '@nestjs/common';
 import { ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
 import { Leases } from '@tyrum/leases';
-import { CONFIG, DrainSequence, HealthRegistry, LOGGER, type Config, type Logger } from '@tyrum/platform';
+import { CONFIG, DrainSequence, HealthRegistry, LOGGER, VERSION, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import { DesktopHosts } from './desktop-hosts';
 import { readHostId } from './host-identity';
 import { HostRegistration } from './host-registration';
 
-/** Told to operators, so that they see which hosts still run an old runtime. */
-const VERSION = '0.1.0';
 const CHECK_TIMEOUT_MS = 1_000;
 
 const hosts: FactoryProvider<DesktopHosts> = {

@@ -2,7 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { Module, type FactoryProvider } from '@nestjs/common';
 import { LocalBackplane, openRedisBackplane, PostgresBackplane, type Backplane } from '@tyrum/backplane';
 import { IdempotencyLedger } from '@tyrum/idempotency';
-import { CONFIG, DrainSequence, HealthRegistry, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
+import { Heartbeat } from '@tyrum/leases';
+import {
+  CONFIG,
+  DrainSequence,
+  HealthRegistry,
+  LOGGER,
+  Metrics,
+  VERSION,
+  type Config,
+  type Logger,
+} from '@tyrum/platform';
 import { openStateStore, PostgresNotifications, StoreUnavailableError, type StateStore } from '@tyrum/statestore';
 import { ApprovalStore, ConversationStore, TurnStore } from '@tyrum/statestore/turns';
 import { ApprovalGate } from './approval-gate';
@@ -101,6 +111,32 @@ const backplane: FactoryProvider = {
   },
 };
 
+/** Beats go out twice a lease: who is silent for as long as a takeover takes is seen to be. */
+const MIN_BEAT_MS = 1_000;
+
+const heartbeat: FactoryProvider<Heartbeat> = {
+  provide: Heartbeat,
+  inject: [STATE_STORE, BACKPLANE, CONFIG, LOGGER, DrainSequence],
+  useFactory: async (
+    store: StateStore,
+    plane: Backplane,
+    ...[config, logger, drain]: [Config, Logger, DrainSequence]
+  ) => {
+    const { instanceId, app, roles, leaseTtlMs } = config;
+    const onError = (error: unknown) => logger.debug({ err: error }, 'the heartbeat could not be written');
+    const report = () => ({
+      backplane: { kind: plane.kind, healthy: plane.healthy, ...(plane.problem ? { problem: plane.problem } : {}) },
+    });
+    const beatMs = Math.max(MIN_BEAT_MS, leaseTtlMs / 2);
+    const beat = new Heartbeat(store, { instanceId, app, roles, version: VERSION, beatMs, report, onError });
+    await beat.start();
+    // Nobody waits for it: a database that is away must not make the stop unclean.
+    drain.register('stopAccepting', 'heartbeat', () => void beat.drain());
+    drain.register('closeSockets', 'heartbeat', () => beat.stop());
+    return beat;
+  },
+};
+
 const domain: FactoryProvider[] = [
   { provide: TurnStore, inject: [STATE_STORE], useFactory: (store: StateStore) => new TurnStore(store) },
   { provide: ConversationStore, useFactory: () => new ConversationStore() },
@@ -157,7 +193,7 @@ const domain: FactoryProvider[] = [
   },
 ];
 
-const providers = [stateStore, backplane, ...domain];
+const providers = [stateStore, backplane, heartbeat, ...domain];
 
 /** What every process of the control plane shares: the store, the backplane and the engine's plain classes. */
 @Module({ providers, exports: providers.map(({ provide }) => provide) })

@@ -1,5 +1,6 @@
 import { AdaptivePoll, type Backplane } from '@tyrum/backplane';
 import { conversationLease, type LossLog } from '@tyrum/leases';
+import type { Param } from '@tyrum/statestore';
 import { ClaimRing, type ClaimedConversation, type OpenTurn, type TurnStore } from '@tyrum/statestore/turns';
 import { ConversationRun, type RunPorts } from './conversation-run';
 
@@ -11,6 +12,8 @@ export interface TurnProcessorOptions {
   readonly concurrency: number;
   /** Turns of one conversation run under one claim; then others get their chance. */
   readonly turnsPerClaim: number;
+  /** A heartbeat that is due, to be taken along by a look at the database. */
+  readonly beat?: () => readonly Param[] | undefined;
 }
 
 /** How much of the TTL before its end a holder stops trusting its lease, as a fraction. */
@@ -112,7 +115,7 @@ export class TurnProcessor {
    * once more, there. After that it waits for a place under a cap, and whoever frees one looks by itself.
    */
   private async nothingClaimed(): Promise<{ more: boolean; nextDueInMs?: number }> {
-    const { any, later } = await this.turns.msUntilDue();
+    const { any, later } = await this.turns.msUntilDue(this.options.beat?.());
     if (any === 0) this.ring.jump();
     this.emptyHanded = any === 0 ? this.emptyHanded + 1 : 0;
     const nextDueInMs = this.emptyHanded > 1 ? later : any;

@@ -14,6 +14,7 @@ import { GatewayMetrics } from './gateway-metrics';
 import { ArtifactDesk } from './operations/artifact-desk';
 import { Audited } from './operations/audited';
 import { ClaimShares } from './operations/claim-shares';
+import { ClusterView } from './operations/cluster-view';
 import { Chats } from './operations/chats';
 import { LeaseDirectory } from './operations/lease-directory';
 import { Gates } from './operations/gates';
@@ -125,6 +126,11 @@ export const domainProviders: FactoryProvider[] = [
     inject: [STATE_STORE, ConversationStore],
     useFactory: (store: StateStore, conversations: ConversationStore) =>
       new LeaseDirectory(store, conversations, new Leases(store)),
+  },
+  {
+    provide: ClusterView,
+    inject: [STATE_STORE, LeaseDirectory],
+    useFactory: (store: StateStore, leases: LeaseDirectory) => new ClusterView(store, leases),
   },
   {
     provide: ClaimShares,

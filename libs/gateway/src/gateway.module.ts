@@ -25,6 +25,7 @@ import { SessionController } from './http/session.controller';
 import { ApprovalsController } from './http/approvals.controller';
 import { ArtifactsController } from './http/artifacts.controller';
 import { AuditController } from './http/audit.controller';
+import { ClusterController } from './http/cluster.controller';
 import { ClaimSharesController } from './http/claim-shares.controller';
 import { ConversationsController } from './http/conversations.controller';
 import { DocumentsController } from './http/documents.controller';
@@ -154,6 +155,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         McpController,
         ApprovalsController,
         AuditController,
+        ClusterController,
       ],
       providers: [
         { provide: GATEWAY_OPTIONS, useValue: options },

@@ -2,6 +2,7 @@ import type { FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
 import { TurnReader } from '@tyrum/execution';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
+import { Heartbeat } from '@tyrum/leases';
 import { TokenStore } from '@tyrum/identity';
 import { DirectedMail, OutboxReader } from '@tyrum/outbox';
 import { CONFIG, LOGGER, type Config, type Logger } from '@tyrum/platform';
@@ -49,9 +50,9 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
     { provide: OutboxReader, inject: [STATE_STORE], useFactory: (store: StateStore) => new OutboxReader(store) },
     {
       provide: EventFanOut,
-      inject: [STATE_STORE, OutboxReader, BACKPLANE, ConnectionDirectory, GatewayMetrics, LOGGER, CONFIG],
+      inject: [STATE_STORE, OutboxReader, BACKPLANE, ConnectionDirectory, GatewayMetrics, LOGGER, CONFIG, Heartbeat],
       useFactory: (
-        ...[store, reader, backplane, directory, metrics, logger, config]: [
+        ...[store, reader, backplane, directory, metrics, logger, config, heartbeat]: [
           StateStore,
           OutboxReader,
           Backplane,
@@ -59,11 +60,12 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
           GatewayMetrics,
           Logger,
           Config,
+          Heartbeat,
         ]
       ) =>
         new EventFanOut(
           { store, reader, backplane, directory, metrics, logger },
-          { slot: { slot: config.instanceId, holder }, newId, nowMs },
+          { slot: { slot: config.instanceId, holder, beat: () => heartbeat.rider() }, newId, nowMs },
         ),
     },
     {

@@ -6,3 +6,4 @@ export { Dispatches, type DispatchOutcome, type WaitingTurns } from './dispatche
 export { pruneDispatches } from './sql/dispatches';
 export { DispatchLoop } from './dispatch-loop';
 export { demandOf, isForNodes } from './capabilities';
+export { countConnections, type EdgeConnections } from './count-connections';

@@ -1,6 +1,6 @@
-import type { StateStore } from '@tyrum/statestore';
+import type { Param, StateStore } from '@tyrum/statestore';
 import type { Position } from './outbox-event';
-import { ackEdgeSlot } from './sql/ack-edge-slot';
+import { ackEdgeSlot, ackEdgeSlotWithBeat } from './sql/ack-edge-slot';
 import { pruneEdgeSlotRows } from './sql/prune-edge-slots';
 import { takeEdgeSlot } from './sql/take-edge-slot';
 
@@ -13,6 +13,8 @@ export interface EdgeSlotOptions {
   readonly ttlMs?: number;
   /** The most often that progress is written down, in ms: what lies between two writes is read again after a crash. */
   readonly ackMs?: number;
+  /** A heartbeat that is due, to be taken along by an acknowledgement. */
+  readonly beat?: () => readonly Param[] | undefined;
   readonly onError: (error: unknown) => void;
   /** Another process runs under the same name. Told once; this one writes nothing to the slot any more. */
   readonly onLost: () => void;
@@ -90,7 +92,9 @@ export class EdgeSlot {
       if (this.lost) return;
       try {
         const place = [position.epoch, position.xid, position.id];
-        const rows = await this.store.execute(ackEdgeSlot, [slot, holder, ttlMs, ...place]);
+        const beat = this.options.beat?.();
+        const params = [slot, holder, ttlMs, ...place, ...(beat ?? [])];
+        const rows = await this.store.execute(beat ? ackEdgeSlotWithBeat : ackEdgeSlot, params);
         this.acked = position;
         this.ackedAt = performance.now();
         if (rows.length > 0) return;

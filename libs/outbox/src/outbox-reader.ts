@@ -1,7 +1,8 @@
-import type { StateStore } from '@tyrum/statestore';
+import type { Reader, StateStore } from '@tyrum/statestore';
 import type { Position, StoredEvent } from './outbox-event';
 import { findHead } from './sql/find-head';
 import { findCursor, saveCursorRow } from './sql/keep-cursor';
+import { listEdgeLags } from './sql/list-edge-lags';
 import { measureLag } from './sql/measure-lag';
 import { readEventRows, type EventRow } from './sql/read-events';
 
@@ -91,6 +92,24 @@ export class OutboxReader {
       rowsBehind: row?.rows_behind ?? 0,
     };
   }
+}
+
+/** An edge's place in the outbox. `rows_behind` stops counting at 10,000. */
+export interface EdgeLag {
+  readonly slot: string;
+  /** It has been heard of lately. */
+  readonly alive: boolean;
+  readonly rows_behind: number;
+  /** Age of the first row behind its place, in ms; 0: there is none. */
+  readonly behind_ms: number;
+}
+
+const MAX_EDGES = 1_000;
+
+/** How far every edge is behind, those that are gone included. */
+export async function readEdgeLags(db: Reader): Promise<EdgeLag[]> {
+  const rows = await db.query<EdgeLag>(listEdgeLags, [MAX_EDGES]);
+  return rows.map((row) => ({ ...row, alive: Boolean(row.alive), behind_ms: Math.max(0, row.behind_ms ?? 0) }));
 }
 
 function toEvent(row: EventRow, id: string, epoch: string): StoredEvent {

@@ -7,3 +7,4 @@ export { Metrics } from './metrics';
 export { CONFIG, LOGGER, PlatformModule } from './platform.module';
 export { Secret } from './secret';
 export { KNOWN_VARIABLES } from './variables';
+export { VERSION } from './version';

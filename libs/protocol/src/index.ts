@@ -7,6 +7,7 @@ export * from './audit-chain';
 export * from './base64url';
 export * from './canonical-json';
 export * from './close-codes';
+export * from './cluster';
 export * from './connect-proof';
 export * from './conversation';
 export * from './conversation-key';

@@ -27,6 +27,7 @@ import type {
   WorkflowStartResult,
 } from './requests';
 import type { AuditListResult, AuditSeal } from './audit';
+import type { Cluster } from './cluster';
 import type { LeaseHistoryResult, LeaseListResult } from './lease';
 import type { TenantCreated, TenantList, TenantView } from './tenants';
 import type { TurnDetail } from './turn';
@@ -71,6 +72,7 @@ export interface RouteAnswers {
   'GET /v1/audit': AuditListResult;
   'GET /v1/audit/head': AuditSeal;
   'GET /v1/audit/export': undefined;
+  'GET /v1/cluster': Cluster;
   'GET /v1/leases': LeaseListResult;
   'GET /v1/leases/:kind/:name/history': LeaseHistoryResult;
   'GET /oidc/login': undefined;

@@ -280,6 +280,11 @@ export const ROUTES = {
     status: 200,
     media: 'application/x-ndjson',
   },
+  'GET /v1/cluster': {
+    summary: 'How the deployment is: processes, leases, queues, edges, database',
+    scope: 'operator.admin',
+    status: 200,
+  },
   'GET /v1/leases': {
     summary: 'Who owns what, since when',
     scope: 'operator.read',

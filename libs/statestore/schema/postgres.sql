@@ -260,7 +260,7 @@ create table instance (
   started_at bigint not null,
   last_seen_at bigint not null,
   constraint instance_pkey PRIMARY KEY (instance_id),
-  constraint instance_state_check CHECK ((state = ANY (ARRAY['starting'::text, 'ready'::text, 'unready'::text, 'draining'::text])))
+  constraint instance_state_check CHECK ((state = ANY (ARRAY['starting'::text, 'ready'::text, 'draining'::text])))
 ) with (fillfactor=50);
 
 create table lease (

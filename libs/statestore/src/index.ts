@@ -10,6 +10,8 @@ export {
   type ServerRefusal,
 } from './errors';
 export { openStateStore, type DatabaseAddress } from './open-state-store';
+export { readDatabaseHealth, type DatabaseHealth } from './database-health';
+export { beatFrom, beatInstance } from './sql/beat-instance';
 export { NOW_MS } from './clock-sql';
 export { rowsOf } from './row-lists';
 export { describeToken, LEAST_TOKEN } from './lease-token';

@@ -12,7 +12,7 @@ import {
   type StepExecutor,
 } from '@tyrum/execution';
 import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
-import { Leases, LossLog } from '@tyrum/leases';
+import { Heartbeat, Leases, LossLog } from '@tyrum/leases';
 import { DispatchLoop } from '@tyrum/nodes';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
@@ -101,17 +101,28 @@ const execution: FactoryProvider<StepExecution> = {
 
 const processor: FactoryProvider<TurnProcessor> = {
   provide: TurnProcessor,
-  inject: [TurnStore, BACKPLANE, TurnWriter, StepExecution, ApprovalGate, WorkerObserver, STATE_STORE, CONFIG],
+  inject: [
+    TurnStore,
+    BACKPLANE,
+    TurnWriter,
+    StepExecution,
+    ApprovalGate,
+    WorkerObserver,
+    STATE_STORE,
+    CONFIG,
+    Heartbeat,
+  ],
   useFactory: (
     turns: TurnStore,
     backplane: Backplane,
-    ...[writer, steps, gate, watching, store, config]: [
+    ...[writer, steps, gate, watching, store, config, heartbeat]: [
       TurnWriter,
       StepExecution,
       ApprovalGate,
       WorkerObserver,
       StateStore,
       Config,
+      Heartbeat,
     ]
   ) =>
     new TurnProcessor(
@@ -132,6 +143,7 @@ const processor: FactoryProvider<TurnProcessor> = {
         leaseTtlMs: config.leaseTtlMs,
         concurrency: config.workerConcurrency,
         turnsPerClaim: TURNS_PER_CLAIM,
+        beat: () => heartbeat.rider(),
       },
       new LossLog(new Leases(store), {
         owner: config.instanceId,

@@ -30,7 +30,7 @@ export interface FanOutPorts {
 
 export interface FanOutOptions {
   /** Which slot's place in the outbox this edge keeps, and as whom. */
-  readonly slot: Pick<EdgeSlotOptions, 'slot' | 'holder'>;
+  readonly slot: Pick<EdgeSlotOptions, 'slot' | 'holder' | 'beat'>;
   readonly newId: () => string;
   readonly nowMs: () => number;
 }

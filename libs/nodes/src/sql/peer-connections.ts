@@ -81,3 +81,10 @@ export const findPresent: Statement = {
     where (c.tenant_id, c.device_id) in (select value ->> 'tenant_id', value ->> 'device_id' from json_each(?1))
       and ${ALIVE.replaceAll('{now}', NOW_MS.sqlite)}`,
 };
+
+/** Connections by edge and role. Parameters: tenant, null for all; limit. Touches: peer_connection. */
+export const countByEdge = portable(
+  'count-connections-by-edge',
+  `select slot, role, count(*) as connections from peer_connection where ($1::uuid is null or tenant_id = $1::uuid)
+    group by slot, role order by slot, role limit $2::bigint`,
+);

@@ -35,7 +35,7 @@ export const auditSqlite: readonly string[] = [
     app text not null,
     roles text not null,
     version text not null,
-    state text not null check (state in ('starting', 'ready', 'unready', 'draining')),
+    state text not null check (state in ('starting', 'ready', 'draining')),
     report text not null,
     beat_ms integer not null,
     started_at integer not null,

@@ -19,3 +19,4 @@ export {
   type OverrideRow,
 } from './approval-store';
 export { TurnRetention } from './turn-retention';
+export { readAllQueues, readTenantQueues, type QueueDepth, type QueuesView } from './queue-depths';

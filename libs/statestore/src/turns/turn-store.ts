@@ -1,7 +1,13 @@
 import type { ConversationRef, Param, Reader, Tx } from '../state-store';
 import { advanceConversations } from './sql/advance-conversations';
 import { ClaimRing, type RingPlace } from './claim-ring';
-import { claimConversations, nextDue, noteTakeovers, takeConversations } from './sql/claim-conversations';
+import {
+  claimConversations,
+  nextDue,
+  nextDueWithBeat,
+  noteTakeovers,
+  takeConversations,
+} from './sql/claim-conversations';
 import { enqueueTurns } from './sql/enqueue-turns';
 import { holdConversations } from './sql/hold-conversations';
 import { insertConversations } from './sql/insert-conversations';
@@ -126,10 +132,11 @@ export class TurnStore extends TurnRecords {
    * Milliseconds until the next conversation is due (0 = now) and until the next one that is not due yet; undefined when
    * none will be by itself.
    */
-  async msUntilDue(): Promise<{ any: number | undefined; later: number | undefined }> {
-    const [row] = await this.store.read((db) =>
-      db.query<{ now_ms: number; due_at: number | null; later_at: number | null }>(nextDue),
-    );
+  async msUntilDue(beat?: readonly Param[]): Promise<{ any: number | undefined; later: number | undefined }> {
+    type Row = { now_ms: number; due_at: number | null; later_at: number | null };
+    const [row] = beat
+      ? await this.store.execute<Row>(nextDueWithBeat, beat)
+      : await this.store.read((db) => db.query<Row>(nextDue));
     const until = (at: number | null | undefined) => (at == null ? undefined : Math.max(0, at - (row?.now_ms ?? 0)));
     return { any: until(row?.due_at), later: until(row?.later_at) };
   }

@@ -1,4 +1,5 @@
 import { NOW_MS } from '../../clock-sql';
+import { beatFrom } from '../../sql/beat-instance';
 import { OPEN } from './load-open-turns';
 import { LEAST_TOKEN } from '../../lease-token';
 import type { Statement } from '../../state-store';
@@ -249,4 +250,11 @@ export const nextDue: Statement = {
   name: 'next-due',
   postgres: least('least', NOW_MS.postgres),
   sqlite: least('min', NOW_MS.sqlite),
+};
+
+/** The same with a heartbeat, on Postgres. Parameters: those of the beat. Touches: conversation_queue, instance. */
+export const nextDueWithBeat: Statement = {
+  name: 'next-due-with-beat',
+  postgres: `with ${beatFrom(1)} ${nextDue.postgres}`,
+  sqlite: '',
 };

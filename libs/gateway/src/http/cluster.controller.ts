@@ -1,0 +1,19 @@
+import { Controller, Get, UseGuards } from '@nestjs/common';
+import type { Principal } from '@tyrum/identity';
+import { DEFAULT_TENANT_ID, type Cluster } from '@tyrum/protocol';
+import { ClusterView } from '../operations/cluster-view';
+import { Caller, Needs, ScopeGuard } from './request-principal';
+
+/** How the deployment is, as far as it is the caller's. */
+@Controller('v1/cluster')
+@UseGuards(ScopeGuard)
+export class ClusterController {
+  constructor(private readonly view: ClusterView) {}
+
+  @Get()
+  @Needs('operator.admin')
+  async get(@Caller() { tenantId }: Principal): Promise<Cluster> {
+    const deployment = tenantId === DEFAULT_TENANT_ID ? await this.view.deployment() : null;
+    return { at: new Date().toISOString(), tenant: await this.view.ofTenant(tenantId), deployment };
+  }
+}
