@@ -109,6 +109,19 @@ describe('ModelExecutor', () => {
     ]);
   });
 
+  it('takes calls at places that are none for what they are, and touches nothing with them', async () => {
+    const hostile = ['__proto__', 'length', -1, 0.5, 3_000_000_000] as unknown as number[];
+    answer = streaming([
+      ...hostile.map((place) => toolCall(place, 'x', 'polluted', '{}')),
+      toolCall(0, 'c', 'cli', '{'),
+    ]);
+    const startedAt = performance.now();
+    const { calls } = resultOf(await run()) as unknown as { calls: { call_id: string }[] };
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    expect(calls.map(({ call_id }) => call_id)).toEqual(['c']);
+    expect(([] as unknown as { name?: string }).name).toBeUndefined();
+  });
+
   it('tells the model what was said and done so far', async () => {
     answer = streaming([text('ok'), finish('stop')]);
     await run(

@@ -18,6 +18,9 @@ export interface ModelOptions {
   readonly apiKey?: string;
 }
 
+/** Calls of one reply that are looked at. */
+const MAX_CALLS = 128;
+
 type ChatMessage = OpenAI.Chat.ChatCompletionMessageParam;
 
 /** Runs `Llm` steps: one streamed model call. The tool calls it asks for become steps of their own. */
@@ -77,7 +80,7 @@ export class ModelExecutor implements StepExecutor {
 class Reply {
   usage: unknown;
   private text = '';
-  private readonly calls: { id: string; name: string; arguments: string }[] = [];
+  private readonly calls = new Map<number, { id: string; name: string; arguments: string }>();
   private readonly textId: string;
 
   constructor(
@@ -96,8 +99,11 @@ class Reply {
       this.stream({ type: 'text-delta', id: this.textId, delta: delta.content });
     }
     for (const { index = 0, id, function: called } of delta?.tool_calls ?? []) {
+      // It is the server's word, and may be anything.
+      if (!Number.isSafeInteger(index) || index < 0 || index >= MAX_CALLS) continue;
       // Where a server gives no id, the place in the turn is one.
-      const call = (this.calls[index] ??= { id: id || `call_${this.stepIndex}_${index}`, name: '', arguments: '' });
+      const call = this.calls.get(index) ?? { id: id || `call_${this.stepIndex}_${index}`, name: '', arguments: '' };
+      this.calls.set(index, call);
       call.name += called?.name ?? '';
       call.arguments += called?.arguments ?? '';
     }
@@ -105,7 +111,8 @@ class Reply {
 
   end(): ModelStepResult & { usage?: unknown } {
     if (this.text !== '') this.stream({ type: 'text-end', id: this.textId });
-    const calls = this.calls.filter(Boolean).map(({ id, name, arguments: text }): ModelToolCall => ({
+    const inOrder = [...this.calls].sort(([a], [b]) => a - b).map(([, call]) => call);
+    const calls = inOrder.map(({ id, name, arguments: text }): ModelToolCall => ({
       call_id: id,
       tool: name,
       ...toolCallToAction(name, text),
