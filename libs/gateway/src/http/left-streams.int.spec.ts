@@ -33,7 +33,6 @@ it('counts no event stream of a client that left before it was let in', async ()
     // Until the edge has heard of it as well.
     await new Promise((resolve) => setTimeout(resolve, 200));
   });
-  const stream = await EventStreamClient.open(edge.httpUrl, token);
-  stream.close();
-  await stream.closed;
+  // The edge may still be looking their token up; what is counted for ever is counted then, too.
+  await eventually(async () => (await EventStreamClient.open(edge.httpUrl, token)).close());
 });
