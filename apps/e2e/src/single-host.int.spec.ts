@@ -45,8 +45,11 @@ describe('one process on SQLite', () => {
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => tyrum.call('POST', '/v1/workflows', body, { 'idempotency-key': key })),
     );
-    const texts = await Promise.all(answers.map((answer) => answer.text()));
-    expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([202]));
+    // While the first is under way the others are told so; from then on its answer is theirs.
+    expect(new Set(answers.map((answer) => answer.status).filter((status) => status !== 409))).toEqual(new Set([202]));
+    const again = await tyrum.call('POST', '/v1/workflows', body, { 'idempotency-key': key });
+    const accepted = [...answers, again].filter((answer) => answer.status === 202);
+    const texts = await Promise.all(accepted.map((answer) => answer.text()));
     expect(new Set(texts).size).toBe(1);
     const { workflow_run_id: id } = JSON.parse(texts[0] ?? '') as { workflow_run_id: string };
     await tyrum.ended(id);

@@ -91,13 +91,16 @@ export class TurnStore extends TurnRecords {
     const conversations = groupBy(rows, rowKey);
     const claimed = [...conversations.values()].map((turns) => turns[0] as ClaimRow);
     ring.advance(claimed, limit);
+    const readAgain = groupBy(await this.openTurns(claimed.filter((row) => row.is_stale).map(ref), turnsEach), rowKey);
     return claimed.map((row) => ({
       ...ref(row),
       token: row.lease_token,
       takenFrom: row.taken_from,
       takeovers: row.takeovers,
       queueMode: row.queue_mode,
-      turns: (conversations.get(rowKey(row)) ?? []).filter(({ turn_id }) => turn_id !== null) as unknown as TurnRow[],
+      turns: row.is_stale
+        ? (readAgain.get(rowKey(row)) ?? [])
+        : ((conversations.get(rowKey(row)) ?? []).filter(({ turn_id }) => turn_id !== null) as unknown as TurnRow[]),
     }));
   }
 
@@ -152,10 +155,13 @@ export class TurnStore extends TurnRecords {
 
   /** The first unfinished turns of a conversation, in order, with their steps. */
   async loadWork(conversation: ConversationRef, limit: number): Promise<OpenTurn[]> {
-    const turns = await this.store.read((db) =>
-      db.query<TurnRow>(loadOpenTurns, [JSON.stringify([refColumns(conversation)]), limit]),
-    );
-    return this.withSteps(turns);
+    return this.withSteps(await this.openTurns([conversation], limit));
+  }
+
+  private async openTurns(conversations: readonly ConversationRef[], limit: number): Promise<TurnRow[]> {
+    if (conversations.length === 0) return [];
+    const keys = JSON.stringify(conversations.map(refColumns));
+    return this.store.read((db) => db.query<TurnRow>(loadOpenTurns, [keys, limit]));
   }
 
   /** The turns that came with each of these claims, with their steps. */
@@ -233,6 +239,8 @@ interface ClaimRow extends RefColumns, RingPlace {
   readonly queue_mode: ConversationRow['queue_mode'];
   readonly lease_token: number;
   readonly taken_from: string | null;
+  /** Postgres: its turns are older than its lease. */
+  readonly is_stale?: boolean;
 }
 interface LeaseRow extends RefColumns {
   readonly lease_token: number;

@@ -29,7 +29,9 @@ export const CLAIM_MOST = 100;
  * are never walked over.
  *
  * Postgres answers with the conversations' first open turns, a row each, which spares a round trip. They are those of the
- * statement's snapshot: a turn that was committed since is found by the claim after this one, for it is counted as pending.
+ * statement's snapshot, but a row is locked as it is: its last holder may have committed in between. Then the locked version
+ * (xmin) is another than that of the snapshot, the row is `is_stale`, and its turns must be read again: a turn that the last
+ * holder started, parked or ended would be taken for one it did not.
  *
  * Parameters: owner, lease TTL in ms, how many, the ring's cursor (tenant), how much of its weight that tenant has had
  * this round, a JSON object {tenant: agent to go on after} for tenants with more agents than one claim looks at, and (Postgres)
@@ -44,7 +46,7 @@ export const claimConversations: Statement = {
     with recursive
     disabled as materialized (select tenant_id from tenant where disabled_at is not null),
     expired as materialized (
-      select tenant_id, conversation_key, lease_owner from conversation_queue
+      select tenant_id, conversation_key, lease_owner, xmin::text as version from conversation_queue
       where state = 'leased' and due_at <= (select ${NOW_MS.postgres}) and tenant_id not in ${disabled}
       order by due_at limit $3 for update skip locked),
     onward(place, tenant_id) as (
@@ -92,10 +94,10 @@ export const claimConversations: Statement = {
           or (tenant_id, agent_key) in (select tenant_id, agent_key from seen))
         for update skip locked) s),
     candidate as materialized (
-      select l.*, c.conversation_key, c.rank_at,
+      select l.*, c.conversation_key, c.rank_at, c.version,
         row_number() over (partition by l.tenant_id, l.agent_key order by c.rank_at, c.conversation_key) as nth_of_agent
       from seen l cross join lateral (
-        select conversation_key, rank_at from ${ready} and tenant_id = l.tenant_id and agent_key = l.agent_key
+        select conversation_key, rank_at, xmin::text as version from ${ready} and tenant_id = l.tenant_id and agent_key = l.agent_key
           and due_at <= ${NOW_MS.postgres}
         order by rank_at limit l.quota for update skip locked) c),
     allowed as (
@@ -111,10 +113,10 @@ export const claimConversations: Statement = {
       where a.max_running is null or a.nth_of_tenant <= coalesce(room.places, 0)),
     due as materialized (select * from (
       select tenant_id, conversation_key, lease_owner, null::int as place, null::bigint as pass, null::int as agents,
-        null as last_agent, false as more from expired
+        null as last_agent, false as more, version from expired
       union all
       (select tenant_id, conversation_key, null, place, pass, agents, last_agent,
-        bool_or(nth_of_agent >= quota) over () or max(place) over () > ${CLAIM_TENANTS} - 1
+        bool_or(nth_of_agent >= quota) over () or max(place) over () > ${CLAIM_TENANTS} - 1, version
       from passes order by pass, place, nth_of_tenant
       limit greatest(0, $3 - (select count(*) from expired)))) taken limit ${CLAIM_MOST}),
     claimed as (
@@ -124,12 +126,13 @@ export const claimConversations: Statement = {
         takeovers = q.takeovers + case when due.lease_owner is null then 0 else 1 end
       from due where q.tenant_id = due.tenant_id and q.conversation_key = due.conversation_key
       returning q.tenant_id, q.conversation_key, q.lease_token, q.takeovers, q.queue_mode, q.open_from,
-        due.lease_owner as taken_from, due.place, due.pass, due.agents, due.last_agent, due.more),
+        due.lease_owner as taken_from, due.place, due.pass, due.agents, due.last_agent, due.more, due.version),
     noted as (
       insert into lease_history (kind, name, token, owner, taken_from, reason, at)
       select 'conversation', tenant_id || '/' || conversation_key, lease_token, $1, taken_from, 'taken_over', ${NOW_MS.postgres}
       from claimed where taken_from is not null)
-    select t.*, claimed.* from claimed left join lateral (
+    select t.*, claimed.*, known.xmin::text <> claimed.version as is_stale
+    from claimed join conversation_queue known using (tenant_id, conversation_key) left join lateral (
       select * from turn where tenant_id = claimed.tenant_id and conversation_key = claimed.conversation_key
         and turn_seq >= claimed.open_from and status in ${OPEN}
       order by turn_seq limit $7) t on true
