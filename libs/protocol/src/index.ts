@@ -33,6 +33,7 @@ export * from './parse-json';
 export * from './payload-fingerprint';
 export * from './presence';
 export * from './requests';
+export * from './route-spec';
 export * from './routes';
 export * from './route-answers';
 export * from './tenants';

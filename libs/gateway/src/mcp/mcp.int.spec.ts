@@ -232,7 +232,8 @@ describe.each(['sqlite', 'postgres'] as const)('the Model Context Protocol on %s
       const beside = await McpTestClient.connect(edge.httpUrl, token);
       const away = new AbortController();
       const taken = mcp.call('wait_for_turn', { turn_id, ...long }, { signal: away.signal });
-      const kept = beside.call('wait_for_turn', { turn_id, timeout_ms: 3_000 });
+      await eventually(async () => expect(await waitsAt(edge)).toBe(1));
+      const kept = beside.call('wait_for_turn', { turn_id, timeout_ms: 6_000 });
       await eventually(async () => expect(await waitsAt(edge)).toBe(2));
       away.abort();
       await expect(taken).rejects.toThrow();
