@@ -79,7 +79,6 @@ describe('the package of the client, installed into a project of its own', () =>
   beforeAll(async () => {
     edge = await startTestEdge();
     token = await edge.issue();
-    execFileSync(process.execPath, [join(ROOT, 'libs', 'client', 'build.mjs')], { cwd: ROOT });
     writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'fresh', private: true, type: 'module' }));
     const packed = run('npm', ['pack', '--silent', join(ROOT, 'dist', 'libs', 'client')]).trim();
     run('npm', ['install', '--silent', '--offline', '--no-audit', '--no-fund', `./${packed}`]);
