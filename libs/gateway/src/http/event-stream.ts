@@ -7,6 +7,13 @@ import { serverSentEvent, type EventFrames } from '../ws/event-frames';
 /** How long a client waits before it comes back after a cut, in ms. */
 const RETRY_MS = 1_000;
 
+/** What an event stream's head says. Proxies must not collect what is meant to arrive piece by piece. */
+export const EVENT_STREAM_HEAD = {
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  'Cache-Control': 'no-store, no-transform',
+  'X-Accel-Buffering': 'no',
+};
+
 export interface EventStreamOptions {
   /** Bytes that may wait for a slow reader. Default `LIMITS.sendBufferBytes`. */
   readonly sendBufferBytes?: number;
@@ -37,14 +44,10 @@ export class EventStreamLink implements PeerLink {
     response.on('error', () => undefined);
   }
 
-  /** Sends the head. Proxies must not collect what is meant to arrive piece by piece. */
+  /** Sends the head. */
   open(): void {
     this.isBegun = true;
-    this.response.writeHead(200, {
-      'Content-Type': 'text/event-stream; charset=utf-8',
-      'Cache-Control': 'no-store, no-transform',
-      'X-Accel-Buffering': 'no',
-    });
+    this.response.writeHead(200, EVENT_STREAM_HEAD);
     this.response.write(`retry: ${RETRY_MS}\n\n`);
   }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { Agent, request } from 'node:http';
 import { appendEvents, OutboxReader, pruneOutbox, type EventScope } from '@tyrum/outbox';
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
 import { eventually } from '@tyrum/test-services';
@@ -57,6 +58,25 @@ describe.each(['sqlite', 'postgres'] as const)('GET /v1/events on %s', (database
       type: 'auth.failed',
       data: { cursor: event.id, payload: { reason: 'line\nbreak' } },
     });
+  });
+
+  it('answers HEAD with the head alone, and the connection serves the next request', async () => {
+    const headers = { authorization: `Bearer ${admin}` };
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const ask = (method: string, path: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const signal = AbortSignal.timeout(3_000);
+        const asked = request(`${edge.httpUrl}${path}`, { method, headers, agent, signal }, (response) => {
+          response.resume().once('end', () => resolve(response.statusCode));
+        });
+        asked.on('error', reject).end();
+      });
+    try {
+      expect(await ask('HEAD', '/v1/events')).toBe(200);
+      expect(await ask('GET', '/v1/session')).toBeLessThan(500);
+    } finally {
+      agent.destroy();
+    }
   });
 
   it('shows what the same token would see on the WebSocket', async () => {
