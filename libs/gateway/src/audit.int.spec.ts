@@ -1,5 +1,6 @@
 import { ScriptedExecutor, TestEngine } from '@tyrum/execution/testing';
 import { Module } from '@nestjs/common';
+import { AuditLog } from '@tyrum/evidence';
 import {
   AuditChainCheck,
   DEFAULT_TENANT_ID,
@@ -225,6 +226,25 @@ describe.each(['sqlite', 'postgres'] as const)('the audit over HTTP on %s', (dat
     );
     await engine.stop();
     expect(await count()).toBe(0);
+  });
+
+  it('breaks the transfer of an export that fails midway, so that no part passes for the whole', async () => {
+    await made('/v1/tokens', { role: 'client' });
+    const whole = AuditLog.prototype.export;
+    const failing = jest.spyOn(AuditLog.prototype, 'export').mockImplementation(async function* (
+      this: AuditLog,
+      tenantId: string,
+    ) {
+      for await (const line of whole.call(this, tenantId)) {
+        yield line;
+        throw new Error('the database has gone');
+      }
+    });
+    try {
+      await expect(send('GET', '/v1/audit/export')).rejects.toThrow('terminated');
+    } finally {
+      failing.mockRestore();
+    }
   });
 
   it('goes on where a page ends, exports what it lists, and signs it', async () => {
