@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TaskAnswer } from './dispatch-journal';
@@ -34,6 +34,18 @@ describe('FileDispatchJournal', () => {
     expect(await second.find('b')).toEqual({ state: 'ended', answer: answer(1) });
     expect(await second.find('c')).toBeUndefined();
     expect(statSync(path()).mode & 0o777).toBe(0o600);
+  });
+
+  it('leaves no file open when it cannot be rewritten', async () => {
+    const journal = await reopen({ maxBytes: 1 });
+    await journal.begin('a');
+    await journal.end('a', answer(1));
+    // What is to be carried over can no longer be read.
+    truncateSync(path(), 10);
+    const handles = () => readdirSync('/proc/self/fd').length;
+    const before = handles();
+    for (let i = 0; i < 5; i += 1) await expect(journal.begin(`b${i}`)).rejects.toThrow('shorter');
+    expect(handles()).toBe(before);
   });
 
   it('keeps many that come together', async () => {

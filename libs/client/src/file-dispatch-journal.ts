@@ -159,24 +159,7 @@ export class FileDispatchJournal implements DispatchJournal {
 
   /** Leaves out what ended long ago; what was begun and has no end stays as long. */
   private async rewrite(): Promise<void> {
-    const before = this.options.nowMs() - this.options.retainMs;
-    const kept = [...this.places].filter(([, { at }]) => at >= before);
-    const fresh = await open(`${this.path}.new`, 'w+', 0o600);
-    const places: [string, Place][] = [];
-    let length = 0;
-    const put = async (text: string): Promise<void> => {
-      const bytes = Buffer.from(text);
-      await fresh.appendFile(bytes);
-      length += bytes.length;
-    };
-    await put(`${JSON.stringify({ instance: this.id })}\n`);
-    for (const [id, { at, answer }] of kept) {
-      const offset = length;
-      await put(answer ? await this.read(answer) : `${JSON.stringify({ begin: id, at })}\n`);
-      places.push([id, answer ? { at, answer: { offset, length: length - offset } } : { at }]);
-    }
-    await fresh.sync();
-    await fresh.close();
+    const { places, length } = await this.writeKept(`${this.path}.new`);
     await rename(`${this.path}.new`, this.path);
     await syncFolder(dirname(this.path));
     const old = this.file;
@@ -187,6 +170,32 @@ export class FileDispatchJournal implements DispatchJournal {
     this.length = length;
     this.rewriteAt = Math.max(this.options.maxBytes, 2 * length);
     await old.close();
+  }
+
+  /** Writes what is not past its time to a file of its own, and to the disk. */
+  private async writeKept(path: string): Promise<{ places: [string, Place][]; length: number }> {
+    const before = this.options.nowMs() - this.options.retainMs;
+    const kept = [...this.places].filter(([, { at }]) => at >= before);
+    const fresh = await open(path, 'w+', 0o600);
+    try {
+      const places: [string, Place][] = [];
+      let length = 0;
+      const put = async (text: string): Promise<void> => {
+        const bytes = Buffer.from(text);
+        await fresh.appendFile(bytes);
+        length += bytes.length;
+      };
+      await put(`${JSON.stringify({ instance: this.id })}\n`);
+      for (const [id, { at, answer }] of kept) {
+        const offset = length;
+        await put(answer ? await this.read(answer) : `${JSON.stringify({ begin: id, at })}\n`);
+        places.push([id, answer ? { at, answer: { offset, length: length - offset } } : { at }]);
+      }
+      await fresh.sync();
+      return { places, length };
+    } finally {
+      await fresh.close();
+    }
   }
 
   private async read({ offset, length }: { offset: number; length: number }): Promise<string> {
