@@ -1,6 +1,6 @@
 import { Controller, Get, UseGuards } from '@nestjs/common';
-import type { Principal } from '@tyrum/identity';
-import { DEFAULT_TENANT_ID, type Cluster } from '@tyrum/protocol';
+import { isOperator, type Principal } from '@tyrum/identity';
+import type { Cluster } from '@tyrum/protocol';
 import { ClusterView } from '../operations/cluster-view';
 import { Caller, Needs, ScopeGuard } from './request-principal';
 
@@ -12,8 +12,8 @@ export class ClusterController {
 
   @Get()
   @Needs('operator.admin')
-  async get(@Caller() { tenantId }: Principal): Promise<Cluster> {
-    const deployment = tenantId === DEFAULT_TENANT_ID ? await this.view.deployment() : null;
-    return { at: new Date().toISOString(), tenant: await this.view.ofTenant(tenantId), deployment };
+  async get(@Caller() caller: Principal): Promise<Cluster> {
+    const deployment = isOperator(caller) ? await this.view.deployment() : null;
+    return { at: new Date().toISOString(), tenant: await this.view.ofTenant(caller.tenantId), deployment };
   }
 }
