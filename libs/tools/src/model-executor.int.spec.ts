@@ -78,6 +78,22 @@ describe('ModelExecutor', () => {
     expect(asked[0]?.body['tools']).toHaveLength(8);
   });
 
+  it.each([
+    ['text', (part: string) => text(part)],
+    ['arguments', (part: string) => toolCall(0, undefined, undefined, part)],
+    ['names', (part: string) => toolCall(0, undefined, part, '')],
+  ])('fails a reply whose %s pass the limit, and keeps no more of it', async (_, chunk) => {
+    const part = 'é'.repeat(256 * 1024);
+    answer = streaming([...Array.from({ length: 17 }, () => chunk(part)), finish('stop')]);
+    expect(await run()).toEqual({
+      kind: 'failed',
+      error: { code: 'model_reply_too_large', message: 'the reply of the model has more than 4194304 characters' },
+      retryable: false,
+    });
+    answer = streaming([...Array.from({ length: 16 }, () => chunk(part)), finish('stop')]);
+    expect(await run()).toMatchObject({ kind: 'succeeded' });
+  });
+
   it('turns tool calls into steps, and what is wrong with one into words for the model', async () => {
     answer = streaming([
       text('Let me look.'),

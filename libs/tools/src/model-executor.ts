@@ -21,6 +21,15 @@ export interface ModelOptions {
 /** Calls of one reply that are looked at. */
 const MAX_CALLS = 128;
 
+/** Characters of one reply, of its text and what its calls say together. The worker holds all of them until the reply ends. */
+const MAX_REPLY_CHARACTERS = 4 * 1024 * 1024;
+
+class ReplyTooLargeError extends Error {
+  constructor() {
+    super(`the reply of the model has more than ${MAX_REPLY_CHARACTERS} characters`);
+  }
+}
+
 type ChatMessage = OpenAI.Chat.ChatCompletionMessageParam;
 
 /** Runs `Llm` steps: one streamed model call. The tool calls it asks for become steps of their own. */
@@ -80,6 +89,7 @@ export class ModelExecutor implements StepExecutor {
 class Reply {
   usage: unknown;
   private text = '';
+  private characters = 0;
   private readonly calls = new Map<number, { id: string; name: string; arguments: string }>();
   private readonly textId: string;
 
@@ -92,8 +102,10 @@ class Reply {
     if (stepIndex === 0) stream({ type: 'start' });
   }
 
+  /** @throws {ReplyTooLargeError} */
   add(delta: OpenAI.Chat.ChatCompletionChunk.Choice.Delta | undefined): void {
     if (delta?.content) {
+      this.count(delta.content);
       if (this.text === '') this.stream({ type: 'text-start', id: this.textId });
       this.text += delta.content;
       this.stream({ type: 'text-delta', id: this.textId, delta: delta.content });
@@ -101,12 +113,18 @@ class Reply {
     for (const { index = 0, id, function: called } of delta?.tool_calls ?? []) {
       // It is the server's word, and may be anything.
       if (!Number.isSafeInteger(index) || index < 0 || index >= MAX_CALLS) continue;
+      this.count(id, called?.name, called?.arguments);
       // Where a server gives no id, the place in the turn is one.
       const call = this.calls.get(index) ?? { id: id || `call_${this.stepIndex}_${index}`, name: '', arguments: '' };
       this.calls.set(index, call);
       call.name += called?.name ?? '';
       call.arguments += called?.arguments ?? '';
     }
+  }
+
+  private count(...parts: readonly (string | null | undefined)[]): void {
+    for (const part of parts) this.characters += part?.length ?? 0;
+    if (this.characters > MAX_REPLY_CHARACTERS) throw new ReplyTooLargeError();
   }
 
   end(): ModelStepResult & { usage?: unknown } {
@@ -156,6 +174,10 @@ const EXPLANATION_LENGTH = 500;
 
 function toFailure(error: unknown, signal: AbortSignal): StepOutcome {
   if (signal.aborted) return { kind: 'interrupted' };
+  if (error instanceof ReplyTooLargeError) {
+    // Another one would be paid for as well, and likely be as long.
+    return { kind: 'failed', error: { code: 'model_reply_too_large', message: error.message }, retryable: false };
+  }
   if (error instanceof OpenAI.APIError && typeof error.status === 'number') {
     const { status } = error;
     const message = EXPLAINED.has(status)
