@@ -88,9 +88,15 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
     },
     {
       provide: EventReplay,
-      inject: [OutboxReader, ConnectionDirectory, EventFanOut],
-      useFactory: (reader: OutboxReader, directory: ConnectionDirectory, fanOut: EventFanOut) =>
-        new EventReplay(reader, directory, fanOut),
+      inject: [OutboxReader, ConnectionDirectory, EventFanOut, GATEWAY_OPTIONS],
+      useFactory: (
+        ...[reader, directory, fanOut, { stalledReaderMs }]: [
+          OutboxReader,
+          ConnectionDirectory,
+          EventFanOut,
+          GatewayOptions,
+        ]
+      ) => new EventReplay(reader, directory, fanOut, stalledReaderMs),
     },
     {
       provide: EventStreams,

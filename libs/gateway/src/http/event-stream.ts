@@ -28,7 +28,11 @@ export class EventStreamLink implements PeerLink {
   private isBegun = false;
   private isClosing = false;
   private whenCleared: (() => void) | undefined;
+  private whenSent: (() => void) | undefined;
   private readonly sent = (): void => {
+    const goOn = this.whenSent;
+    this.whenSent = undefined;
+    goOn?.();
     if (!this.whenCleared || this.isClogged) return;
     const action = this.whenCleared;
     this.whenCleared = undefined;
@@ -67,6 +71,10 @@ export class EventStreamLink implements PeerLink {
     this.whenCleared = action;
   }
 
+  onceSent(action: () => void): void {
+    this.whenSent = action;
+  }
+
   send(text: string): boolean {
     return this.sendRaw(Buffer.from(text));
   }
@@ -74,10 +82,7 @@ export class EventStreamLink implements PeerLink {
   sendRaw(bytes: Buffer): boolean {
     if (!this.isOpen) return false;
     if (this.response.writableLength > this.sendBufferBytes) {
-      // A goodbye would wait behind what is not read: the cut is the message, and the last id says where to go on.
-      this.isClosing = true;
-      this.options.onClosing(CloseCode.Overloaded);
-      this.response.destroy();
+      this.cut();
       return false;
     }
     this.response.write(bytes, this.sent);
@@ -88,10 +93,18 @@ export class EventStreamLink implements PeerLink {
   close(code: CloseCode, reason: string): void {
     if (!this.isBegun) return void this.response.destroy();
     if (!this.isOpen) return;
+    if (code === CloseCode.Overloaded && this.isClogged) return this.cut();
     this.isClosing = true;
     this.options.onClosing(code);
     const retry = code === CloseCode.Restarting ? `retry: ${Number(reason) || RETRY_MS}\n` : '';
     this.response.end(`${retry}${serverSentEvent('close', { code, reason }).toString()}`);
+  }
+
+  /** A goodbye would wait behind what is not read: the cut is the message, and the last id says where to go on. */
+  private cut(): void {
+    this.isClosing = true;
+    this.options.onClosing(CloseCode.Overloaded);
+    this.response.destroy();
   }
 
   /** A comment: it keeps proxies from taking silence for an end. */

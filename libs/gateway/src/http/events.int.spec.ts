@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Agent, request } from 'node:http';
+import { connect } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { appendEvents, OutboxReader, pruneOutbox, type EventScope } from '@tyrum/outbox';
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
 import { eventually } from '@tyrum/test-services';
@@ -12,7 +14,7 @@ describe.each(['sqlite', 'postgres'] as const)('GET /v1/events on %s', (database
   let admin: string;
   const streams: EventStreamClient[] = [];
   beforeAll(async () => {
-    edge = await startTestEdge({ database, sendBufferBytes: 256 * 1024, pingIntervalMs: 100 });
+    edge = await startTestEdge({ database, sendBufferBytes: 256 * 1024, pingIntervalMs: 100, stalledReaderMs: 500 });
     admin = await edge.issue();
   });
   afterEach(() => streams.splice(0).forEach((stream) => stream.close()));
@@ -203,6 +205,25 @@ describe.each(['sqlite', 'postgres'] as const)('GET /v1/events on %s', (database
     await resumed.event(has(all.at(-1)));
     expect([...new Set([...ids(slow), ...ids(resumed)])]).toEqual(all);
     expect(ids(quick)).toEqual(all);
+  });
+
+  it('cuts a reader that resumes and reads nothing', async () => {
+    const start = await open();
+    const { id } = await start.event(({ type }) => type === 'ready');
+    start.close();
+    for (let i = 0; i < 10; i += 1) {
+      await commit(Array.from({ length: 10 }, () => ({ payload: { reason: 'x'.repeat(100 * 1024) } })));
+    }
+    const socket = connect(Number(new URL(edge.httpUrl).port), '127.0.0.1');
+    const cut = new Promise((resolve) => socket.once('close', () => resolve('cut')));
+    const head = ['GET /v1/events HTTP/1.1', 'Host: edge', `Authorization: Bearer ${admin}`, `Last-Event-ID: ${id}`];
+    socket
+      .on('error', () => undefined)
+      .pause()
+      .write(`${head.join('\r\n')}\r\n\r\n`);
+    await setTimeout(2_000);
+    socket.resume();
+    expect(await Promise.race([cut, setTimeout(3_000, 'still open')])).toBe('cut');
   });
 
   it('beats, and ends with its token', async () => {

@@ -22,6 +22,8 @@ export interface PeerLink {
   sendRaw(bytes: Buffer): boolean;
   /** Calls `action` once, when it is no longer clogged. A later action takes the place of one that waits. */
   onceCleared(action: () => void): void;
+  /** Calls `action` once, when the system has taken more of what waits, or never will. A later action takes its place. */
+  onceSent(action: () => void): void;
   close(code: CloseCode, reason: string): void;
   /** Shows that we are there, and finds out whether the peer is. */
   ping(): void;

@@ -6,8 +6,8 @@ import {
   type Position,
   type StoredEvent,
 } from '@tyrum/outbox';
-import { ContractError, type EventEnvelope, type EventsReplayResult } from '@tyrum/protocol';
-import type { Connection } from './connection';
+import { CloseCode, ContractError, type EventEnvelope, type EventsReplayResult } from '@tyrum/protocol';
+import type { Connection, PeerLink } from './connection';
 import { reaches, type ConnectionDirectory } from './connection-directory';
 import type { EventFanOut } from './event-fan-out';
 import { EventFrames, wireEvent } from './event-frames';
@@ -21,7 +21,8 @@ export interface Resumed {
 }
 
 const PAGE = 500;
-const BACKLOG_POLL_MS = 10;
+/** A peer that catches up and takes nothing of what waits for it for so long is cut off: its place is another's. */
+const STALLED_READER_MS = 60_000;
 
 /** Gives peers the events they were not there for. */
 export class EventReplay {
@@ -29,6 +30,7 @@ export class EventReplay {
     private readonly reader: OutboxReader,
     private readonly directory: ConnectionDirectory,
     private readonly fanOut: EventFanOut,
+    private readonly stalledReaderMs = STALLED_READER_MS,
   ) {}
 
   /** The answer to `events.replay`: what of the next `limit` events of the installation this connection may see. */
@@ -73,11 +75,23 @@ export class EventReplay {
     }
   }
 
-  private async untilRead(connection: Connection): Promise<void> {
-    while (connection.link.isOpen && connection.link.isBehind) {
-      await new Promise((resolve) => setTimeout(resolve, BACKLOG_POLL_MS));
+  private async untilRead({ link }: Connection): Promise<void> {
+    while (link.isOpen && link.isBehind) {
+      if (await sentWithin(link, this.stalledReaderMs)) continue;
+      return link.close(CloseCode.Overloaded, 'too slow: nothing was read for too long');
     }
   }
+}
+
+/** Whether more of what waits for the peer went within `ms`. */
+function sentWithin(link: PeerLink, ms: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(false), ms).unref();
+    link.onceSent(() => {
+      clearTimeout(timer);
+      resolve(true);
+    });
+  });
 }
 
 function piecesOf(events: readonly StoredEvent[]): EventFrames[] {

@@ -40,6 +40,8 @@ export interface SocketDoorOptions {
   readonly handshakeMs?: number;
   readonly pingIntervalMs?: number;
   readonly sendBufferBytes?: number;
+  /** A reader that catches up and takes nothing for so long is cut off. A minute when absent. */
+  readonly stalledReaderMs?: number;
   /** Sockets at once, handshakes included; more get 503. */
   readonly maxSockets?: number;
   /** Sockets of one address at once, handshakes included; more get 429. */

@@ -17,7 +17,11 @@ export class SocketLink implements PeerLink {
   private readonly sendBufferBytes: number;
   private missedPongs = 0;
   private whenCleared: (() => void) | undefined;
+  private whenSent: (() => void) | undefined;
   private readonly sent = (): void => {
+    const goOn = this.whenSent;
+    this.whenSent = undefined;
+    goOn?.();
     if (!this.whenCleared || this.isClogged) return;
     const action = this.whenCleared;
     this.whenCleared = undefined;
@@ -55,6 +59,10 @@ export class SocketLink implements PeerLink {
 
   onceCleared(action: () => void): void {
     this.whenCleared = action;
+  }
+
+  onceSent(action: () => void): void {
+    this.whenSent = action;
   }
 
   /**
