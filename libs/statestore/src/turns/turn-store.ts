@@ -91,7 +91,10 @@ export class TurnStore extends TurnRecords {
     const conversations = groupBy(rows, rowKey);
     const claimed = [...conversations.values()].map((turns) => turns[0] as ClaimRow);
     ring.advance(claimed, limit);
-    const readAgain = groupBy(await this.openTurnsOf(claimed.filter((row) => row.is_stale).map(ref), turnsEach), rowKey);
+    const readAgain = groupBy(
+      await this.openTurnsOf(claimed.filter((row) => row.is_stale).map(ref), turnsEach),
+      rowKey,
+    );
     return claimed.map((row) => ({
       ...ref(row),
       token: row.lease_token,

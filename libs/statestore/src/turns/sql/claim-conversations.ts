@@ -131,8 +131,10 @@ export const claimConversations: Statement = {
       insert into lease_history (kind, name, token, owner, taken_from, reason, at)
       select 'conversation', tenant_id || '/' || conversation_key, lease_token, $1, taken_from, 'taken_over', ${NOW_MS.postgres}
       from claimed where taken_from is not null)
-    select t.*, claimed.*, known.xmin::text <> claimed.version as is_stale
-    from claimed join conversation_queue known using (tenant_id, conversation_key) left join lateral (
+    select t.*, claimed.*, claimed.version <> (
+      select xmin::text from conversation_queue known
+      where known.tenant_id = claimed.tenant_id and known.conversation_key = claimed.conversation_key) as is_stale
+    from claimed left join lateral (
       select * from turn where tenant_id = claimed.tenant_id and conversation_key = claimed.conversation_key
         and turn_seq >= claimed.open_from and status in ${OPEN}
       order by turn_seq limit $7) t on true
