@@ -55,6 +55,7 @@ const CLOSE_TIMEOUT_MS = 10_000;
 /** How often the tokens of those who are connected are looked up: a revocation ends their sessions within two seconds. */
 const REVOKED_SWEEP_MS = 1_000;
 const BUSY_RETRY_S = 5;
+const FULL = { status: 503, message: 'too many connections', retryAfterS: BUSY_RETRY_S } as const;
 
 const HANDSHAKE_FAILURES: Partial<Record<CloseCode, string>> = {
   [CloseCode.Unauthorized]: 'role',
@@ -108,18 +109,18 @@ export class SocketDoor {
     });
   }
 
+  private get isFull(): boolean {
+    const open = Math.max(this.server.clients.size, this.ports.directory.size);
+    return open >= (this.options.maxSockets ?? DEFAULT_MAX_SOCKETS);
+  }
+
   private async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     // The peer may go while its token is looked up; an error nobody listens to would end the process.
     const ignore = (): void => undefined;
     socket.on('error', ignore);
     try {
       if (!this.accepting) return this.refuse(socket, { status: 503, message: 'restarting', retryAfterS: 1 });
-      if (
-        Math.max(this.server.clients.size, this.ports.directory.size) >=
-        (this.options.maxSockets ?? DEFAULT_MAX_SOCKETS)
-      ) {
-        return this.refuse(socket, { status: 503, message: 'too many connections', retryAfterS: 5 });
-      }
+      if (this.isFull) return this.refuse(socket, FULL);
       const admission = await this.ports.gate.admit(request);
       if (admission.kind === 'refused') return this.refuse(socket, admission);
       const place = await this.placeFor(this.ports.addresses.of(request), admission.principal);
@@ -129,6 +130,11 @@ export class SocketDoor {
       }
       // The peer may have gone meanwhile, and says so only once.
       if (socket.destroyed) return place.release();
+      // And those who asked at the same time may have come in.
+      if (this.isFull) {
+        place.release();
+        return this.refuse(socket, FULL);
+      }
       socket.once('close', place.release);
       socket.removeListener('error', ignore);
       this.server.handleUpgrade(request, socket, head, (ws) => this.greet(ws, socket, admission.principal));
