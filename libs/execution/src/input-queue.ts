@@ -67,7 +67,7 @@ export class InputQueue {
   }
 
   private open(tx: Tx, arrival: Arrival, limit: number): Promise<TurnRow[]> {
-    return this.turns.openTurns(tx, arrival, limit);
+    return this.turns.openTurns(tx, [arrival], limit);
   }
 
   private async cancel(tx: Tx, turns: readonly TurnRow[], reason: string): Promise<void> {

@@ -208,7 +208,7 @@ export class TurnIntake {
       if (request.parent) await this.turns.setParent(tx, request, request.turnId, request.parent);
     }
     void appendEvents(tx, events);
-    for (const { alongside } of requests) await alongside?.(tx);
+    for (const { alongside } of requests) if (alongside) await alongside(tx);
     const stopped: string[] = [];
     for (const [i, group] of [...groups.values()].entries()) {
       const state = enqueued[i];

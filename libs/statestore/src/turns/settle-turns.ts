@@ -208,7 +208,7 @@ function movesOf(w: ConversationWrite, starts: readonly StartWrite[], settled: n
  */
 function endedSeq(w: ConversationWrite, starts: readonly StartWrite[]): number | null {
   if (w.token === null) return null;
-  const last = [...starts].reverse().find(({ turn }) => isEnded(turn.status))?.turn;
+  const last = starts.findLast(({ turn }) => isEnded(turn.status))?.turn;
   return last?.turnSeq ?? (w.turn && isEnded(w.turn.status) ? w.turn.turnSeq : null);
 }
 

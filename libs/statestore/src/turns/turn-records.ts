@@ -1,4 +1,5 @@
 import type { ConversationRef, Reader, StateStore, Tx } from '../state-store';
+import { refColumns } from './ref-columns';
 import { listClaimShares, setClaimShare } from './sql/claim-shares';
 import { findDeadLetter, listDeadTurns } from './sql/dead-letters';
 import { listWaitingInputs } from './sql/deliver-inputs';
@@ -77,12 +78,9 @@ export class TurnRecords {
     await tx.query(setParent, [ref.tenantId, turnId, parent.turnId, parent.conversationKey]);
   }
 
-  /** A conversation's unfinished turns, in order. */
-  openTurns(db: Reader, ref: ConversationRef, limit: number): Promise<TurnRow[]> {
-    return db.query<TurnRow>(loadOpenTurns, [
-      JSON.stringify([{ tenant_id: ref.tenantId, conversation_key: ref.conversationKey }]),
-      limit,
-    ]);
+  /** The first unfinished turns of each of these conversations, in order. */
+  openTurns(db: Reader, refs: readonly ConversationRef[], limit: number): Promise<TurnRow[]> {
+    return db.query<TurnRow>(loadOpenTurns, [JSON.stringify(refs.map(refColumns)), limit]);
   }
 
   /** A conversation's queued replies whose input no turn has taken, oldest first. */

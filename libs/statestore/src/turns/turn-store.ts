@@ -91,10 +91,9 @@ export class TurnStore extends TurnRecords {
     const conversations = groupBy(rows, rowKey);
     const claimed = [...conversations.values()].map((turns) => turns[0] as ClaimRow);
     ring.advance(claimed, limit);
-    const readAgain = groupBy(
-      await this.openTurnsOf(claimed.filter((row) => row.is_stale).map(ref), turnsEach),
-      rowKey,
-    );
+    const stale = claimed.filter((row) => row.is_stale).map(ref);
+    const reread = stale.length > 0 ? await this.store.read((db) => this.openTurns(db, stale, turnsEach)) : [];
+    const readAgain = groupBy(reread, rowKey);
     return claimed.map((row) => ({
       ...ref(row),
       token: row.lease_token,
@@ -158,13 +157,7 @@ export class TurnStore extends TurnRecords {
 
   /** The first unfinished turns of a conversation, in order, with their steps. */
   async loadWork(conversation: ConversationRef, limit: number): Promise<OpenTurn[]> {
-    return this.withSteps(await this.openTurnsOf([conversation], limit));
-  }
-
-  private async openTurnsOf(conversations: readonly ConversationRef[], limit: number): Promise<TurnRow[]> {
-    if (conversations.length === 0) return [];
-    const keys = JSON.stringify(conversations.map(refColumns));
-    return this.store.read((db) => db.query<TurnRow>(loadOpenTurns, [keys, limit]));
+    return this.withSteps(await this.store.read((db) => this.openTurns(db, [conversation], limit)));
   }
 
   /** The turns that came with each of these claims, with their steps. */

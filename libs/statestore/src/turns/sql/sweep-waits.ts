@@ -3,8 +3,8 @@ import type { Statement } from '../../state-store';
 
 /**
  * Whether a wait (`w`) is over: its turn has ended or is gone and no other waits for the same, or it is an arrival that no
- * turn has come to wait for. While
- * a turn is open all its waits are kept, those that are over too: a second arrival must find the first.
+ * turn has come to wait for. While a turn is open all its waits are kept, those that are over too: a second arrival must find
+ * the first.
  */
 const over = `coalesce((select false from turn t where t.tenant_id = w.tenant_id and t.turn_id = w.turn_id
       and t.status in ('queued', 'running', 'paused') limit 1), true)

@@ -9,8 +9,8 @@ export const findWait: Statement = {
 };
 
 /**
- * Notes who waits (the row names the last to come; the turns themselves say what they wait for), from a JSON list of {tenant_id, kind, wait_id, turn_id, conversation_key}, and returns what has arrived
- * already. An arrival that is being written at the same moment holds the row, and this waits for it. Touches: wait.
+ * Notes who waits (the row names the last to come; the turns themselves say what they wait for), from a JSON list of
+ * {tenant_id, kind, wait_id, turn_id, conversation_key}, and returns what has arrived already. An arrival that is being written at the same moment holds the row, and this waits for it. Touches: wait.
  */
 const columns = 'insert into wait as w (tenant_id, kind, wait_id, turn_id, conversation_key, created_at)';
 const onPark = `on conflict (tenant_id, kind, wait_id) do update set turn_id = excluded.turn_id,
@@ -31,7 +31,7 @@ export const parkWaits: Statement = {
 
 /**
  * Notes an arrival; the first one counts. Returns nothing when it had arrived before. From here on whoever comes to wait
- * finds it, and whoever waits already is found by \`findWaiters\`. Parameters: tenant, kind, id, outcome (JSON). Touches: wait.
+ * finds it, and whoever waits already is found by `findWaiters`. Parameters: tenant, kind, id, outcome (JSON). Touches: wait.
  */
 const arrival = (now: string, p: (n: number) => string) => `
   insert into wait as w (tenant_id, kind, wait_id, arrived_at, outcome, created_at)
