@@ -23,6 +23,19 @@ const samples: Readonly<Record<string, unknown>> = {
   'secret.bootstrapToken': 'another-token-of-some-length',
   'secret.databaseUrl': 'postgres://other.example/tyrum',
   'secret.redisUrl': 'redis://other.example:6379',
+  'secret.auditKey': 'B'.repeat(42) + 'A',
+  'secret.webhookKey': 'b'.repeat(32),
+  'secret.oidcClientSecret': 'another-of-some-length',
+  approvalTools: ['Other'],
+  httpAllow: ['other'],
+  drainNoticeMs: 1000,
+  's3.endpoint': 'https://other.example',
+  'oidc.issuer': 'https://other.example',
+  'oidc.redirectUri': 'https://other.example/oidc/callback',
+  'oidc.groups': [{ group: 'other', tenant: 'other', role: 'admin' }],
+  'oidc.scopes': 'openid other',
+  'edge.allowedOrigins': ['https://other.example'],
+  'edge.trustedProxies': ['192.0.2.1'],
   'model.baseUrl': 'https://other.example/v1',
   'model.price': '1,2',
   'persistence.home.size': '7Gi',
@@ -38,6 +51,7 @@ const samples: Readonly<Record<string, unknown>> = {
 const unchanged = Promise.all(
   ['everything', 'cluster', 'single'].map(async (values) => [values, await renderText(values)] as const),
 );
+const rule = { group: 'ops', tenant: 'default', role: 'admin' };
 const objectSample = { other: 'other' };
 
 function resolve(node: Schema | undefined): Schema {
@@ -111,6 +125,17 @@ describe('refused, with a message that says why', () => {
     ['a short bootstrap token', 'everything', { 'secret.bootstrapToken': 'abc' }, /at least 16 characters/],
     ['a cluster without a database', 'everything', { 'secret.databaseUrl': '' }, /mode=cluster needs a database/],
     ['a Redis backplane without Redis', 'everything', { 'secret.redisUrl': '' }, /backplane=redis needs a Redis/],
+    ['a short webhook key', 'everything', { 'secret.webhookKey': 'abc' }, /must be 32 to 256 characters/],
+    ['an audit key of other length', 'everything', { 'secret.auditKey': 'abc' }, /must be 32 bytes as base64url/],
+    ['a short OIDC secret', 'everything', { 'secret.oidcClientSecret': 'abc' }, /must have at least 16 characters/],
+    ['half an OpenID provider', 'everything', { 'oidc.clientId': '' }, /oidc.clientId.* go together/],
+    ['a provider without a secret', 'everything', { 'secret.oidcClientSecret': '' }, /oidcClientSecret go together/],
+    ['a rule with a role of others', 'single', { 'oidc.groups': [{ ...rule, role: 'node' }] }, /oidc.groups/],
+    ['half a key to the bucket', 'everything', { 'secret.s3AccessKeyId': '' }, /s3SecretAccessKey go together/],
+    ['a bucket server without a bucket', 'single', { 's3.endpoint': 'https://x' }, /about s3.bucket/],
+    ['a password in the address of the bucket', 'single', { 's3.endpoint': 'https://a:b@x' }, /s3.endpoint/],
+    ['a list in a list', 'single', { 'edge.trustedProxies': ['10.0.0.0/8,::1'] }, /edge.trustedProxies/],
+    ['a notice longer than the drain allows', 'single', { drainNoticeMs: 3751 }, /at most 15 % of drainMs/],
     ['no bootstrap token', 'everything', { 'secret.bootstrapToken': '' }, /a bootstrap token is needed/],
     ['two sources of secrets', 'everything', { 'secret.existing': 'x' }, /exclude each other/],
     ['Postgres in single mode', 'everything', { mode: 'single' }, /mode=single runs on SQLite alone/],
@@ -137,7 +162,13 @@ describe('refused, with a message that says why', () => {
   });
 
   test('a refused secret is not printed', async () => {
-    const settings = { 'secret.databaseUrl': 'mysql://user:plaintext@x', 'secret.bootstrapToken': 'plaintext' };
+    const settings = {
+      'secret.databaseUrl': 'mysql://user:plaintext@x',
+      'secret.bootstrapToken': 'plaintext',
+      'secret.auditKey': 'plaintext',
+      'secret.webhookKey': 'plaintext',
+      'secret.oidcClientSecret': 'plaintext',
+    };
     for (const [path, value] of Object.entries(settings)) {
       expect(await refusal('everything', { [path]: value })).not.toContain('plaintext');
     }

@@ -1,5 +1,5 @@
 import { container, helm, ofKind, render, type Deployment, type KubernetesObject } from './chart';
-import { appPorts, knownVariables } from './known-variables';
+import { appPorts, configOf, knownVariables, variablesOf } from './known-variables';
 
 jest.setTimeout(60_000);
 
@@ -21,6 +21,52 @@ function plainVariables(objects: readonly KubernetesObject[]): [string, string][
       container(deployment).env.flatMap(({ name, value }): [string, string][] => (value ? [[name, value]] : [])),
     ),
   ];
+}
+
+/** A value for each variable that comes from the Secret. */
+const secrets: Readonly<Record<string, string>> = {
+  TYRUM_AUDIT_KEY: 'A'.repeat(43),
+  TYRUM_BOOTSTRAP_TOKEN: `tyrum-token.v1.00000000-0000-4000-8000-000000000000.${'a'.repeat(43)}`,
+  TYRUM_DATABASE_URL: 'postgres://tyrum:example@postgres.example:5432/tyrum',
+  TYRUM_MODEL_API_KEY: 'example',
+  TYRUM_OIDC_CLIENT_SECRET: 'a-secret-of-some-length',
+  TYRUM_REDIS_URL: 'redis://redis.example:6379',
+  TYRUM_S3_ACCESS_KEY_ID: 'example',
+  TYRUM_S3_SECRET_ACCESS_KEY: 'example',
+  TYRUM_WEBHOOK_KEY: 'a'.repeat(32),
+};
+
+/** What a Secret need not have. */
+const optional = Object.keys(secrets).filter((name) => !/BOOTSTRAP_TOKEN|DATABASE_URL|REDIS_URL/.test(name));
+
+/** The whole environment of a pod; `unset` names what its Secret does not have. */
+function environment(objects: readonly KubernetesObject[], pod: Deployment, unset: readonly string[] = []) {
+  const own = container(pod).env.flatMap(({ name, value, valueFrom }): [string, string][] => {
+    if (valueFrom?.secretKeyRef) return unset.includes(name) ? [] : [[name, secrets[name] ?? '']];
+    return [[name, value ?? 'pod']];
+  });
+  return { ...ofKind(objects, 'ConfigMap')[0]?.data, ...Object.fromEntries(own) };
+}
+
+/** The values of `everything`, in one pod. */
+const single = {
+  mode: 'single',
+  'secret.databaseUrl': '',
+  'secret.redisUrl': '',
+  'edge.autoscaling.enabled': false,
+  'worker.autoscaling.enabled': false,
+  'desktopRuntime.enabled': false,
+};
+
+const provider = {
+  'oidc.issuer': 'https://login.example:8443/realm',
+  'oidc.clientId': 'tyrum',
+  'oidc.redirectUri': 'https://tyrum.example/oidc/callback',
+  'oidc.groups': [{ group: 'ops', tenant: 'default', role: 'admin' }],
+};
+
+interface NetworkPolicy extends KubernetesObject {
+  readonly spec: { readonly egress: { ports?: { port: number }[] }[] };
 }
 
 describe.each(modes)('with the values of %s', (mode) => {
@@ -75,7 +121,17 @@ describe.each(modes)('with the values of %s', (mode) => {
     }
     for (const [name, value] of plainVariables(objects)) {
       expect(value).not.toMatch(/^(postgres|postgresql|redis|rediss):/);
-      expect(name).not.toMatch(/TOKEN|API_KEY|REDIS_URL/);
+      expect(Object.keys(secrets).filter((secret) => secret !== 'TYRUM_DATABASE_URL')).not.toContain(name);
+    }
+  });
+
+  test('each app takes what its pod is given, and is given no secret that it does not read', () => {
+    for (const deployment of deployments(objects)) {
+      const given = environment(objects, deployment, mode === 'everything' ? [] : optional);
+      expect(() => configOf(role(deployment), given)).not.toThrow();
+      const fromSecret = container(deployment).env.filter(({ valueFrom }) => valueFrom?.secretKeyRef);
+      const unread = fromSecret.filter(({ name }) => !variablesOf[role(deployment)]?.includes(name));
+      expect(unread.map(({ name }) => `${role(deployment)} ${name}`)).toEqual([]);
     }
   });
 
@@ -110,6 +166,59 @@ describe.each(modes)('with the values of %s', (mode) => {
         .map(({ metadata }) => metadata.name)
         .sort(),
     );
+  });
+});
+
+test('every variable that an app reads can be set', async () => {
+  // The secret itself is in the Secret, so its file is not needed; only workers have workspaces of their own claim.
+  const left: Readonly<Record<string, readonly string[]>> = {
+    single: ['TYRUM_OIDC_CLIENT_SECRET_FILE', 'TYRUM_REDIS_URL', 'TYRUM_WORKSPACE_ROOT'],
+    edge: ['TYRUM_OIDC_CLIENT_SECRET_FILE', 'TYRUM_MODEL_API_KEY', 'TYRUM_WORKSPACE_ROOT'],
+  };
+  for (const [settings, isSingle] of [
+    [{}, false],
+    [single, true],
+  ] as const) {
+    const objects = await render('everything', settings);
+    for (const deployment of deployments(objects)) {
+      const set = environment(objects, deployment);
+      const missing = variablesOf[role(deployment)]?.filter((name) => set[name] === undefined);
+      expect(missing?.sort()).toEqual((left[isSingle ? 'single' : role(deployment)] ?? []).toSorted());
+    }
+  }
+});
+
+test('what is not set is what the app has by itself', async () => {
+  const objects = await render('single');
+  const [pod] = deployments(objects);
+  const given = configOf('edge', environment(objects, pod as Deployment, optional));
+  const { home, host, instanceId, bootstrapToken } = given;
+  const own = configOf('edge', {
+    TYRUM_HOME: home,
+    TYRUM_HOST: host,
+    TYRUM_INSTANCE_ID: instanceId,
+    TYRUM_BOOTSTRAP_TOKEN: bootstrapToken?.reveal() ?? '',
+  });
+  expect(given).toEqual(own);
+});
+
+test('edges and schedulers reach the ports of the bucket and of the OpenID provider', async () => {
+  const ports = async (settings: Record<string, unknown>) => {
+    const policies = ofKind<NetworkPolicy>(await render('cluster', settings), 'NetworkPolicy');
+    return Object.fromEntries(
+      policies.map(({ metadata, spec }) => [
+        metadata.labels['app.kubernetes.io/component'],
+        spec.egress.flatMap((rule) => rule.ports?.map(({ port }) => port) ?? []),
+      ]),
+    );
+  };
+  const data = [53, 53, 5432, 6379];
+  expect(await ports({})).toMatchObject({ edge: data, scheduler: data });
+  expect(await ports({ 's3.bucket': 'example' })).toMatchObject({ edge: [...data, 443], scheduler: [...data, 443] });
+  const inside = { 's3.bucket': 'example', 's3.endpoint': 'http://minio:9000', ...provider };
+  expect(await ports(inside)).toMatchObject({ edge: [...data, 9000, 8443], scheduler: [...data, 9000] });
+  expect(await ports({ 's3.bucket': 'example', 's3.endpoint': 'http://minio' })).toMatchObject({
+    scheduler: [...data, 80],
   });
 });
 

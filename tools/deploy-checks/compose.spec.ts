@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { parseDockerfile } from './dockerfile';
-import { appPorts, defaultDrainMs, knownVariables } from './known-variables';
+import { appPorts, defaultDrainMs, variablesOf } from './known-variables';
 import { inWorkspace } from './workspace';
 
 interface Service {
@@ -24,6 +24,9 @@ const compose = parse(text, { merge: true }) as {
 };
 const services = Object.entries(compose.services);
 const ours = services.filter(([, service]) => service.build);
+
+/** What the images say already, and the file of a secret that can be given itself. */
+const fixed = ['TYRUM_HOME', 'TYRUM_HOST', 'TYRUM_PORT', 'TYRUM_OIDC_CLIENT_SECRET_FILE'];
 
 function inProfile(profile: string): [string, Service][] {
   return services.filter(([, service]) => service.profiles.includes(profile));
@@ -61,9 +64,22 @@ test.each(['single', 'cluster'])('in %s no two services publish the same port, a
 });
 
 describe.each(ours)('%s', (_name, service) => {
-  test('sets only variables that an app reads', () => {
-    const unknown = Object.keys(service.environment ?? {}).filter((name) => !knownVariables.includes(name));
-    expect(unknown).toEqual([]);
+  test('sets only variables that its app reads', () => {
+    const read = variablesOf[service.build?.target ?? ''] ?? [];
+    expect(Object.keys(service.environment ?? {}).filter((name) => !read.includes(name))).toEqual([]);
+  });
+
+  test('can be given every variable that its app reads', () => {
+    const target = service.build?.target ?? '';
+    const inCluster = service.profiles.includes('cluster');
+    const left = [
+      ...fixed,
+      ...(inCluster ? [] : ['TYRUM_REDIS_URL', 'TYRUM_WORKSPACE_ROOT']),
+      // An edge of a cluster runs no turns: of the model it needs the price only.
+      ...(inCluster && target === 'edge' ? ['TYRUM_MODEL_API_KEY', 'TYRUM_WORKSPACE_ROOT'] : []),
+    ];
+    const set = Object.keys(service.environment ?? {});
+    expect(variablesOf[target]?.filter((name) => !set.includes(name) && !left.includes(name))).toEqual([]);
   });
 
   test('is given longer to stop than its drain takes', () => {
@@ -113,7 +129,7 @@ test('both workers use the same workspaces', () => {
 test('no secret is written down, and only what both profiles need is demanded', () => {
   for (const [, service] of services) {
     for (const [name, value] of Object.entries(service.environment ?? {})) {
-      if (/TOKEN|PASSWORD|API_KEY/.test(name) && value !== null) expect(value).toMatch(/^\$\{[A-Z_]+:[-?][^}]*\}$/);
+      if (/TOKEN|PASSWORD|_KEY|SECRET/.test(name) && value !== null) expect(value).toMatch(/^\$\{[A-Z_]+:[-?][^}]*\}$/);
       if (/_URL$/.test(name) && value !== null) expect(value).not.toMatch(/:\/\/[^$@/]+:[^$@/]+@/);
     }
   }
@@ -122,10 +138,15 @@ test('no secret is written down, and only what both profiles need is demanded', 
   expect([...demanded]).toEqual(['TYRUM_BOOTSTRAP_TOKEN']);
 });
 
-test('the example of .env names every variable that compose.yaml asks for', () => {
+test('the example of .env names every variable that compose.yaml asks for or passes on', () => {
   const example = readFileSync(inWorkspace('docker', '.env.example'), 'utf8');
   const asked = new Set([...text.matchAll(/\$\{([A-Z_]+)[:}]/g)].map((match) => match[1] ?? ''));
   expect(asked.size).toBe(2);
   for (const name of asked) expect(example).toMatch(new RegExp(`^${name}=$`, 'm'));
+  const passedOn = ours.flatMap(([, service]) =>
+    Object.entries(service.environment ?? {}).flatMap(([name, value]) => (value === null ? [name] : [])),
+  );
+  expect(passedOn.length).toBeGreaterThan(50);
+  for (const name of passedOn) expect(example).toMatch(new RegExp(`^#${name}=`, 'm'));
   expect(example).toMatch(/^COMPOSE_PROFILES=single$/m);
 });

@@ -17,6 +17,35 @@ app.kubernetes.io/version: {{ .Values.image.tag | default .Chart.AppVersion | qu
 {{ .Values.secret.existing | default (include "tyrum.fullname" .) }}
 {{- end }}
 
+{{/* What the Secret holds: value of `secret` -> variable, which is its key. */}}
+{{- define "tyrum.secrets" -}}
+auditKey: TYRUM_AUDIT_KEY
+bootstrapToken: TYRUM_BOOTSTRAP_TOKEN
+databaseUrl: TYRUM_DATABASE_URL
+modelApiKey: TYRUM_MODEL_API_KEY
+oidcClientSecret: TYRUM_OIDC_CLIENT_SECRET
+redisUrl: TYRUM_REDIS_URL
+s3AccessKeyId: TYRUM_S3_ACCESS_KEY_ID
+s3SecretAccessKey: TYRUM_S3_SECRET_ACCESS_KEY
+webhookKey: TYRUM_WEBHOOK_KEY
+{{- end }}
+
+{{/* Variables that a Secret may lack -> the roles of a cluster that need them. A single pod needs all. */}}
+{{- define "tyrum.optionalSecrets" -}}
+TYRUM_AUDIT_KEY: [edge, scheduler]
+TYRUM_MODEL_API_KEY: [worker]
+TYRUM_OIDC_CLIENT_SECRET: [edge]
+TYRUM_S3_ACCESS_KEY_ID: [edge, worker, scheduler]
+TYRUM_S3_SECRET_ACCESS_KEY: [edge, worker, scheduler]
+TYRUM_WEBHOOK_KEY: [edge]
+{{- end }}
+
+{{/* The port of a URL. */}}
+{{- define "tyrum.urlPort" -}}
+{{- $url := urlParse . -}}
+{{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (ternary "80" "443" (eq $url.scheme "http")) -}}
+{{- end }}
+
 {{/* What runs: role (also the image's suffix) -> its port and the key of its values. */}}
 {{- define "tyrum.roles" -}}
 edge: { port: 8788, values: edge }
@@ -42,7 +71,12 @@ would print. */}}
 {{- define "tyrum.check" -}}
 {{- $single := eq .Values.mode "single" }}
 {{- $secret := .Values.secret }}
-{{- $inline := or $secret.bootstrapToken $secret.databaseUrl $secret.redisUrl $secret.modelApiKey }}
+{{- $inline := list }}
+{{- range $value, $_ := fromYaml (include "tyrum.secrets" .) }}
+{{- if index $secret $value }}
+{{- $inline = append $inline $value }}
+{{- end }}
+{{- end }}
 {{- if and $secret.existing $inline }}
 {{- fail "secret.existing and inline secrets exclude each other: put all of them into the Secret it names" }}
 {{- end }}
@@ -63,6 +97,32 @@ would print. */}}
 {{- end }}
 {{- if and (not $single) (eq .Values.backplane "redis") (not (or $secret.existing $secret.redisUrl)) }}
 {{- fail "backplane=redis needs a Redis: set secret.existing (key TYRUM_REDIS_URL) or secret.redisUrl" }}
+{{- end }}
+{{- if not (regexMatch "^([A-Za-z0-9_-]{43})?$" $secret.auditKey) }}
+{{- fail "secret.auditKey must be 32 bytes as base64url, 43 characters" }}
+{{- end }}
+{{- if not (regexMatch "^([A-Za-z0-9_-]{32,256})?$" $secret.webhookKey) }}
+{{- fail "secret.webhookKey must be 32 to 256 characters of base64url" }}
+{{- end }}
+{{- if and $secret.oidcClientSecret (lt (len $secret.oidcClientSecret) 16) }}
+{{- fail "secret.oidcClientSecret must have at least 16 characters" }}
+{{- end }}
+{{- $oidc := .Values.oidc }}
+{{- $some := or $oidc.issuer $oidc.clientId $oidc.redirectUri $oidc.groups }}
+{{- if and $some (not (and $oidc.issuer $oidc.clientId $oidc.redirectUri $oidc.groups)) }}
+{{- fail "oidc.issuer, oidc.clientId, oidc.redirectUri and oidc.groups go together" }}
+{{- end }}
+{{- if and (not $secret.existing) (ne (empty $oidc.issuer) (empty $secret.oidcClientSecret)) }}
+{{- fail "oidc.issuer and secret.oidcClientSecret go together" }}
+{{- end }}
+{{- if and (not .Values.s3.bucket) (or .Values.s3.endpoint $secret.s3AccessKeyId $secret.s3SecretAccessKey) }}
+{{- fail "s3.endpoint, secret.s3AccessKeyId and secret.s3SecretAccessKey are about s3.bucket, which is not set" }}
+{{- end }}
+{{- if ne (empty $secret.s3AccessKeyId) (empty $secret.s3SecretAccessKey) }}
+{{- fail "secret.s3AccessKeyId and secret.s3SecretAccessKey go together" }}
+{{- end }}
+{{- if gt (mul 100 (int (.Values.drainNoticeMs | default 0))) (mul 15 (int .Values.drainMs)) }}
+{{- fail "drainNoticeMs must be at most 15 % of drainMs" }}
 {{- end }}
 {{- if and $single (or $secret.databaseUrl $secret.redisUrl) }}
 {{- fail "mode=single runs on SQLite alone: unset secret.databaseUrl and secret.redisUrl, or set mode=cluster" }}

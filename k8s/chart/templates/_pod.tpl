@@ -40,8 +40,10 @@
 - name: TYRUM_WORKSPACE_ROOT
   value: /workspaces
 {{- end }}
-{{- if or $single (eq .role "worker") }}
-{{ include "tyrum.secretEnv" (dict "context" .context "name" "TYRUM_MODEL_API_KEY" "optional" true) }}
+{{- range $name, $roles := fromYaml (include "tyrum.optionalSecrets" .) }}
+{{- if or $single (has $.role $roles) }}
+{{ include "tyrum.secretEnv" (dict "context" $.context "name" $name "optional" true) }}
+{{- end }}
 {{- end }}
 {{- end }}
 
