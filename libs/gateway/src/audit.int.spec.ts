@@ -10,7 +10,7 @@ import {
 } from '@tyrum/protocol';
 import { Schedules } from '@tyrum/scheduling';
 import { SchedulingModule } from '@tyrum/scheduling/nest';
-import { portable } from '@tyrum/statestore';
+import { portable, StoreUnavailableError } from '@tyrum/statestore';
 import { eventually } from '@tyrum/test-services';
 import { SCHEDULES_PORT } from './ports';
 import { startTestEdge, TestClient, TestDevice, type TestEdge } from './testing';
@@ -242,6 +242,24 @@ describe.each(['sqlite', 'postgres'] as const)('the audit over HTTP on %s', (dat
     });
     try {
       await expect(send('GET', '/v1/audit/export')).rejects.toThrow('terminated');
+    } finally {
+      failing.mockRestore();
+    }
+  });
+
+  it.each([
+    ['what nobody expects', new Error('connect ECONNREFUSED 10.0.0.5'), 500, 'internal'],
+    ['a database that is away', new StoreUnavailableError('10.0.0.5 is away', 1_000), 503, 'overloaded'],
+  ])('answers an export that fails before its first line with a problem: %s', async (_what, error, status, code) => {
+    const failing = jest.spyOn(AuditLog.prototype, 'export').mockImplementation(async function* () {
+      yield await Promise.reject<never>(error);
+    });
+    try {
+      const answer = await fetch(`${edge.httpUrl}/v1/audit/export`, { headers: { authorization: `Bearer ${admin}` } });
+      const text = await answer.text();
+      expect([answer.status, answer.headers.get('content-type')]).toEqual([status, 'application/problem+json']);
+      expect(JSON.parse(text)).toMatchObject({ code, status, instance: '/v1/audit/export' });
+      expect(text).not.toContain(error.message);
     } finally {
       failing.mockRestore();
     }

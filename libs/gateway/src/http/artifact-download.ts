@@ -146,7 +146,7 @@ async function send(stream: Readable, response: Response, stallMs: number): Prom
 }
 
 /** Resolves when there is something to read, or nothing will be; rejects when reading fails. */
-function begun(stream: Readable): Promise<void> {
+export function begun(stream: Readable): Promise<void> {
   return new Promise((resolve, reject) =>
     stream.once('readable', resolve).once('close', resolve).once('error', reject),
   );

@@ -3,6 +3,7 @@ import { Controller, Get, Query, StreamableFile, UseGuards } from '@nestjs/commo
 import { AuditBrokenError, AuditLog, type AuditLine } from '@tyrum/evidence';
 import type { Principal } from '@tyrum/identity';
 import { ContractError, WireError, type AuditListResult, type AuditSeal } from '@tyrum/protocol';
+import { begun } from './artifact-download';
 import { readQuery } from './query';
 import { Caller, Needs, ScopeGuard } from './request-principal';
 
@@ -36,11 +37,16 @@ export class AuditController {
     }
   }
 
-  /** All of it, a line of JSON each: a checkpoint where retention deleted what came before, the entries, the signed head. */
+  /**
+   * All of it, a line of JSON each: a checkpoint where retention deleted what came before, the entries, the signed head. What goes
+   * wrong before the first is a problem like any other; Nest would answer 400 for whatever breaks a stream.
+   */
   @Get('export')
   @Needs('operator.admin')
-  export(@Caller() { tenantId }: Principal): StreamableFile {
-    return new StreamableFile(Readable.from(linesOf(this.log.export(tenantId))), { type: 'application/x-ndjson' });
+  async export(@Caller() { tenantId }: Principal): Promise<StreamableFile> {
+    const lines = Readable.from(linesOf(this.log.export(tenantId)));
+    await begun(lines);
+    return new StreamableFile(lines, { type: 'application/x-ndjson' });
   }
 }
 
