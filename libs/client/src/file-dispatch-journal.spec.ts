@@ -1,8 +1,12 @@
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TaskAnswer } from './dispatch-journal';
 import { FileDispatchJournal, type FileJournalOptions } from './file-dispatch-journal';
+
+/** The module itself: an import of it would be a copy, and what is put in its place would not be called. */
+const fs = jest.requireActual<typeof import('node:fs/promises')>('node:fs/promises');
 
 const answer = (n: number): TaskAnswer => ({ ok: true, result: { result: `é${n}`, evidence: [n] } });
 
@@ -11,6 +15,7 @@ describe('FileDispatchJournal', () => {
   const open: FileDispatchJournal[] = [];
   beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'tyrum-journal-'))));
   afterEach(async () => {
+    jest.restoreAllMocks();
     for (const one of open.splice(0)) await one.close();
     rmSync(folder, { recursive: true, force: true });
   });
@@ -46,6 +51,49 @@ describe('FileDispatchJournal', () => {
     const before = handles();
     for (let i = 0; i < 5; i += 1) await expect(journal.begin(`b${i}`)).rejects.toThrow('shorter');
     expect(handles()).toBe(before);
+  });
+
+  it.each([
+    ['its folder cannot be synced', () => join(folder, 'deep')],
+    ['it cannot be opened again', path],
+  ])('forgets nothing it promised when %s after a rewrite', async (_why, refused) => {
+    const journal = await reopen({ maxBytes: 1 });
+    const { open: real } = fs;
+    const failing = jest
+      .spyOn(fs, 'open')
+      .mockImplementation((...args) => (args[0] === refused() ? Promise.reject(new Error('EMFILE')) : real(...args)));
+    const promised: string[] = [];
+    const begin = async (id: string) =>
+      journal.begin(id).then(
+        () => void promised.push(id),
+        (error: Error) => expect(error.message).toBe('EMFILE'),
+      );
+    for (const id of ['a', 'b', 'c']) await begin(id);
+    failing.mockRestore();
+    await begin('d');
+    expect(promised).toContain('d');
+    const second = await reopen();
+    for (const id of promised) expect(await second.find(id)).toEqual({ state: 'begun' });
+  });
+
+  it('cuts half a line off before the next one, also when it could not be cut off at once', async () => {
+    const journal = await reopen();
+    await journal.begin('a');
+    const some = await fs.open(path(), 'r');
+    const handle = Object.getPrototypeOf(some) as FileHandle;
+    await some.close();
+    const half = jest.spyOn(handle, 'appendFile').mockImplementation(() => {
+      appendFileSync(path(), '{"begin":');
+      return Promise.reject(new Error('ENOSPC'));
+    });
+    const stuck = jest.spyOn(handle, 'truncate').mockRejectedValue(new Error('EIO'));
+    await expect(journal.begin('b')).rejects.toThrow();
+    half.mockRestore();
+    await journal.begin('b').catch((error: Error) => expect(error.message).toBe('EIO'));
+    stuck.mockRestore();
+    await journal.begin('c');
+    const second = await reopen();
+    expect(await second.find('c')).toEqual({ state: 'begun' });
   });
 
   it('keeps many that come together', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, rename, type FileHandle } from 'node:fs/promises';
+import { constants, mkdir, open, rename, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { DispatchJournal, JournalEntry, TaskAnswer } from './dispatch-journal';
 
@@ -23,12 +23,19 @@ interface Place {
   readonly answer?: { readonly offset: number; readonly length: number };
 }
 
+/** What a rewrite has carried over, and how long the new file is. */
+interface Kept {
+  readonly places: readonly [string, Place][];
+  readonly length: number;
+}
+
 interface Waiting {
   readonly line: Line;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
+const FRESH = constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND;
 const WEEK_MS = 7 * 24 * 60 * 60_000;
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
@@ -43,6 +50,8 @@ export class FileDispatchJournal implements DispatchJournal {
   private waiting: Waiting[] = [];
   private writing: Promise<void> | undefined;
   private length = 0;
+  /** There may be half a line behind `length`. */
+  private isTorn = false;
   /** Not below this length is it rewritten again: what is left of it is not past its time. */
   private rewriteAt: number;
 
@@ -108,7 +117,9 @@ export class FileDispatchJournal implements DispatchJournal {
     }
     this.length = end;
     if (end < bytes.length) await this.file.truncate(end);
-    if (end === 0) await this.append({ instance: this.id });
+    if (end > 0) return;
+    await this.append({ instance: this.id });
+    await syncFolder(dirname(this.path));
   }
 
   private note(line: Line, offset: number, length: number): void {
@@ -129,6 +140,7 @@ export class FileDispatchJournal implements DispatchJournal {
       const batch = this.waiting;
       this.waiting = [];
       try {
+        if (this.isTorn) await this.cutOff();
         if (this.length > this.rewriteAt) await this.rewrite();
         const lines = batch.map(({ line }) => Buffer.from(`${JSON.stringify(line)}\n`));
         await this.put(lines);
@@ -151,19 +163,37 @@ export class FileDispatchJournal implements DispatchJournal {
       await this.file.appendFile(Buffer.concat(lines));
       await this.file.datasync();
     } catch (error) {
-      // Half of it may be there: the next line must not stand behind half a line.
-      await this.file.truncate(this.length);
+      this.isTorn = true;
+      // Where that fails too, it is tried again before the next line.
+      await this.cutOff().catch(() => undefined);
       throw error;
     }
   }
 
-  /** Leaves out what ended long ago; what was begun and has no end stays as long. */
+  /** Half a line, or one whose promise was broken: the next line must not stand behind it. */
+  private async cutOff(): Promise<void> {
+    await this.file.truncate(this.length);
+    this.isTorn = false;
+  }
+
+  /**
+   * Leaves out what ended long ago; what was begun and has no end stays as long. When it fails the old file is still the one
+   * that is read, but may have lost its name: `rewriteAt` has it tried again before a line is put into it.
+   */
   private async rewrite(): Promise<void> {
-    const { places, length } = await this.writeKept(`${this.path}.new`);
-    await rename(`${this.path}.new`, this.path);
-    await syncFolder(dirname(this.path));
+    const fresh = await open(`${this.path}.new`, FRESH, 0o600);
     const old = this.file;
-    this.file = await open(this.path, 'a+', 0o600);
+    let kept: Kept;
+    try {
+      kept = await this.writeKept(fresh);
+      await rename(`${this.path}.new`, this.path);
+      await syncFolder(dirname(this.path));
+    } catch (error) {
+      await fresh.close();
+      throw error;
+    }
+    const { places, length } = kept;
+    this.file = fresh;
     // Whoever looks something up reads the old file by its old places or the new one by its new ones.
     this.places.clear();
     for (const [id, place] of places) this.places.set(id, place);
@@ -173,29 +203,24 @@ export class FileDispatchJournal implements DispatchJournal {
   }
 
   /** Writes what is not past its time to a file of its own, and to the disk. */
-  private async writeKept(path: string): Promise<{ places: [string, Place][]; length: number }> {
+  private async writeKept(fresh: FileHandle): Promise<Kept> {
     const before = this.options.nowMs() - this.options.retainMs;
-    const kept = [...this.places].filter(([, { at }]) => at >= before);
-    const fresh = await open(path, 'w+', 0o600);
-    try {
-      const places: [string, Place][] = [];
-      let length = 0;
-      const put = async (text: string): Promise<void> => {
-        const bytes = Buffer.from(text);
-        await fresh.appendFile(bytes);
-        length += bytes.length;
-      };
-      await put(`${JSON.stringify({ instance: this.id })}\n`);
-      for (const [id, { at, answer }] of kept) {
-        const offset = length;
-        await put(answer ? await this.read(answer) : `${JSON.stringify({ begin: id, at })}\n`);
-        places.push([id, answer ? { at, answer: { offset, length: length - offset } } : { at }]);
-      }
-      await fresh.sync();
-      return { places, length };
-    } finally {
-      await fresh.close();
+    const places: [string, Place][] = [];
+    let length = 0;
+    const put = async (text: string): Promise<void> => {
+      const bytes = Buffer.from(text);
+      await fresh.appendFile(bytes);
+      length += bytes.length;
+    };
+    await put(`${JSON.stringify({ instance: this.id })}\n`);
+    for (const [id, { at, answer }] of this.places) {
+      if (at < before) continue;
+      const offset = length;
+      await put(answer ? await this.read(answer) : `${JSON.stringify({ begin: id, at })}\n`);
+      places.push([id, answer ? { at, answer: { offset, length: length - offset } } : { at }]);
     }
+    await fresh.sync();
+    return { places, length };
   }
 
   private async read({ offset, length }: { offset: number; length: number }): Promise<string> {
@@ -205,7 +230,7 @@ export class FileDispatchJournal implements DispatchJournal {
   }
 }
 
-/** A rename is on the disk when its folder is. */
+/** A file's name is on the disk when its folder is. */
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
