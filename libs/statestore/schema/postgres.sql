@@ -545,7 +545,7 @@ CREATE INDEX auth_token_by_subject ON auth_token USING btree (subject) WHERE (su
 
 CREATE INDEX auth_token_by_tenant ON auth_token USING btree (tenant_id, created_at);
 
-CREATE INDEX conversation_by_update ON conversation USING btree (tenant_id, updated_at, conversation_key);
+CREATE INDEX conversation_by_update ON conversation USING btree (tenant_id, updated_at, conversation_key) WHERE (updated_at > 0);
 
 CREATE INDEX conversation_queue_lane ON conversation_queue USING btree (tenant_id, agent_key, rank_at) WHERE (state = 'ready'::text);
 
@@ -593,11 +593,11 @@ CREATE INDEX schedule_due ON schedule USING btree (next_fire_at) WHERE (next_fir
 
 CREATE INDEX tenant_disabled ON tenant USING btree (tenant_id) WHERE (disabled_at IS NOT NULL);
 
-CREATE INDEX turn_by_creation ON turn USING btree (tenant_id, created_at, turn_id);
+CREATE INDEX turn_by_creation ON turn USING btree (tenant_id, created_at, turn_id) WHERE (created_at > 0);
 
 CREATE INDEX turn_by_delivery ON turn USING btree (tenant_id, delivered_to) WHERE (delivered_to IS NOT NULL);
 
-CREATE INDEX turn_by_place ON turn USING btree (tenant_id, conversation_key, turn_seq);
+CREATE INDEX turn_by_place ON turn USING btree (tenant_id, conversation_key, turn_seq) WHERE (turn_seq > 0);
 
 CREATE INDEX turn_by_wait ON turn USING btree (tenant_id, wait_kind, wait_id) WHERE (wait_id IS NOT NULL);
 

@@ -45,9 +45,17 @@ const DEAD_CONNECTION_PAUSE_MS = 20;
 
 /**
  * A client stopped inside a transaction would keep its locks for ever, and so block every takeover. And where the planner
- * takes a claim for expensive, it has it compiled anew each time: 200 ms for a statement that runs for 2.
+ * takes a claim for expensive, it has it compiled anew each time: 200 ms for a statement that runs for 2. Our joins look a
+ * few rows up by a key, and no other way of joining is left to the planner: what it plans for an empty table it keeps when the table
+ * has grown, until autovacuum has looked, and reading all of a small table to hash it is cheaper then.
  */
-const SESSION_SETTINGS = ['idle_in_transaction_session_timeout=15000', 'lock_timeout=10000', 'jit=off'];
+const SESSION_SETTINGS = [
+  'idle_in_transaction_session_timeout=15000',
+  'lock_timeout=10000',
+  'jit=off',
+  'enable_hashjoin=off',
+  'enable_mergejoin=off',
+];
 const BEGIN_POOLED = ['begin', ...SESSION_SETTINGS.map((setting) => `set local ${setting}`), ''].join('; ');
 /** Statements a connection keeps parsed and planned at the most; ours are some eighty. */
 const MAX_PREPARED = 500;

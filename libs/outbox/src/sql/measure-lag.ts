@@ -4,15 +4,15 @@ import { NOW_MS, type Statement } from '@tyrum/statestore';
 export const MAX_COUNTED_ROWS = 10_000;
 
 /**
- * How far a reader at a position is behind, and what holds all readers back. `stall_ms`: age of the oldest row that is not
+ * How far a reader at a position is behind, and what holds all readers back. `stall_ms`: age of the first row that is not
  * readable yet. `writer_ms`: age of the oldest open transaction that has written (on the whole server; a role without
  * `pg_read_all_stats` sees its own). Parameters: xid, id. Touches: outbox.
  */
 export const measureLag: Statement = {
   name: 'measure-lag',
   postgres: `
-    select (select ${NOW_MS.postgres} - min(occurred_at) from outbox
-        where xid >= pg_snapshot_xmin(pg_current_snapshot())) as stall_ms,
+    select (select ${NOW_MS.postgres} - occurred_at from outbox
+        where xid >= pg_snapshot_xmin(pg_current_snapshot()) order by xid, id limit 1) as stall_ms,
       (select (extract(epoch from clock_timestamp() - min(began)) * 1000)::bigint from (
         select xact_start as began from pg_stat_activity where backend_xid is not null and pid <> pg_backend_pid()
         union all select prepared from pg_prepared_xacts) as writers) as writer_ms,

@@ -31,6 +31,8 @@ const columns = `o.tenant_id, o.event_id, o.type, o.scope_kind, o.scope_id, o.co
  *
  * `is_foreign`: the position is of another epoch, or lies ahead of everything. `is_pruned`: rows after it were deleted, the
  * last of them at `pruned_xid`, `pruned_id`. `is_waiting`: there are committed rows that must wait for an older transaction.
+ * It looks at the last row alone, since `exists` over those rows is a walk through the whole table as long as there are no
+ * statistics: Postgres then expects a third of all rows to be such.
  * Parameters: xid, id, limit, epoch. Touches: outbox, outbox_cursor, outbox_epoch.
  */
 export const readEventRows: Statement = {
@@ -38,7 +40,8 @@ export const readEventRows: Statement = {
   postgres: `
     select e.epoch <> $4 or ($1::xid8, $2::bigint) > (pg_snapshot_xmin(pg_current_snapshot()), 0) as is_foreign,
       coalesce((p.xid, p.id) > ($1::xid8, $2::bigint), false) as is_pruned,
-      exists (select from outbox where xid >= pg_snapshot_xmin(pg_current_snapshot())) as is_waiting,
+      coalesce((select xid from outbox order by xid desc, id desc limit 1) >= pg_snapshot_xmin(pg_current_snapshot()), false)
+        as is_waiting,
       p.xid::text as pruned_xid, p.id::text as pruned_id, o.id::text as id, o.xid::text as xid, ${columns}
     from outbox_epoch e
     left join outbox_cursor p on p.consumer = '#pruned'

@@ -136,7 +136,7 @@ export const claimConversations: Statement = {
       where known.tenant_id = claimed.tenant_id and known.conversation_key = claimed.conversation_key) as is_stale
     from claimed left join lateral (
       select * from turn where tenant_id = claimed.tenant_id and conversation_key = claimed.conversation_key
-        and turn_seq >= claimed.open_from and status in ${OPEN}
+        and turn_seq > 0 and turn_seq >= claimed.open_from and status in ${OPEN}
       order by turn_seq limit $7) t on true
     order by pass nulls first, place, claimed.tenant_id, claimed.conversation_key, t.turn_seq`,
   // One writer at a time, so what is picked here is still so when `takeConversations` takes it in the same transaction.

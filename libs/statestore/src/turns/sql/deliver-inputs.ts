@@ -9,7 +9,7 @@ import { openFrom } from './load-open-turns';
  */
 export const listWaitingInputs: Statement = {
   name: 'list-waiting-inputs',
-  postgres: `select * from turn where tenant_id = $1 and conversation_key = $2
+  postgres: `select * from turn where tenant_id = $1 and conversation_key = $2 and turn_seq > 0
     and turn_seq >= ${openFrom('$1', '$2')} and status = 'queued' and kind = 'chat'
     and delivered_to is null and parent_turn_id is null and origin_turn_id is null order by turn_seq limit $3`,
   sqlite: `select * from turn where tenant_id = ?1 and conversation_key = ?2

@@ -19,7 +19,7 @@ export const loadOpenTurns: Statement = {
     cross join lateral (
       select * from turn
       where tenant_id = c.tenant_id and conversation_key = c.conversation_key
-        and turn_seq >= q.open_from and status in ${OPEN}
+        and turn_seq > 0 and turn_seq >= q.open_from and status in ${OPEN}
       order by turn_seq limit $2) t
     order by t.tenant_id, t.conversation_key, t.turn_seq`,
   sqlite: `

@@ -19,7 +19,7 @@ export const findConversation: Statement = {
   sqlite: `select ${view} where c.tenant_id = ?1 and c.conversation_key = ?2`,
 };
 
-const filters = (p: (n: number) => string) => `where c.tenant_id = ${p(1)}
+const filters = (p: (n: number) => string, named: string) => `where c.tenant_id = ${p(1)}${named}
     and (${p(2)} is null or c.agent_key = ${p(2)}) and (${p(3)} is null or c.channel = ${p(3)})
     and ((c.archived_at is not null) = ${p(4)})
     and (${p(5)} is null or (c.updated_at, c.conversation_key) < (${p(5)}, ${p(6)}))
@@ -31,8 +31,8 @@ const filters = (p: (n: number) => string) => `where c.tenant_id = ${p(1)}
  */
 export const listConversations: Statement = {
   name: 'list-conversations',
-  postgres: `select ${view} ${filters((n) => ['$1', '$2::text', '$3::text', '$4::boolean', '$5::bigint', '$6::text', '$7'][n - 1] ?? '')}`,
-  sqlite: `select ${view} ${filters((n) => `?${n}`)}`,
+  postgres: `select ${view} ${filters((n) => ['$1', '$2::text', '$3::text', '$4::boolean', '$5::bigint', '$6::text', '$7'][n - 1] ?? '', ' and c.updated_at > 0')}`,
+  sqlite: `select ${view} ${filters((n) => `?${n}`, '')}`,
 };
 
 /** The last messages of a conversation, newest first. Parameters: tenant, key, limit. Touches: message. */

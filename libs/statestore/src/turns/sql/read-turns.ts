@@ -11,7 +11,7 @@ export const findTurn: Statement = {
 /** The newest turns of a tenant in some states (a JSON list), newest first. Parameters: tenant, states, limit. Touches: turn. */
 export const listTurns: Statement = {
   name: 'list-turns',
-  postgres: `select * from turn where tenant_id = $1 and status in (select json_array_elements_text($2::json))
+  postgres: `select * from turn where tenant_id = $1 and created_at > 0 and status in (select json_array_elements_text($2::json))
     order by created_at desc, turn_id desc limit $3`,
   sqlite: `select * from turn where tenant_id = ?1 and status in (select value from json_each(?2))
     order by created_at desc, turn_id desc limit ?3`,
@@ -20,7 +20,7 @@ export const listTurns: Statement = {
 /** The unfinished reply in a conversation, oldest first. Parameters: tenant, conversation. Touches: turn, conversation_queue. */
 export const findOpenChatTurn: Statement = {
   name: 'find-open-chat-turn',
-  postgres: `select turn_id from turn where tenant_id = $1 and conversation_key = $2
+  postgres: `select turn_id from turn where tenant_id = $1 and conversation_key = $2 and turn_seq > 0
     and turn_seq >= ${openFrom('$1', '$2')} and status in ${OPEN} and kind = 'chat' order by turn_seq limit 1`,
   sqlite: `select turn_id from turn where tenant_id = ?1 and conversation_key = ?2
     and turn_seq >= ${openFrom('?1', '?2')} and status in ${OPEN} and kind = 'chat' order by turn_seq limit 1`,

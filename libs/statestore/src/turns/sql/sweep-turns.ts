@@ -17,7 +17,7 @@ export const nextTenantWithOldTurns: Statement = {
         select tenant_id from turn where tenant_id > tenants.tenant_id order by tenant_id limit 1) n)
     select tenant_id from tenants where (
       select true from turn o
-      where o.tenant_id = tenants.tenant_id and o.created_at < (select ${NOW_MS.postgres} - $2::bigint)
+      where o.tenant_id = tenants.tenant_id and o.created_at > 0 and o.created_at < (select ${NOW_MS.postgres} - $2::bigint)
       order by o.created_at limit 1)
     limit 1`,
   sqlite: `
@@ -47,7 +47,7 @@ export const findOldTurns: Statement = {
         where o.tenant_id = t.tenant_id and o.turn_id = t.delivered_to and o.status not in ${ENDED} limit 1), true) as past,
       (select count(*) from step s where s.tenant_id = t.tenant_id and s.turn_id = t.turn_id) as steps
     from turn t where t.tenant_id = $1 and (t.created_at, t.turn_id) > ($2::bigint, $3::uuid)
-      and t.created_at < (select ${NOW_MS.postgres} - $4::bigint)
+      and t.created_at > 0 and t.created_at < (select ${NOW_MS.postgres} - $4::bigint)
     order by t.created_at, t.turn_id limit $5`,
   sqlite: `
     select t.tenant_id, t.turn_id, t.conversation_key, t.created_at,
