@@ -138,6 +138,24 @@ describe.each(['sqlite', 'postgres'] as const)('the audit over HTTP on %s', (dat
     expect(JSON.stringify(refused)).not.toContain(client.split('.')[3]);
   });
 
+  it('has who came in over the WebSocket, and who did not', async () => {
+    const device = new TestDevice();
+    const token = await edge.issue({ role: 'client', deviceId: device.deviceId });
+    const by = `actor=token:${token.split('.')[2]}`;
+    for (let i = 0; i < 3; i += 1) await (await TestClient.connect(edge.socketUrl, token, { device })).close();
+    await expect(TestClient.connect(edge.socketUrl, token)).rejects.toThrow();
+    await eventually(async () =>
+      expect((await audit(by)).map(({ type, detail }) => [type, detail]).reverse()).toEqual(
+        expect.arrayContaining([
+          ['session.begun', { door: 'ws', role: 'client', devices: [device.deviceId], count: expect.any(Number) }],
+          ['auth.failed', { door: 'ws', reason: 'other_device', token_id: token.split('.')[2], count: 1 }],
+        ]),
+      ),
+    );
+    // However often it comes again: what follows is told of when ten minutes have passed.
+    expect(await types(`${by}&type=session.begun`)).toEqual(['session.begun']);
+  });
+
   it('has side effects, what allowed them, and the ends of those that nobody knows', async () => {
     const engine = new TestEngine(edge.store, edge.backplane);
     const outcomes = [

@@ -11,6 +11,7 @@ import { Admission } from './limits/admission';
 import { ConnectionCaps } from './limits/connection-caps';
 import { ClientAddresses } from './limits/client-addresses';
 import { RefusalAudit } from './limits/refusal-audit';
+import { SessionAudit } from './limits/session-audit';
 import { RequestWindows } from './limits/request-windows';
 import { SharedLimits } from './limits/shared-limits';
 
@@ -18,7 +19,7 @@ const nowMs = (): number => Date.now();
 /** Keeps the counters apart from what else is on the same Redis. */
 const NAMESPACE = 'tyrum';
 
-/** What keeps peers within their limits, and writes down who was refused. */
+/** What keeps peers within their limits, and writes down who was refused and who came in. */
 export const limitProviders: FactoryProvider[] = [
   {
     provide: ClientAddresses,
@@ -77,5 +78,10 @@ export const limitProviders: FactoryProvider[] = [
       drain.register('finishWork', 'refusals', () => audit.flush());
       return audit;
     },
+  },
+  {
+    provide: SessionAudit,
+    inject: [STATE_STORE, LOGGER],
+    useFactory: (store: StateStore, logger: Logger) => new SessionAudit({ store, logger }, nowMs),
   },
 ];

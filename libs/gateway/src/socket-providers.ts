@@ -18,6 +18,7 @@ import { Admission } from './limits/admission';
 import { ConnectionCaps } from './limits/connection-caps';
 import { ClientAddresses } from './limits/client-addresses';
 import { RefusalAudit } from './limits/refusal-audit';
+import { SessionAudit } from './limits/session-audit';
 import { Chats } from './operations/chats';
 import { Gates } from './operations/gates';
 import { NodeEvidence } from './operations/node-evidence';
@@ -214,12 +215,28 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         NodeDesk,
         GatewayMetrics,
         RefusalAudit,
+        SessionAudit,
         LOGGER,
         CONFIG,
         GATEWAY_OPTIONS,
       ],
       useFactory: (
-        ...[gate, addresses, caps, tokens, directory, session, loops, nodes, metrics, audit, logger, config, options]: [
+        ...[
+          gate,
+          addresses,
+          caps,
+          tokens,
+          directory,
+          session,
+          loops,
+          nodes,
+          metrics,
+          audit,
+          sessions,
+          logger,
+          config,
+          options,
+        ]: [
           UpgradeGate,
           ClientAddresses,
           ConnectionCaps,
@@ -230,13 +247,14 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
           NodeDesk,
           GatewayMetrics,
           RefusalAudit,
+          SessionAudit,
           Logger,
           Config,
           GatewayOptions,
         ]
       ) =>
         new SocketDoor(
-          { gate, addresses, caps, tokens, directory, session, loops, nodes, metrics, audit, logger },
+          { gate, addresses, caps, tokens, directory, session, loops, nodes, metrics, audit, sessions, logger },
           { maxPerAddress: config.limits.connectionsPerAddress, ...options, stamps, edgeId: config.instanceId },
         ),
     },

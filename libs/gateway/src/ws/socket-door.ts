@@ -9,6 +9,7 @@ import type { GatewayMetrics } from '../gateway-metrics';
 import type { ConnectionCaps, Place } from '../limits/connection-caps';
 import type { ClientAddresses } from '../limits/client-addresses';
 import type { RefusalAudit } from '../limits/refusal-audit';
+import type { SessionAudit } from '../limits/session-audit';
 import { Connection } from './connection';
 import type { ConnectionDirectory } from './connection-directory';
 import { drainConnections } from './drain-connections';
@@ -30,6 +31,7 @@ export interface SocketDoorPorts {
   readonly nodes: NodeDesk;
   readonly metrics: GatewayMetrics;
   readonly audit: RefusalAudit;
+  readonly sessions: SessionAudit;
   readonly logger: Logger;
 }
 
@@ -103,8 +105,8 @@ export class SocketDoor {
       clearInterval(this.sweeping);
       await drainConnections(this.ports.directory.all(), signal);
       await this.ports.loops.stop();
-      // What the last of them were refused is written down too.
-      await this.ports.audit.flush();
+      // What the last of them were refused is written down too, and who of them had come in.
+      await Promise.all([this.ports.audit.flush(), this.ports.sessions.close()]);
       for (const socket of this.server.clients) socket.terminate();
     });
   }
@@ -206,6 +208,7 @@ export class SocketDoor {
       return connection.link.close(CloseCode.Policy, `a device may have ${cap.limit} connections`);
     }
     if (!connection.link.isOpen) return place.release();
+    this.ports.sessions.note(step.peer);
     directory.add(connection, { silent: resumeCursor !== undefined });
     ws.once('close', () => {
       place.release();
