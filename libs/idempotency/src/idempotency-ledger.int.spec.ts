@@ -48,6 +48,18 @@ describeOnBothDialects('IdempotencyLedger', (stores) => {
     };
   }
 
+  it('finds what an earlier copy was answered, until its time is up', async () => {
+    expect(await ledger.find(store, request(1))).toBeUndefined();
+    await ledger.runOnce(store, request(1), work('first'));
+    expect(await ledger.find(store, request(1))).toEqual({ kind: 'replay', response: '{"by":"first"}' });
+    expect(await ledger.find(store, request(2))).toEqual({ kind: 'conflict' });
+    for (const other of [{ tenantId: OTHER_TENANT }, { route: 'x' }, { principal: 'x' }, { key: 'x' }]) {
+      expect(await ledger.find(store, request(1, other))).toBeUndefined();
+    }
+    await store.execute(expireAll);
+    expect(await ledger.find(store, request(1))).toBeUndefined();
+  });
+
   describe('runOnce', () => {
     it('has one effect and one answer for 50 copies at once from two processes', async () => {
       const other = await stores().open();

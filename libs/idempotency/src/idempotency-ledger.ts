@@ -1,6 +1,6 @@
 import { LIMITS } from '@tyrum/protocol';
 import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
-import { findKeys, pruneKeys, reserveKeys, setResponse } from './sql/reserve-keys';
+import { findKeys, findLiveKey, pruneKeys, reserveKeys, setResponse } from './sql/reserve-keys';
 
 /** Under which name a request is the same request. */
 export interface IdempotencyKey {
@@ -94,6 +94,15 @@ export class IdempotencyLedger {
       await tx.query(setResponse, [tenantId, route, principal, key, JSON.stringify(response)]);
       return { kind: 'done', response, replayed: false };
     });
+  }
+
+  /** What an earlier copy of the request came to; undefined when none was answered, or its time is up. Writes nothing. */
+  async find(store: StateStore, request: IdempotencyKey): Promise<Exclude<Reservation, { kind: 'fresh' }> | undefined> {
+    const { tenantId, route, principal, key, fingerprint } = request;
+    const [record] = await store.read((db) => db.query<RecordRow>(findLiveKey, [tenantId, route, principal, key]));
+    if (!record) return undefined;
+    if (record.fingerprint !== fingerprint) return { kind: 'conflict' };
+    return record.response === null ? undefined : { kind: 'replay', response: record.response };
   }
 
   /** Deletes up to `limit` expired records; fewer = none is left. */

@@ -148,6 +148,34 @@ describe.each(['sqlite', 'postgres'] as const)('Idempotency-Key on %s', (databas
     expect(second.conversations?.[0]).not.toMatchObject({ conversation_id: first.conversations[0]?.conversation_id });
   });
 
+  it('replays what a conversation was answered after it was deleted', async () => {
+    const body = {
+      trigger: 'submit-message',
+      messages: [{ id: 'm', role: 'user', parts: [{ type: 'text', text: 'hi' }] }],
+    };
+    const client = await TestClient.connect(edge.socketUrl, token);
+    const { conversation_id } = (await client.request('conversation.create', {})).result.conversation;
+    const at = `/v1/conversations/${encodeURIComponent(conversation_id)}/messages`;
+    const [key, id, cancelKey] = [randomUUID(), randomUUID(), randomUUID()];
+    const sent = (await (await post(at, body, key)).json()) as { stream_id: string };
+    const overSocket = { ...body, conversation_id };
+    const first = await client.request('conversation.send', overSocket, id);
+    await client.request('workflow.cancel', { workflow_run_id: first.result.stream_id });
+    const cancelled = await post(`/v1/turns/${sent.stream_id}/cancel`, {}, cancelKey);
+    expect((await client.request('conversation.delete', { conversation_id })).result).toEqual({ conversation_id });
+
+    const again = await post(at, body, key);
+    expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([202, 'true']);
+    expect(await again.json()).toEqual(sent);
+    expect((await client.request('conversation.send', overSocket, id)).result).toEqual(first.result);
+    const cancelledAgain = await post(`/v1/turns/${sent.stream_id}/cancel`, {}, cancelKey);
+    expect([cancelledAgain.status, await cancelledAgain.json()]).toEqual([200, await cancelled.json()]);
+    expect((await post(at, { ...body, trigger: 'regenerate-message' }, key)).status).toBe(422);
+    expect((await post(at, body, randomUUID())).status).toBe(404);
+    expect((await client.request('conversation.send', overSocket)).error?.code).toBe('not_found');
+    await client.close();
+  });
+
   it('sends and deletes over HTTP as over the WebSocket', async () => {
     const made = (await (await post('/v1/conversations', {}, randomUUID())).json()) as {
       conversation: { conversation_id: string };

@@ -103,7 +103,15 @@ export class Chats {
    * @param tokenId the sender's
    * @throws {WireError} not_found @throws {KeyReusedError}
    */
-  async send(key: IdempotencyKey, tokenId: string, payload: ConversationSendPayload): Promise<Answered<StreamResult>> {
+  send(key: IdempotencyKey, tokenId: string, payload: ConversationSendPayload): Promise<Answered<StreamResult>> {
+    return this.ports.once.orReplayed(key, () => this.acceptReply(key, tokenId, payload));
+  }
+
+  private async acceptReply(
+    key: IdempotencyKey,
+    tokenId: string,
+    payload: ConversationSendPayload,
+  ): Promise<Answered<StreamResult>> {
     const { artifacts, desk } = this.ports;
     const ref = { tenantId: key.tenantId, conversationKey: payload.conversation_id };
     const message = this.messageOf(payload);

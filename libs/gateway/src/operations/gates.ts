@@ -54,7 +54,13 @@ export class Gates {
 
   /** Decides; the turn that waits goes on. @throws {WireError} not_found, conflict @throws {KeyReusedError} */
   async resolve(key: RequestKey, payload: ApprovalResolvePayload): Promise<Answered<Resolved>> {
-    const { approvals, once, control } = this.ports;
+    const done = await this.ports.once.orReplayed(key, () => this.decide(key, payload));
+    this.ports.control.wake();
+    return done;
+  }
+
+  private async decide(key: RequestKey, payload: ApprovalResolvePayload): Promise<Answered<Resolved>> {
+    const { approvals, once } = this.ports;
     const { approval_id, decision, reason, mode, overrides } = payload;
     const found = await approvals.find(key.tenantId, approval_id);
     if (!found) throw notFound('approval');
@@ -66,7 +72,7 @@ export class Gates {
       ...(overrides === undefined ? {} : { overrides: overrides.map((one) => ({ ...one })) }),
     };
     const conversations = [{ tenantId: key.tenantId, conversationKey: found.conversation_key }];
-    const done = await once.run({ ...key, conversations }, async (tx) => {
+    return once.run({ ...key, conversations }, async (tx) => {
       const resolved = await approvals.resolveIn(tx, key.tenantId, approval_id, verdict);
       const { turn_id, step_index, binding_hash } = found;
       const granted = (resolved.created_overrides ?? []).map((override) => override.policy_override_id);
@@ -76,8 +82,6 @@ export class Gates {
       await noteAudit(tx, [{ tenantId, type: 'approval.resolved', actor, subject: `approval:${approval_id}`, detail }]);
       return resolved;
     });
-    control.wake();
-    return done;
   }
 
   /**

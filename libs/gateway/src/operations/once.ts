@@ -1,5 +1,6 @@
 import type { IdempotencyKey, IdempotencyLedger } from '@tyrum/idempotency';
 import type { ConversationRef, StateStore, Tx } from '@tyrum/statestore';
+import { WireError } from '@tyrum/protocol';
 import { KeyReusedError } from '../failures';
 
 /** The name of a request, and who makes it, for the audit. */
@@ -40,5 +41,22 @@ export class Once {
     const outcome = await this.ledger.runOnce(this.store, request, work);
     if (outcome.kind === 'conflict') throw new KeyReusedError();
     return { answer: outcome.response, replayed: outcome.replayed };
+  }
+
+  /**
+   * For what looks at something before it takes the key. An earlier copy of the request may have found what is gone by now: instead
+   * of `not_found`, a later one gets its answer.
+   * @throws {KeyReusedError}
+   */
+  async orReplayed<T extends object>(request: IdempotencyKey, work: () => Promise<Answered<T>>): Promise<Answered<T>> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof WireError) || error.code !== 'not_found') throw error;
+      const earlier = await this.ledger.find(this.store, request);
+      if (!earlier) throw error;
+      if (earlier.kind === 'conflict') throw new KeyReusedError();
+      return { answer: JSON.parse(earlier.response) as T, replayed: true };
+    }
   }
 }

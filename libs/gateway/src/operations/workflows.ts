@@ -21,7 +21,7 @@ import {
   type WorkflowStartPayload,
   type WorkflowStartResult,
 } from '@tyrum/protocol';
-import type { StateStore } from '@tyrum/statestore';
+import type { StateStore, Tx } from '@tyrum/statestore';
 import type { TurnRow, TurnStore } from '@tyrum/statestore/turns';
 import { notFound } from '../failures';
 import type { GatewayMetrics } from '../gateway-metrics';
@@ -89,8 +89,7 @@ export class Workflows {
 
   /** @throws {WireError} not_found @throws {KeyReusedError} */
   async cancel(key: RequestKey, turnId: string, reason: string | undefined): Promise<Answered<Cancelled>> {
-    const found = await this.find(key.tenantId, turnId);
-    const done = await this.ports.once.run({ ...key, conversations: [refOf(found)] }, async (tx) => {
+    const done = await this.onTurn(key, turnId, async (tx, found) => {
       const outcome = await this.ports.control.cancelIn(tx, found, reason ?? null);
       if (outcome === 'not_found') throw notFound('turn');
       if (outcome === 'cancelled') await noteAudit(tx, [about('turn.cancelled', key, turnId)]);
@@ -111,8 +110,7 @@ export class Workflows {
     turnId: string,
     resolution: Resolution & { readonly stepIndex?: number },
   ): Promise<Answered<{ turn_id: string; decision: string }>> {
-    const found = await this.find(key.tenantId, turnId);
-    const done = await this.ports.once.run({ ...key, conversations: [refOf(found)] }, async (tx) => {
+    const done = await this.onTurn(key, turnId, async (tx, found) => {
       const step = (await this.ports.turns.steps(tx, key.tenantId, turnId)).at(-1);
       const outcome = await this.ports.control.resolveIn(tx, found, resolution);
       if (outcome.kind === 'not_found') throw notFound('turn');
@@ -139,8 +137,7 @@ export class Workflows {
     turnId: string,
     decision: OpenStepDecision | undefined,
   ): Promise<Answered<{ turn_id: string; redrive_of: string }>> {
-    const found = await this.find(key.tenantId, turnId);
-    const done = await this.ports.once.run({ ...key, conversations: [refOf(found)] }, async (tx) => {
+    const done = await this.onTurn(key, turnId, async (tx, found) => {
       const outcome = await this.ports.redrives.redriveIn(tx, found, decision);
       switch (outcome.kind) {
         case 'redriven':
@@ -176,8 +173,7 @@ export class Workflows {
     turnId: string,
     { name, result = {} }: TurnSignalBody,
   ): Promise<Answered<{ turn_id: string; name: string; outcome: ArriveOutcome }>> {
-    const found = await this.find(key.tenantId, turnId);
-    const done = await this.ports.once.run({ ...key, conversations: [refOf(found)] }, async (tx) => {
+    const done = await this.onTurn(key, turnId, async (tx) => {
       const turn = await this.ports.turns.find(tx, key.tenantId, turnId);
       if (!turn) throw notFound('turn');
       if (turn.finished_at !== null) throw new WireError('conflict', `the turn has ${turn.status}`);
@@ -187,6 +183,19 @@ export class Workflows {
     });
     this.ports.control.wake();
     return done;
+  }
+
+  /** Does something to a turn, once. */
+  private onTurn<T extends object>(
+    key: IdempotencyKey,
+    turnId: string,
+    work: (tx: Tx, found: TurnRow) => Promise<T>,
+  ): Promise<Answered<T>> {
+    const { once } = this.ports;
+    return once.orReplayed(key, async () => {
+      const found = await this.find(key.tenantId, turnId);
+      return once.run({ ...key, conversations: [refOf(found)] }, (tx) => work(tx, found));
+    });
   }
 
   private async find(tenantId: string, turnId: string): Promise<TurnRow> {

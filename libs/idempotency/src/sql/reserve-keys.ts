@@ -50,6 +50,17 @@ export const findKeys: Statement = {
       and r.principal = i.value ->> 'principal' and r.key = i.value ->> 'key'`,
 };
 
+const live = (now: string, [tenant, route, principal, key]: string[]) => `
+    select fingerprint, response from idempotency_record
+    where tenant_id = ${tenant} and route = ${route} and principal = ${principal} and key = ${key} and expires_at >= ${now}`;
+
+/** The record of a key whose time is not up. Parameters: tenant, route, principal, key. Touches: idempotency_record. */
+export const findLiveKey: Statement = {
+  name: 'find-live-key',
+  postgres: live(NOW_MS.postgres, ['$1', '$2', '$3', '$4']),
+  sqlite: live(NOW_MS.sqlite, ['?1', '?2', '?3', '?4']).trim(),
+};
+
 /** Sets the answer of a record that its own transaction reserved. Parameters: tenant, route, principal, key, response. Touches: idempotency_record. */
 export const setResponse: Statement = {
   name: 'set-response',
