@@ -67,25 +67,25 @@ export const claimConversations: Statement = {
       from (select * from (select * from onward union all select * from wrapped) walked
         where tenant_id not in ${disabled} order by place limit ${CLAIM_TENANTS}) r
       left join claim_share s on s.tenant_id = r.tenant_id and s.agent_key = ''),
-    lanes(tenant_id, agent_key, nth) as (
-      select r.tenant_id, a.agent_key, 1 from ring r cross join lateral (
+    lanes(tenant_id, agent_key, nth, place, weight, max_running) as (
+      select r.tenant_id, a.agent_key, 1, r.place, r.weight, r.max_running from ring r cross join lateral (
         (select agent_key from ${ready} and tenant_id = r.tenant_id and agent_key > ($6::json ->> r.tenant_id::text)
         order by agent_key limit 1)
         union all
         (select agent_key from ${ready} and tenant_id = r.tenant_id order by agent_key limit 1)
         limit 1) a
       union all
-      select l.tenant_id, a.agent_key, l.nth + 1 from lanes l cross join lateral (
+      select l.tenant_id, a.agent_key, l.nth + 1, l.place, l.weight, l.max_running from lanes l cross join lateral (
         select agent_key from ${ready} and tenant_id = l.tenant_id and agent_key > l.agent_key
         order by agent_key limit 1) a
       where l.nth < ${CLAIM_AGENTS}),
     seen as materialized (
-      select l.*, r.place, r.weight, r.max_running,
-        greatest(r.weight, ceil($3::numeric * r.weight / sum(r.weight) over ()))::int as quota,
+      select l.*,
+        greatest(l.weight, ceil($3::numeric * l.weight / sum(l.weight) over ()))::int as quota,
         max(l.nth) over (partition by l.tenant_id) as agents,
         last_value(l.agent_key) over (partition by l.tenant_id order by l.nth
           rows between unbounded preceding and unbounded following) as last_agent
-      from lanes l join ring r using (tenant_id)),
+      from lanes l),
     room as materialized (
       select s.tenant_id, s.agent_key, s.max_running - running_conversations(s.tenant_id, s.agent_key) as places
       from (select * from claim_share

@@ -46,6 +46,9 @@ const update = (now: string) => `
     last_event_seq = q.last_event_seq + excluded.last_event_seq
   returning tenant_id, conversation_key, state, pending, queue_mode, queue_cap, queue_overflow, last_turn_seq, last_message_seq, last_event_seq`;
 
+/** Not as a join: our sessions join row by row, which for a batch of new conversations is the square of it. This is hashed. */
+const wasMade = '(tenant_id, conversation_key) in (select tenant_id, conversation_key from made)';
+
 export const enqueueTurns: Statement = {
   name: 'enqueue-turns',
   columns: Object.keys(inputColumns),
@@ -54,11 +57,9 @@ export const enqueueTurns: Statement = {
       select * from ${rowsOf(inputColumns)} as i),
     made as (
       ${insertConversations.postgres}),
-    counted as (${columns(NOW_MS.postgres, 'case when made.tenant_id is null then 0 else 1 end')}
-      from input left join made using (tenant_id, conversation_key)
+    counted as (${columns(NOW_MS.postgres, `case when ${wasMade} then 1 else 0 end`)} from input
       ${update(NOW_MS.postgres)})
-    select counted.*, made.tenant_id is not null as created
-    from counted left join made using (tenant_id, conversation_key)`,
+    select *, ${wasMade} as created from counted`,
   // `where true`: without it SQLite reads ON CONFLICT as a join constraint.
   sqlite: `${columns(NOW_MS.sqlite, 'created')}
     from (select value ->> 'tenant_id' as tenant_id, value ->> 'conversation_key' as conversation_key,
