@@ -57,7 +57,9 @@ function operationOf(
   { answer, book }: { answer: JsonSchema | undefined; book: SchemaBook },
 ): JsonSchema {
   const parameters = [...pathParameters(route), ...queryParameters(spec, book), ...headerParameters(route, spec)];
-  const statuses = [...new Set([...Object.values(HTTP_STATUS), 413, 422])].filter((status) => isPossible(status, spec));
+  const statuses = [...new Set([...Object.values(HTTP_STATUS), 413, 422, 507])].filter((status) =>
+    isPossible(status, spec),
+  );
   return {
     operationId: operationIdOf(route),
     summary: spec.summary,
@@ -92,7 +94,7 @@ function operationOf(
 
 /** Open routes have no errors of ours but those that others call; 422 is for keys that came with another payload. */
 function isPossible(status: number, spec: RouteSpec): boolean {
-  if (status === 413) return spec.bytes === true;
+  if (status === 413 || status === 507) return spec.bytes === true;
   const isProbe = spec.scope === null && spec.status === 200 && spec.media !== 'text/html';
   if (isProbe) return status === 500;
   if (status === 422) return spec.keyed === true;

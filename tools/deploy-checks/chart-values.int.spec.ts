@@ -29,6 +29,7 @@ const samples: Readonly<Record<string, unknown>> = {
   approvalTools: ['Other'],
   httpAllow: ['other'],
   drainNoticeMs: 1000,
+  tenantMaxStoredBytes: 1_000_000_000_000,
   's3.endpoint': 'https://other.example',
   'oidc.issuer': 'https://other.example',
   'oidc.redirectUri': 'https://other.example/oidc/callback',

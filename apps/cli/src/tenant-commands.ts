@@ -9,6 +9,7 @@ type Globals = ConnectionOptions & { readonly json?: boolean };
 interface QuotaOptions {
   readonly connections?: string;
   readonly requests?: string;
+  readonly storedBytes?: string;
 }
 
 /** `tenant …`: for admins of the installation's first tenant. */
@@ -18,7 +19,8 @@ export function addTenantCommands(program: Command): void {
   const withQuotas = (command: Command): Command =>
     command
       .option('--connections <n>', 'long connections at one edge; 0 lifts the quota')
-      .option('--requests <n>', 'requests in ten seconds; 0 lifts the quota');
+      .option('--requests <n>', 'requests in ten seconds; 0 lifts the quota')
+      .option('--stored-bytes <n>', 'what its artifacts may take, in bytes; 0 lifts the quota');
 
   withQuotas(
     tenant.command('create <slug>').description("create a tenant; its admin's token is shown this once"),
@@ -32,7 +34,8 @@ export function addTenantCommands(program: Command): void {
     .description('all tenants')
     .action(async () => {
       const tenants = await connect(globals()).tenants();
-      print(globals(), tenants, table(['TENANT', 'SLUG', 'STATE', 'CONNECTIONS', 'REQUESTS'], tenants.map(rowOf)));
+      const columns = ['TENANT', 'SLUG', 'STATE', 'CONNECTIONS', 'REQUESTS', 'STORED', 'OF BYTES'];
+      print(globals(), tenants, table(columns, tenants.map(rowOf)));
     });
 
   const update = async (id: string, body: object): Promise<void> => {
@@ -55,17 +58,20 @@ export function addTenantCommands(program: Command): void {
 function rowOf(tenant: TenantView): string[] {
   const quota = (value: number | null): string => (value === null ? '-' : String(value));
   const state = tenant.disabled_at === null ? 'enabled' : 'disabled';
-  return [tenant.tenant_id, tenant.slug, state, quota(tenant.max_connections), quota(tenant.max_requests)];
+  const { max_connections, max_requests, stored_bytes, max_stored_bytes } = tenant;
+  const usage = [max_connections, max_requests, stored_bytes, max_stored_bytes].map(quota);
+  return [tenant.tenant_id, tenant.slug, state, ...usage];
 }
 
-function quotasOf({ connections, requests }: QuotaOptions): object {
+function quotasOf({ connections, requests, storedBytes }: QuotaOptions): object {
   return {
     ...(connections === undefined ? {} : { max_connections: wholeNumber(connections, '--connections') }),
     ...(requests === undefined ? {} : { max_requests: wholeNumber(requests, '--requests') }),
+    ...(storedBytes === undefined ? {} : { max_stored_bytes: wholeNumber(storedBytes, '--stored-bytes') }),
   };
 }
 
 function wholeNumber(text: string, option: string): number {
-  if (!/^\d{1,10}$/.test(text)) throw new UsageError(`${option}: "${text}" is not a whole number`);
+  if (!/^\d{1,16}$/.test(text)) throw new UsageError(`${option}: "${text}" is not a whole number`);
   return Number(text);
 }

@@ -46,3 +46,21 @@ export function attachedEvent(
     occurredAt: nowMs,
   };
 }
+
+/** `error`: an artifact that a turn should have had was refused. */
+export function refusedEvent(
+  tenantId: string,
+  turnId: string,
+  message: string,
+  { eventId, nowMs }: Stamp,
+): OutboxEvent {
+  return {
+    eventId,
+    tenantId,
+    type: 'error',
+    scope: { kind: 'turn', id: turnId },
+    turnId,
+    payload: { code: 'conflict', message },
+    occurredAt: nowMs,
+  };
+}

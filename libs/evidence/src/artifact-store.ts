@@ -2,11 +2,12 @@ import { appendEvents } from '@tyrum/outbox';
 import type { ArtifactRef } from '@tyrum/protocol';
 import type { Reader, StateStore, Tx } from '@tyrum/statestore';
 import { Artifacts, type ArtifactRecord } from '@tyrum/statestore/records';
-import { attachedEvent, createdEvent } from './artifact-events';
+import { attachedEvent, createdEvent, refusedEvent } from './artifact-events';
 import { newRecord, toRef, type NewArtifact } from './artifact-record';
 import { attachArtifacts, findReadable } from './sql/attach-artifacts';
-import { BlobCorruptError, BlobMissingError } from './blob-store';
-import type { BlobStore, ByteRange, Bytes, ExpectedBlob, OpenBlob } from './blob-store';
+import { BlobCorruptError, BlobMissingError, BlobTooLargeError } from './blob-store';
+import { StoredBytes, StoredBytesExceededError } from './stored-bytes';
+import type { BlobInfo, BlobStore, ByteRange, Bytes, ExpectedBlob, OpenBlob } from './blob-store';
 
 /** Who asks for an artifact. What belongs to a turn is the tenant's; what does not yet, its uploader's alone. */
 export interface ArtifactReader {
@@ -25,6 +26,8 @@ export interface ArtifactStoreOptions {
   readonly nowMs: () => number;
   /** Where this deployment serves an artifact's bytes, as an absolute or root-relative URL. */
   readonly urlOf?: (artifactId: string) => string;
+  /** What the artifacts of a tenant may take that has no quota of its own; absent: anything. */
+  readonly maxStoredBytes?: number;
 }
 
 /** The artifacts of one turn that are shown. */
@@ -37,6 +40,7 @@ const LISTED = 1_000;
  */
 export class ArtifactStore {
   private readonly urlOf: (artifactId: string) => string;
+  private readonly stored: StoredBytes;
 
   constructor(
     private readonly store: StateStore,
@@ -44,27 +48,82 @@ export class ArtifactStore {
     private readonly options: ArtifactStoreOptions,
   ) {
     this.urlOf = options.urlOf ?? ((id) => `/v1/artifacts/${id}/content`);
+    this.stored = new StoredBytes(store, options.maxStoredBytes);
   }
 
-  /** Stores an artifact in a transaction of its own. @throws {BlobTooLargeError} {BlobStoreFullError} {StoreUnavailableError} */
+  /**
+   * Stores an artifact in a transaction of its own.
+   * @throws {BlobTooLargeError} {BlobStoreFullError} {StoredBytesExceededError} {StoreUnavailableError}
+   */
   async create(artifact: NewArtifact, bytes: Bytes): Promise<ArtifactRef> {
     const record = await this.putBytes(artifact, bytes);
-    return this.store.transaction((tx) => this.insert(tx, record));
+    try {
+      return await this.store.transaction((tx) => this.insert(tx, record));
+    } catch (error) {
+      await this.abandon(record);
+      throw error;
+    }
   }
 
   /**
    * Stores the bytes and hands back the row to insert, for a caller who commits it together with other things: no
-   * transaction may be open while bytes are written.
-   * @throws {BlobTooLargeError} {BlobMismatchError} {BlobStoreFullError}
+   * transaction may be open while bytes are written. Who does not insert it abandons it.
+   * @throws {BlobTooLargeError} {BlobMismatchError} {BlobStoreFullError} {StoredBytesExceededError}
    */
-  async putBytes(artifact: NewArtifact, bytes: Bytes, expected?: ExpectedBlob): Promise<ArtifactRecord> {
-    const blob = await this.blobs.put(artifact.tenantId, bytes, expected);
-    return newRecord(artifact, blob, { artifactId: this.options.newId(), createdAt: this.options.nowMs() });
+  async putBytes(artifact: NewArtifact, bytes: Bytes, expected: ExpectedBlob = {}): Promise<ArtifactRecord> {
+    const artifactId = this.options.newId();
+    const blob = await this.putWithin({ ...artifact, artifactId }, bytes, expected);
+    return newRecord(artifact, blob, { artifactId, createdAt: this.options.nowMs() });
   }
 
-  /** Inserts the row of `putBytes`, with its events, in the caller's transaction. */
+  /** What `putBytes` gave is not inserted: its room is free again, and its bytes are the blob sweep's. Never rejects. */
+  async abandon({ tenant_id: tenantId, artifact_id: artifactId }: ArtifactRecord): Promise<void> {
+    // Of what could not be given back, the time runs out.
+    await this.stored.giveBack({ tenantId, artifactId }).catch(() => undefined);
+  }
+
+  /** Tells a turn's watchers that an artifact of it was refused, where nothing else of the turn would say so. Publish `outbox` afterwards. */
+  async tellRefused(
+    { tenantId, turnId, filename }: NewArtifact & { readonly turnId: string },
+    why: Error,
+  ): Promise<void> {
+    const stamp = { eventId: this.options.newId(), nowMs: this.options.nowMs() };
+    const event = refusedEvent(tenantId, turnId, `${filename} was not kept: ${why.message}`, stamp);
+    await this.store.transaction((tx) => appendEvents(tx, [event]));
+  }
+
+  /** Stores bytes for which there is room in the tenant's quota. */
+  private async putWithin(
+    name: { readonly tenantId: string; readonly artifactId: string },
+    bytes: Bytes,
+    expected: ExpectedBlob,
+  ): Promise<BlobInfo> {
+    const { tenantId } = name;
+    const size = bytes instanceof Uint8Array ? bytes.length : expected.size;
+    const quota = await this.stored.requireRoom(tenantId, size);
+    if (!quota) return this.blobs.put(tenantId, bytes, expected);
+    const room = quota.max - quota.stored;
+    const maxBytes = Math.min(room, expected.maxBytes ?? Infinity);
+    let asked = false;
+    const admit = (blob: BlobInfo): Promise<void> => {
+      asked = true;
+      return this.stored.keepRoom(name, blob.size);
+    };
+    try {
+      return await this.blobs.put(tenantId, bytes, { ...expected, maxBytes, admit });
+    } catch (error) {
+      // Also where it is not known whether the room was kept. What cannot be given back now runs out.
+      if (asked) await this.stored.giveBack(name).catch(() => undefined);
+      if (!(error instanceof BlobTooLargeError) || error.maxBytes !== room) throw error;
+      throw new StoredBytesExceededError(quota.max, quota.stored);
+    }
+  }
+
+  /** Inserts the row of `putBytes`, with its events, in the caller's transaction. @throws {StoredBytesExceededError} */
   async insert(tx: Tx, record: ArtifactRecord): Promise<ArtifactRef> {
     await tx.records(Artifacts).insert(record);
+    const { tenant_id: tenantId, artifact_id: artifactId, size_bytes: size } = record;
+    await this.stored.settleIn(tx, { tenantId, artifactId }, size);
     const artifact = toRef(record, this.urlOf);
     const attached = record.turn_id === null ? [] : [this.attached(record, artifact, record.turn_id)];
     const { newId: eventId, nowMs } = this.options;

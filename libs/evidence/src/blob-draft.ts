@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
-import { BlobTooLargeError, type BlobInfo, type Bytes } from './blob-store';
+import { BlobMismatchError, BlobTooLargeError, type BlobInfo, type Bytes, type ExpectedBlob } from './blob-store';
 
 /** Writes bytes to a new file, flushed, and says what they are. Whoever asked removes the file when this throws. */
 export async function writeDraft(path: string, bytes: Bytes, maxBytes: number): Promise<BlobInfo> {
@@ -19,6 +19,20 @@ export async function writeDraft(path: string, bytes: Bytes, maxBytes: number): 
     await file.close();
   }
   return { sha256: hash.digest('hex'), size };
+}
+
+/** What bytes are, for somebody who only wants to know that. @throws {BlobTooLargeError} {BlobMismatchError} */
+export async function measureBytes(bytes: Bytes, { maxBytes = Infinity, sha256 }: ExpectedBlob): Promise<BlobInfo> {
+  const hash = createHash('sha256');
+  let size = 0;
+  for await (const chunk of bytes instanceof Uint8Array ? [bytes] : bytes) {
+    size += chunk.length;
+    if (size > maxBytes) throw new BlobTooLargeError(maxBytes);
+    hash.update(chunk);
+  }
+  const found = hash.digest('hex');
+  if (sha256 !== undefined && sha256 !== found) throw new BlobMismatchError(found);
+  return { sha256: found, size };
 }
 
 /** Whether an error says that the disk, its quota, or the largest file it takes is reached. */

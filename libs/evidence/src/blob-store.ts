@@ -20,6 +20,10 @@ export interface ExpectedBlob {
   readonly sha256?: string;
   /** More are refused, even where the store itself would take them. */
   readonly maxBytes?: number;
+  /** As many are to come, as far as is known. */
+  readonly size?: number;
+  /** Asked once all bytes have come and before they are put into their place: what it throws refuses them. */
+  readonly admit?: (blob: BlobInfo) => Promise<void>;
 }
 
 /** Bytes `start` … `end`, both included, as HTTP counts them; to the end when `end` is absent. */

@@ -33,6 +33,7 @@ export class DirectoryBlobStore implements BlobStore {
       await mkdir(incoming, { recursive: true, mode: 0o700 });
       const info = await writeDraft(draft, bytes, Math.min(this.maxBytes, expected.maxBytes ?? Infinity));
       if (expected.sha256 !== undefined && info.sha256 !== expected.sha256) throw new BlobMismatchError(info.sha256);
+      await expected.admit?.(info);
       await this.place(draft, blobPath(this.root, tenantId, info.sha256));
       return info;
     } catch (error) {

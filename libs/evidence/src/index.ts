@@ -9,9 +9,11 @@ export {
   BlobTooLargeError,
 } from './blob-store';
 export type { BlobStore, ByteRange, Bytes, ExpectedBlob, SweptBlobStore } from './blob-store';
+export { measureBytes } from './blob-draft';
 export { DirectoryBlobStore } from './directory-blob-store';
 export { openBlobStore, openBlobSweep } from './open-blob-store';
 export { walkOldArtifacts } from './artifact-retention';
+export { pruneArtifactRooms, storedBytesByTenant, StoredBytesExceededError } from './stored-bytes';
 export { BlobRetention } from './blob-retention';
 export { DirectoryBlobSweep } from './directory-blob-sweep';
 export { AuditKey, openAuditKey } from './audit/audit-key';

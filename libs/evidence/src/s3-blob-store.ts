@@ -42,6 +42,7 @@ export class S3BlobStore implements BlobStore {
     try {
       const info = await writeDraft(draft, bytes, Math.min(this.maxBytes, expected.maxBytes ?? Infinity));
       if (expected.sha256 !== undefined && info.sha256 !== expected.sha256) throw new BlobMismatchError(info.sha256);
+      await expected.admit?.(info);
       const folder = folderOf(tenantId, info.sha256);
       const newest = await this.newest(folder);
       const isThere = newest?.size === info.size && newest.storedAt > Date.now() - REUSED_MS;

@@ -91,7 +91,11 @@ export const domainProviders: FactoryProvider[] = [
     provide: ArtifactStore,
     inject: [STATE_STORE, CONFIG],
     useFactory: async (store: StateStore, config: Config) =>
-      new ArtifactStore(store, await openBlobStore(config), { newId: randomUUID, nowMs: () => Date.now() }),
+      new ArtifactStore(store, await openBlobStore(config), {
+        newId: randomUUID,
+        nowMs: () => Date.now(),
+        ...(config.maxStoredBytes === undefined ? {} : { maxStoredBytes: config.maxStoredBytes }),
+      }),
   },
   {
     provide: ArtifactDesk,

@@ -1,4 +1,4 @@
-import { BlobStoreFullError, BlobStoreUnavailableError } from '@tyrum/evidence';
+import { BlobStoreFullError, BlobStoreUnavailableError, StoredBytesExceededError } from '@tyrum/evidence';
 import { OverloadedError, QueueFullError } from '@tyrum/execution';
 import { WireError, type WireErrorBody } from '@tyrum/protocol';
 import { StoreUnavailableError, UnknownCommitError } from '@tyrum/statestore';
@@ -32,6 +32,15 @@ export function wireErrorOf(error: unknown, onUnexpected: (error: unknown) => vo
   }
   if (error instanceof QueueFullError) {
     return { code: 'overloaded', message: error.message, details: { retry_after_ms: error.retryAfterMs } };
+  }
+  if (error instanceof StoredBytesExceededError) {
+    // Not `overloaded`, which asks to be tried again: this stands until something goes or the quota grows.
+    const { maxStoredBytes: max_stored_bytes, storedBytes: stored_bytes } = error;
+    return {
+      code: 'conflict',
+      message: error.message,
+      details: { rule: 'max_stored_bytes', max_stored_bytes, stored_bytes },
+    };
   }
   onUnexpected(error);
   if (error instanceof UnknownCommitError) {

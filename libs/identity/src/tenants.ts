@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { noteAudit } from '@tyrum/evidence';
+import { noteAudit, storedBytesByTenant } from '@tyrum/evidence';
 import { DEFAULT_TENANT_ID, WireError } from '@tyrum/protocol';
-import { isUniqueViolation, type StateStore, type Tx } from '@tyrum/statestore';
+import { isUniqueViolation, type Reader, type StateStore, type Tx } from '@tyrum/statestore';
 import { Tenants as TenantRecords, type TenantRecord } from '@tyrum/statestore/records';
 
 /** Tenants of one installation at the most: a list of them is not paged. */
@@ -14,7 +14,11 @@ const INSTALLATION = 'installation';
 export interface TenantQuotas {
   readonly maxConnections?: number | null;
   readonly maxRequests?: number | null;
+  readonly maxStoredBytes?: number | null;
 }
+
+/** A tenant, and what it uses. */
+export type TenantWithUsage = TenantRecord & { readonly stored_bytes: number };
 
 /** Creates, shows and changes the tenants of an installation. Who may do so is the caller's business. */
 export class Tenants {
@@ -29,8 +33,8 @@ export class Tenants {
   /** Creates one inside the caller's transaction. @throws {WireError} conflict: the slug is taken, or there are too many */
   async createIn(
     tx: Tx,
-    { slug, actor, maxConnections = null, maxRequests = null }: TenantQuotas & { slug: string; actor: string },
-  ): Promise<TenantRecord> {
+    { slug, actor, ...quotas }: TenantQuotas & { slug: string; actor: string },
+  ): Promise<TenantWithUsage> {
     const records = tx.records(TenantRecords);
     if ((await records.count()) >= MAX_TENANTS) throw new WireError('conflict', `there are ${MAX_TENANTS} tenants`);
     const record: TenantRecord = {
@@ -38,8 +42,9 @@ export class Tenants {
       slug,
       created_at: this.nowMs(),
       disabled_at: null,
-      max_connections: maxConnections,
-      max_requests: maxRequests,
+      max_connections: quotas.maxConnections ?? null,
+      max_requests: quotas.maxRequests ?? null,
+      max_stored_bytes: quotas.maxStoredBytes ?? null,
     };
     try {
       await records.insert(record);
@@ -52,19 +57,22 @@ export class Tenants {
       { tenantId: DEFAULT_TENANT_ID, type: 'tenant.created', actor, subject, detail: { slug } },
       { tenantId: record.tenant_id, type: 'tenant.created', actor: INSTALLATION, subject },
     ]);
-    return record;
+    return { ...record, stored_bytes: 0 };
   }
 
   /** Oldest first. */
-  list(): Promise<TenantRecord[]> {
+  list(): Promise<TenantWithUsage[]> {
     const order = { created_at: 'ASC', tenant_id: 'ASC' } as const;
-    return this.store.read((db) => db.records(TenantRecords).find({ order, take: MAX_TENANTS }));
+    return this.store.read(async (db) =>
+      withUsage(db, await db.records(TenantRecords).find({ order, take: MAX_TENANTS })),
+    );
   }
 
   /** Undefined = there is none of that id. */
-  async get(tenantId: string): Promise<TenantRecord | undefined> {
-    const found = await this.store.read((db) => db.records(TenantRecords).findOneBy({ tenant_id: tenantId }));
-    return found ?? undefined;
+  get(tenantId: string): Promise<TenantWithUsage | undefined> {
+    return this.store.read(
+      async (db) => (await withUsage(db, await db.records(TenantRecords).findBy({ tenant_id: tenantId })))[0],
+    );
   }
 
   /**
@@ -76,7 +84,7 @@ export class Tenants {
   async update(
     tenantId: string,
     { disabled, actor, ...quotas }: TenantQuotas & { readonly disabled?: boolean; readonly actor: string },
-  ): Promise<TenantRecord | undefined> {
+  ): Promise<TenantWithUsage | undefined> {
     if (disabled && tenantId === DEFAULT_TENANT_ID) {
       throw new WireError('conflict', 'the first tenant runs the installation and cannot be disabled');
     }
@@ -89,19 +97,27 @@ export class Tenants {
         ...(disabled === undefined ? {} : { disabled_at: disabled ? (before.disabled_at ?? this.nowMs()) : null }),
         ...(quotas.maxConnections === undefined ? {} : { max_connections: quotas.maxConnections }),
         ...(quotas.maxRequests === undefined ? {} : { max_requests: quotas.maxRequests }),
+        ...(quotas.maxStoredBytes === undefined ? {} : { max_stored_bytes: quotas.maxStoredBytes }),
       };
-      const { disabled_at, max_connections, max_requests } = after;
-      await records.update({ tenant_id: tenantId }, { disabled_at, max_connections, max_requests });
-      const detail = { disabled: disabled_at !== null, max_connections, max_requests };
+      const { disabled_at, max_connections, max_requests, max_stored_bytes } = after;
+      const limits = { max_connections, max_requests, max_stored_bytes };
+      await records.update({ tenant_id: tenantId }, { disabled_at, ...limits });
+      const detail = { disabled: disabled_at !== null, ...limits };
       const note = { type: 'tenant.changed', subject: `tenant:${tenantId}`, detail } as const;
       await noteAudit(tx, [
         { ...note, tenantId: DEFAULT_TENANT_ID, actor },
         // Its own admins see that it was done; by whom is the installation's business.
         ...(tenantId === DEFAULT_TENANT_ID ? [] : [{ ...note, tenantId, actor: INSTALLATION }]),
       ]);
-      return after;
+      return (await withUsage(tx, [after]))[0];
     });
     if (updated && disabled === false) this.onEnabled();
     return updated;
   }
+}
+
+/** One look at what all of them use: there are no more of them than a list shows. */
+async function withUsage(db: Reader, tenants: readonly TenantRecord[]): Promise<TenantWithUsage[]> {
+  const stored = await storedBytesByTenant(db);
+  return tenants.map((tenant) => ({ ...tenant, stored_bytes: stored.get(tenant.tenant_id) ?? 0 }));
 }

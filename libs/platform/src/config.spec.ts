@@ -249,6 +249,7 @@ describe('single values', () => {
     TYRUM_S3_ACCESS_KEY_ID: ['a b'],
     TYRUM_S3_SECRET_ACCESS_KEY: ['a b'],
     TYRUM_ARTIFACT_MAX_BYTES: ['0', '1.5', '1073741825'],
+    TYRUM_TENANT_MAX_STORED_BYTES: ['0', '10GB', '1000000000000001'],
     TYRUM_OIDC_ISSUER: ['issuer', 'http://issuer.example', 'https://issuer.example/?x=1', 'https://u:p@issuer.example'],
     TYRUM_OIDC_CLIENT_ID: ['ä', 'x'.repeat(257)],
     TYRUM_OIDC_CLIENT_SECRET: ['short', 'with a space in it, and long'],

@@ -82,6 +82,8 @@ export interface Config {
   readonly s3?: S3Config;
   /** The largest artifact an edge takes. */
   readonly artifactMaxBytes: number;
+  /** What the artifacts of a tenant may take that has no quota of its own; absent: anything. */
+  readonly maxStoredBytes?: number;
   /** What the secrets of webhooks follow from; absent: there are none. */
   readonly webhookKey?: Secret;
   /** Networks of the proxies whose word about their clients counts, as `address/prefix`. */
@@ -175,6 +177,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
     approvalTools: required(values.approvalTools),
     ...(s3 && { s3 }),
     artifactMaxBytes: required(values.artifactMaxBytes),
+    ...(values.maxStoredBytes !== undefined && { maxStoredBytes: values.maxStoredBytes }),
     ...(oidc && { oidc }),
     ...(values.webhookKey && { webhookKey: values.webhookKey }),
     ...(values.auditKey && { auditKey: values.auditKey }),

@@ -263,6 +263,14 @@ export const VARIABLES = {
     parse: integer(1, 1_073_741_824),
     fallback: () => 1_073_741_824,
   }),
+  maxStoredBytes: variable({
+    name: 'TYRUM_TENANT_MAX_STORED_BYTES',
+    description:
+      'What the artifacts of a tenant may take in all that has no quota of its own, in bytes; unset: anything.',
+    expected: 'an integer from 1 to 1000000000000000',
+    apps: RUNS_TURNS,
+    parse: integer(1, 1_000_000_000_000_000),
+  }),
   oidcIssuer: variable({
     name: 'TYRUM_OIDC_ISSUER',
     description: 'OpenID provider whose users may log in. Needs the client, the redirect and the groups as well.',

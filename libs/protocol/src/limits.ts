@@ -120,6 +120,7 @@ export const LIMITS = Object.freeze({
 
   // Tenants
   quotaMax: 1_000_000_000,
+  quotaBytesMax: 1_000_000_000_000_000,
 
   // Schedules
   intervalMinMs: 1_000,

@@ -20,6 +20,11 @@ export class TenantUpdateBody {
   @Optional()
   @WholeNumber(0, LIMITS.quotaMax)
   max_requests?: number;
+
+  /** What its artifacts may take, in bytes. */
+  @Optional()
+  @WholeNumber(0, LIMITS.quotaBytesMax)
+  max_stored_bytes?: number;
 }
 
 /** `POST /v1/tenants`. */
@@ -35,6 +40,9 @@ export interface TenantView {
   disabled_at: string | null;
   max_connections: number | null;
   max_requests: number | null;
+  max_stored_bytes: number | null;
+  /** What its artifacts take, with the room kept for those that are being stored. */
+  stored_bytes: number;
 }
 
 /** A new tenant, and the token of its first admin: the only time it is shown. */

@@ -1,5 +1,11 @@
 import { walkGoneHosts } from '@tyrum/desktops';
-import { BlobRetention, walkOldArtifacts, type AuditUpkeep, type SweptBlobStore } from '@tyrum/evidence';
+import {
+  BlobRetention,
+  pruneArtifactRooms,
+  walkOldArtifacts,
+  type AuditUpkeep,
+  type SweptBlobStore,
+} from '@tyrum/evidence';
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import { walkDeadTokens } from '@tyrum/identity';
 import { Leases } from '@tyrum/leases';
@@ -76,6 +82,7 @@ export function retentionParts(
     walked('turn', work.turns(turnsMs), SHARE_OF_BATCH),
     walked('message', work.messages(turnsMs)),
     walked('artifact', walkOldArtifacts(store, turnsMs)),
+    emptied('artifact_room', (limit) => pruneArtifactRooms(store, limit)),
     walked('wait', work.waits(historyMs)),
     walkedThrough('conversation', work.conversations(turnsMs), SHARE_OF_BATCH),
     walkedThrough('step', work.stepsWithoutTurn(), SHARE_OF_BATCH),

@@ -39,6 +39,14 @@ create table artifact (
   constraint artifact_pkey PRIMARY KEY (tenant_id, artifact_id)
 );
 
+create table artifact_room (
+  tenant_id uuid not null,
+  artifact_id uuid not null,
+  size_bytes bigint not null,
+  expires_at bigint not null,
+  constraint artifact_room_pkey PRIMARY KEY (tenant_id, artifact_id)
+);
+
 create table audit_entry (
   tenant_id uuid not null,
   seq bigint not null,
@@ -455,11 +463,19 @@ create table tenant (
   disabled_at bigint,
   max_connections integer,
   max_requests integer,
+  max_stored_bytes bigint,
   constraint tenant_max_connections_check CHECK ((max_connections > 0)),
   constraint tenant_max_requests_check CHECK ((max_requests > 0)),
+  constraint tenant_max_stored_bytes_check CHECK ((max_stored_bytes > 0)),
   constraint tenant_pkey PRIMARY KEY (tenant_id),
   constraint tenant_slug_key UNIQUE (slug)
 );
+
+create table tenant_usage (
+  tenant_id uuid not null,
+  stored_bytes bigint not null,
+  constraint tenant_usage_pkey PRIMARY KEY (tenant_id)
+) with (fillfactor=50);
 
 create table turn (
   tenant_id uuid not null,
@@ -535,6 +551,8 @@ CREATE INDEX artifact_by_hash ON artifact USING btree (tenant_id, sha256);
 
 CREATE INDEX artifact_by_turn ON artifact USING btree (tenant_id, turn_id);
 
+CREATE INDEX artifact_room_by_expiry ON artifact_room USING btree (expires_at);
+
 CREATE INDEX audit_entry_by_actor ON audit_entry USING btree (tenant_id, actor, seq);
 
 CREATE INDEX audit_entry_by_subject ON audit_entry USING btree (tenant_id, subject, seq);
@@ -605,6 +623,18 @@ CREATE INDEX wait_by_age ON wait USING btree (created_at);
 
 CREATE INDEX webhook_trigger_by_tenant ON webhook_trigger USING btree (tenant_id, created_at);
 
+CREATE OR REPLACE FUNCTION public.count_stored_bytes()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  begin
+    insert into tenant_usage as u (tenant_id, stored_bytes)
+      select tenant_id, case tg_op when 'INSERT' then sum(size_bytes) else -sum(size_bytes) end
+      from changed group by tenant_id order by tenant_id
+    on conflict (tenant_id) do update set stored_bytes = u.stored_bytes + excluded.stored_bytes;
+    return null;
+  end $function$;
+
 CREATE OR REPLACE FUNCTION public.current_timeline()
  RETURNS bigint
  LANGUAGE sql
@@ -640,3 +670,11 @@ CREATE OR REPLACE FUNCTION public.server_identity()
  LANGUAGE sql
  STABLE
 AS $function$select system_identifier::text from pg_control_system()$function$;
+
+CREATE TRIGGER artifact_comes AFTER INSERT ON public.artifact REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_stored_bytes();
+
+CREATE TRIGGER artifact_goes AFTER DELETE ON public.artifact REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_stored_bytes();
+
+CREATE TRIGGER artifact_room_comes AFTER INSERT ON public.artifact_room REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_stored_bytes();
+
+CREATE TRIGGER artifact_room_goes AFTER DELETE ON public.artifact_room REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_stored_bytes();

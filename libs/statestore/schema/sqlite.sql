@@ -37,6 +37,14 @@ CREATE TABLE artifact (
     primary key (tenant_id, artifact_id)
   );
 
+CREATE TABLE artifact_room (
+    tenant_id text not null,
+    artifact_id text not null,
+    size_bytes integer not null,
+    expires_at integer not null,
+    primary key (tenant_id, artifact_id)
+  );
+
 CREATE TABLE audit_entry (
     tenant_id text not null,
     seq integer not null check (seq > 0),
@@ -381,7 +389,12 @@ CREATE TABLE tenant (
     slug text not null unique,
     created_at integer not null,
     disabled_at integer
-  , max_connections integer check (max_connections > 0), max_requests integer check (max_requests > 0));
+  , max_connections integer check (max_connections > 0), max_requests integer check (max_requests > 0), max_stored_bytes integer check (max_stored_bytes > 0));
+
+CREATE TABLE tenant_usage (
+    tenant_id text primary key,
+    stored_bytes integer not null
+  );
 
 CREATE TABLE turn (
     tenant_id text not null,
@@ -443,6 +456,8 @@ CREATE INDEX artifact_by_age on artifact (created_at);
 CREATE INDEX artifact_by_hash on artifact (tenant_id, sha256);
 
 CREATE INDEX artifact_by_turn on artifact (tenant_id, turn_id);
+
+CREATE INDEX artifact_room_by_expiry on artifact_room (expires_at);
 
 CREATE INDEX audit_entry_by_actor on audit_entry (tenant_id, actor, seq);
 
@@ -515,3 +530,21 @@ CREATE INDEX turn_by_wait on turn (tenant_id, wait_kind, wait_id) where wait_id 
 CREATE INDEX wait_by_age on wait (created_at);
 
 CREATE INDEX webhook_trigger_by_tenant on webhook_trigger (tenant_id, created_at);
+
+CREATE TRIGGER artifact_comes after insert on artifact begin
+      insert into tenant_usage (tenant_id, stored_bytes) values (new.tenant_id, new.size_bytes)
+      on conflict (tenant_id) do update set stored_bytes = stored_bytes + excluded.stored_bytes;
+    end;
+
+CREATE TRIGGER artifact_goes after delete on artifact begin
+      update tenant_usage set stored_bytes = stored_bytes - old.size_bytes where tenant_id = old.tenant_id;
+    end;
+
+CREATE TRIGGER artifact_room_comes after insert on artifact_room begin
+      insert into tenant_usage (tenant_id, stored_bytes) values (new.tenant_id, new.size_bytes)
+      on conflict (tenant_id) do update set stored_bytes = stored_bytes + excluded.stored_bytes;
+    end;
+
+CREATE TRIGGER artifact_room_goes after delete on artifact_room begin
+      update tenant_usage set stored_bytes = stored_bytes - old.size_bytes where tenant_id = old.tenant_id;
+    end;

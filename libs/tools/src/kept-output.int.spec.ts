@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ArtifactStore, DirectoryBlobStore } from '@tyrum/evidence';
@@ -33,6 +33,24 @@ it('waits for a database that is away', async () => {
     await server.stop();
   }
 }, 60_000);
+
+it('says that the tenant may store no more, and keeps nothing', async () => {
+  const store = await openStateStore({ kind: 'sqlite', path: join(folder, 'bounded.db') });
+  try {
+    const root = join(folder, 'bounded');
+    const artifacts = new ArtifactStore(store, new DirectoryBlobStore(root), {
+      newId: randomUUID,
+      nowMs: () => Date.now(),
+      maxStoredBytes: 5,
+    });
+    expect(await keepOutput(artifacts, about, () => Buffer.from('output'))).toEqual({
+      artifact_error: 'stored_bytes_exceeded',
+    });
+    expect(existsSync(root)).toBe(false);
+  } finally {
+    await store.close();
+  }
+});
 
 it('says that there was no room, and leaves no file open', async () => {
   const store = await openStateStore({ kind: 'sqlite', path: join(folder, 'tyrum.db') });

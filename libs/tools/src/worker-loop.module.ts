@@ -40,7 +40,11 @@ const artifacts: FactoryProvider<ArtifactStore> = {
   provide: ArtifactStore,
   inject: [STATE_STORE, CONFIG],
   useFactory: async (store: StateStore, config: Config) =>
-    new ArtifactStore(store, await openBlobStore(config), { newId: randomUUID, nowMs: () => Date.now() }),
+    new ArtifactStore(store, await openBlobStore(config), {
+      newId: randomUUID,
+      nowMs: () => Date.now(),
+      ...(config.maxStoredBytes === undefined ? {} : { maxStoredBytes: config.maxStoredBytes }),
+    }),
 };
 
 const observer: FactoryProvider<WorkerObserver> = {

@@ -42,7 +42,7 @@ export class ArtifactsController {
   ): Promise<ArtifactRef> {
     try {
       const { turn_id: turnId, ...about } = readQuery('POST /v1/artifacts', query);
-      const { maxBytes, sha256, mimeType } = this.expectationsOf(request);
+      const { mimeType, ...expected } = this.expectationsOf(request);
       const route = {
         route: 'POST /v1/artifacts',
         payload: [about, turnId ?? null, mimeType ?? null],
@@ -56,7 +56,6 @@ export class ArtifactsController {
         ...(turnId === undefined ? {} : { turnId }),
         ...(mimeType === undefined ? {} : { mimeType }),
       };
-      const expected = { maxBytes, ...(sha256 === undefined ? {} : { sha256 }) };
       return answerOf(response, await this.desk.upload(key, artifact, arriving(request, this.stallMs), expected));
     } catch (error) {
       // The rest of the body is not worth reading to the end.
@@ -105,8 +104,10 @@ export class ArtifactsController {
     if (request.headers['content-encoding'] !== undefined) {
       throw new HttpProblem(415, 'invalid_request', 'send it uncompressed');
     }
-    if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw problemOf(new BlobTooLargeError(maxBytes));
-    return { maxBytes, sha256: declaredSha256(request), mimeType: mediaTypeOf(request) };
+    const size = Number(request.headers['content-length'] ?? 0);
+    if (size > maxBytes) throw problemOf(new BlobTooLargeError(maxBytes));
+    const sha256 = declaredSha256(request);
+    return { maxBytes, size, mimeType: mediaTypeOf(request), ...(sha256 === undefined ? {} : { sha256 }) };
   }
 }
 

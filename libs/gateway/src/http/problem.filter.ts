@@ -1,4 +1,5 @@
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { StoredBytesExceededError } from '@tyrum/evidence';
 import { QueueFullError } from '@tyrum/execution';
 import type { Logger } from '@tyrum/platform';
 import { PROBLEM_CONTENT_TYPE, type ErrorCode } from '@tyrum/protocol';
@@ -60,6 +61,9 @@ export class ProblemFilter implements ExceptionFilter {
     );
     // The draft on Idempotency-Key asks for 422 where the key came with another payload.
     if (error instanceof KeyReusedError) return toProblem(body, instance, 422);
+    // Insufficient Storage, "must not be repeated until it is requested by a separate user action" (RFC 4918, 11.5): 413 would
+    // blame the one upload, and 429 would be tried again.
+    if (error instanceof StoredBytesExceededError) return toProblem(body, instance, 507);
     // It is this caller's conversation that is full, not the edge: 429 and not 503.
     return toProblem(body, instance, error instanceof QueueFullError ? 429 : undefined);
   }

@@ -91,20 +91,23 @@ function requireOperator(caller: Principal): void {
   if (!isOperator(caller)) throw new WireError('forbidden', "this is for the installation's own tenant");
 }
 
-function quotasOf({ max_connections, max_requests }: TenantUpdateBody): TenantQuotas {
+function quotasOf({ max_connections, max_requests, max_stored_bytes }: TenantUpdateBody): TenantQuotas {
   return {
     ...(max_connections === undefined ? {} : { maxConnections: max_connections || null }),
     ...(max_requests === undefined ? {} : { maxRequests: max_requests || null }),
+    ...(max_stored_bytes === undefined ? {} : { maxStoredBytes: max_stored_bytes || null }),
   };
 }
 
-function viewOf({ tenant_id, slug, created_at, disabled_at, max_connections, max_requests }: Row): TenantView {
+function viewOf({ tenant_id, slug, created_at, disabled_at, ...usage }: Row): TenantView {
   return {
     tenant_id,
     slug,
     created_at: new Date(created_at).toISOString(),
     disabled_at: disabled_at === null ? null : new Date(disabled_at).toISOString(),
-    max_connections,
-    max_requests,
+    max_connections: usage.max_connections,
+    max_requests: usage.max_requests,
+    max_stored_bytes: usage.max_stored_bytes,
+    stored_bytes: usage.stored_bytes,
   };
 }

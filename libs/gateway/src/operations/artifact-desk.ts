@@ -1,7 +1,14 @@
 import type { Backplane } from '@tyrum/backplane';
-import type { ArtifactReader, ArtifactStore, Bytes, ExpectedBlob, NewArtifact } from '@tyrum/evidence';
+import {
+  measureBytes,
+  type ArtifactReader,
+  type ArtifactStore,
+  type Bytes,
+  type ExpectedBlob,
+  type NewArtifact,
+} from '@tyrum/evidence';
 import type { IdempotencyKey } from '@tyrum/idempotency';
-import { ContractError, isUuid, payloadFingerprint, type ArtifactRef } from '@tyrum/protocol';
+import { ContractError, isUuid, payloadFingerprint, WireError, type ArtifactRef } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
 import type { TurnStore } from '@tyrum/statestore/turns';
 import { notFound } from '../failures';
@@ -23,7 +30,7 @@ export class ArtifactDesk {
    * Keeps an upload. A copy of a request under the same key sends its bytes again, and is answered with the first one's artifact
    * when they and what is said about them are the same.
    * @throws {WireError} not_found for a turn that is not the tenant's, before a byte is read
-   * @throws {KeyReusedError} {BlobTooLargeError} {BlobMismatchError} {BlobStoreFullError}
+   * @throws {KeyReusedError} {BlobTooLargeError} {BlobMismatchError} {BlobStoreFullError} {StoredBytesExceededError}
    */
   async upload(
     key: IdempotencyKey,
@@ -33,17 +40,31 @@ export class ArtifactDesk {
   ): Promise<Answered<ArtifactRef>> {
     const { artifacts, once, backplane } = this.ports;
     if (artifact.turnId !== undefined) await this.requireTurn(artifact.tenantId, artifact.turnId);
+    if (await once.isKnown(key)) return this.copy(key, bytes, expected);
     const record = await artifacts.putBytes(artifact, bytes, expected);
-    const fingerprint = payloadFingerprint([key.fingerprint, record.sha256]);
-    const done = await once.run({ ...key, fingerprint }, async (tx) => {
-      // The turn may have been swept away while the bytes came; what belongs to it goes with it.
-      if (record.turn_id !== null && !(await this.ports.turns.find(tx, record.tenant_id, record.turn_id))) {
-        throw notFound('turn');
-      }
-      return artifacts.insert(tx, record);
-    });
-    backplane.publish('outbox');
-    return done;
+    let isInserted = false;
+    try {
+      const done = await once.run(keyOf(key, record.sha256), async (tx) => {
+        // The turn may have been swept away while the bytes came; what belongs to it goes with it.
+        if (record.turn_id !== null && !(await this.ports.turns.find(tx, record.tenant_id, record.turn_id))) {
+          throw notFound('turn');
+        }
+        return artifacts.insert(tx, record);
+      });
+      isInserted = !done.replayed;
+      backplane.publish('outbox');
+      return done;
+    } finally {
+      if (!isInserted) await artifacts.abandon(record);
+    }
+  }
+
+  /** A copy of an upload that is kept already needs no room: its bytes are only held against the first one's. */
+  private async copy(key: IdempotencyKey, bytes: Bytes, expected: ExpectedBlob): Promise<Answered<ArtifactRef>> {
+    const { sha256 } = await measureBytes(bytes, expected);
+    const earlier = await this.ports.once.earlier<ArtifactRef>(keyOf(key, sha256));
+    if (!earlier) throw new WireError('conflict', 'the idempotency key expired meanwhile: send the request again');
+    return earlier;
   }
 
   /** @throws {WireError} not_found */
@@ -82,4 +103,9 @@ export class ArtifactDesk {
     const turn = await this.ports.store.read((db) => this.ports.turns.find(db, tenantId, turnId));
     if (!turn) throw notFound('turn');
   }
+}
+
+/** The bytes are a part of what was asked. */
+function keyOf(key: IdempotencyKey, sha256: string): IdempotencyKey {
+  return { ...key, fingerprint: payloadFingerprint([key.fingerprint, sha256]) };
 }

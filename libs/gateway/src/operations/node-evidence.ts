@@ -1,5 +1,5 @@
 import type { Backplane } from '@tyrum/backplane';
-import type { ArtifactStore } from '@tyrum/evidence';
+import { StoredBytesExceededError, type ArtifactStore } from '@tyrum/evidence';
 import type { IdempotencyKey } from '@tyrum/idempotency';
 import type { Dispatches } from '@tyrum/nodes';
 import { isUuid, type AttemptEvidencePayload } from '@tyrum/protocol';
@@ -17,7 +17,11 @@ export interface EvidencePorts {
 export class NodeEvidence {
   constructor(private readonly ports: EvidencePorts) {}
 
-  /** @throws {WireError} not_found for what this node was not asked @throws {KeyReusedError} {BlobStoreFullError} */
+  /**
+   * The turn goes on without what there is no room for: the node is told, and so is whoever watches the turn.
+   * @throws {WireError} not_found for what this node was not asked
+   * @throws {KeyReusedError} {BlobStoreFullError} {StoredBytesExceededError}
+   */
   async keep(key: IdempotencyKey, nodeId: string, payload: AttemptEvidencePayload): Promise<undefined> {
     const { dispatches, once, artifacts, backplane } = this.ports;
     const { dispatch_id: id } = payload;
@@ -32,11 +36,26 @@ export class NodeEvidence {
       mimeType: 'application/json',
     } as const;
     // The bytes come before the transaction: nothing but the database is waited for inside of one.
-    const record = await artifacts.putBytes(about, Buffer.from(JSON.stringify(payload.evidence)));
-    await once.run(key, async (tx) => {
-      const { artifact_id } = await artifacts.insert(tx, record);
-      return { artifact_id };
-    });
+    if (await once.earlier(key)) return undefined;
+    const record = await artifacts
+      .putBytes(about, Buffer.from(JSON.stringify(payload.evidence)))
+      .catch(async (error) => {
+        if (error instanceof StoredBytesExceededError) {
+          await artifacts.tellRefused(about, error);
+          backplane.publish('outbox');
+        }
+        throw error;
+      });
+    let isInserted = false;
+    try {
+      const { replayed } = await once.run(key, async (tx) => {
+        const { artifact_id } = await artifacts.insert(tx, record);
+        return { artifact_id };
+      });
+      isInserted = !replayed;
+    } finally {
+      if (!isInserted) await artifacts.abandon(record);
+    }
     backplane.publish('outbox');
     return undefined;
   }

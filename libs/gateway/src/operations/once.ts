@@ -53,10 +53,21 @@ export class Once {
       return await work();
     } catch (error) {
       if (!(error instanceof WireError) || error.code !== 'not_found') throw error;
-      const earlier = await this.ledger.find(this.store, request);
+      const earlier = await this.earlier<T>(request);
       if (!earlier) throw error;
-      if (earlier.kind === 'conflict') throw new KeyReusedError();
-      return { answer: JSON.parse(earlier.response) as T, replayed: true };
+      return earlier;
     }
+  }
+
+  /** Whether a request came under this name before, whatever it asked for. */
+  async isKnown(request: IdempotencyKey): Promise<boolean> {
+    return (await this.ledger.find(this.store, request)) !== undefined;
+  }
+
+  /** What an earlier copy of the request was answered; undefined when none was. @throws {KeyReusedError} */
+  async earlier<T extends object>(request: IdempotencyKey): Promise<Answered<T> | undefined> {
+    const found = await this.ledger.find(this.store, request);
+    if (found?.kind === 'conflict') throw new KeyReusedError();
+    return found && { answer: JSON.parse(found.response) as T, replayed: true };
   }
 }

@@ -3,6 +3,7 @@ import type { StepExecutor, StepOutcome, StepRequest } from '@tyrum/execution';
 import { TestEngine } from '@tyrum/execution/testing';
 import { Dispatches, isForNodes } from '@tyrum/nodes';
 import { DEFAULT_TENANT_ID, type Action, type EffectClass } from '@tyrum/protocol';
+import { Tenants } from '@tyrum/statestore/records';
 import { eventually } from '@tyrum/test-services';
 import { startTestEdge, TestClient, TestDevice, type TestEdge } from '../testing';
 
@@ -244,6 +245,33 @@ describe.each(['sqlite', 'postgres'] as const)('an action for a node on %s', (da
     const { external_url: url } = attached.payload.artifact;
     const headers = { authorization: `Bearer ${await edge.issue()}` };
     expect(await (await fetch(`${edge.httpUrl}${url}`, { headers })).json()).toEqual({ pixels: 3 });
+  });
+
+  it('goes on without evidence that its tenant has no room for, and says so', async () => {
+    const { node } = await approved();
+    const id = await engine.start(CONVERSATION, [click()]);
+    const { request_id: dispatch_id = '' } = await asked(node);
+    const allow = (max_stored_bytes: number | null) =>
+      edge.store.transaction((tx) =>
+        tx.records(Tenants).update({ tenant_id: DEFAULT_TENANT_ID }, { max_stored_bytes }),
+      );
+    await allow(10);
+    const refused = await node.request('attempt.evidence', { dispatch_id, evidence: { pixels: '0123456789' } });
+    expect(refused.error).toMatchObject({
+      code: 'conflict',
+      details: { rule: 'max_stored_bytes', max_stored_bytes: 10 },
+    });
+    const told = await operator.event('error');
+    expect([told.scope, told.payload]).toEqual([
+      { kind: 'turn', turn_id: id },
+      {
+        code: 'conflict',
+        message: expect.stringContaining('evidence-0.json was not kept: max_stored_bytes') as string,
+      },
+    ]);
+    answer(node, dispatch_id, { result: 'clicked', evidence: ['seen'] });
+    const turn = await until(id, 'succeeded');
+    expect(turn?.steps[0]?.result).toEqual({ output: 'clicked', evidence: ['seen'] });
   });
 
   it('goes to another node when it is safe to repeat', async () => {

@@ -11,6 +11,8 @@ export interface TenantRecord {
   max_connections: number | null;
   /** Requests in ten seconds; null: the installation's own limit. */
   max_requests: number | null;
+  /** What its artifacts may take; null: the installation's own limit. */
+  max_stored_bytes: number | null;
 }
 
 export interface AuthTokenRecord {
@@ -94,6 +96,7 @@ export const Tenants = new EntitySchema<TenantRecord>({
     disabled_at: nullableInteger,
     max_connections: nullableInteger,
     max_requests: nullableInteger,
+    max_stored_bytes: nullableInteger,
   },
 });
 
