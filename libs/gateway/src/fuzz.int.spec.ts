@@ -79,7 +79,6 @@ describe(`hostile messages, seed ${SEED}`, () => {
     const surprises: string[] = [];
     const statuses = new Set<number>();
     for (const { method, path, body, key, type } of sampled(hostileRequest(paths), 0.2)) {
-      if (method === 'GET' && body !== undefined) continue;
       const headers = {
         authorization: `Bearer ${token}`,
         'content-type': type,
@@ -88,7 +87,8 @@ describe(`hostile messages, seed ${SEED}`, () => {
       const answer = await fetch(`${edge.httpUrl}${path}`, {
         method,
         headers,
-        ...(body === undefined ? {} : { body }),
+        // fetch sends none with GET.
+        ...(body === undefined || method === 'GET' ? {} : { body }),
       });
       const told = await answer.text();
       statuses.add(answer.status);

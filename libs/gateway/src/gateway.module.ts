@@ -19,6 +19,7 @@ import type { Application, RequestHandler } from 'express';
 import helmet from 'helmet';
 import { addressLimit, authentication } from './http/authentication';
 import { WebhookCallsController, WebhooksController } from './http/webhooks.controller';
+import { crossOrigin } from './http/cross-origin';
 import { DeviceProofs } from './http/device-proofs';
 import { OidcController } from './http/oidc.controller';
 import { SessionController } from './http/session.controller';
@@ -108,6 +109,7 @@ const httpPipeline: FactoryProvider = {
     app.use(helmet() as RequestHandler);
     app.use(httpMetrics(metrics));
     app.use(plainUrl());
+    app.use(['/v1', '/mcp'], crossOrigin(allowedOrigins));
     app.use('/v1', authentication({ tokens, proofs, admission, addresses, audit, allowedOrigins }));
     app.use('/mcp', onlyPosts(), knownOrigin(allowedOrigins));
     app.use('/mcp', authentication({ tokens, proofs, admission, addresses, audit, allowedOrigins }));

@@ -213,6 +213,10 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
         if (name in payload) payload[name] = type === 'workflow.start' ? 'agent:own:main' : ids['conversations'];
       }
       if ('workflow_run_id' in payload) payload['workflow_run_id'] = ids['turns'];
+      if ('approval_id' in payload) payload['approval_id'] = ids['approvals'];
+      if ('pairing_id' in payload) payload['pairing_id'] = Number(ids['pairings']);
+      if (type === 'workflow.resume') payload['token'] = ids['approvals'];
+      if (type === 'approval.list') payload['turn_id'] = ids['turns'];
       if (type === 'events.replay') payload['cursor'] = before;
       const { ok, error } = await client.request(type, payload);
       const expected = REFUSED[type] ?? 'not_found';
