@@ -92,7 +92,7 @@ export interface Config {
   readonly oidc?: OidcConfig;
   /** Seed of the key that signs the audit; absent: it lies in the home. */
   readonly auditKey?: Secret;
-  /** Exact origins whose pages may use the session cookie. */
+  /** Exact origins whose pages may call the edge, and use the session cookie. */
   readonly allowedOrigins: readonly string[];
   /** `TYRUM_*` variables nobody reads, most likely misspelt. Names only. */
   readonly unknownVariables: readonly string[];

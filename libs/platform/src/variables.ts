@@ -208,7 +208,8 @@ export const VARIABLES = {
   }),
   allowedOrigins: variable({
     name: 'TYRUM_ALLOWED_ORIGINS',
-    description: 'Origins whose pages may call the edge (CORS), and use the session cookie over HTTP and on the WebSocket.',
+    description:
+      'Origins whose pages may call the edge (CORS), and use the session cookie over HTTP and on the WebSocket.',
     expected: 'origins such as https://console.example, separated by commas',
     apps: ['edge'],
     parse: listOf(webOrigin),
