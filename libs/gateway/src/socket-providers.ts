@@ -101,11 +101,30 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
     },
     {
       provide: EventStreams,
-      inject: [ConnectionDirectory, ConnectionCaps, EventReplay, GatewayMetrics, LOGGER, CONFIG, GATEWAY_OPTIONS],
+      inject: [
+        ConnectionDirectory,
+        ConnectionCaps,
+        RefusalAudit,
+        EventReplay,
+        GatewayMetrics,
+        LOGGER,
+        CONFIG,
+        GATEWAY_OPTIONS,
+      ],
       useFactory: (
-        ...[directory, caps, replay, metrics, logger, config, { sendBufferBytes, maxSockets = DEFAULT_MAX_SOCKETS }]: [
+        ...[
+          directory,
+          caps,
+          audit,
+          replay,
+          metrics,
+          logger,
+          config,
+          { sendBufferBytes, maxSockets = DEFAULT_MAX_SOCKETS },
+        ]: [
           ConnectionDirectory,
           ConnectionCaps,
+          RefusalAudit,
           EventReplay,
           GatewayMetrics,
           Logger,
@@ -114,7 +133,7 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         ]
       ) =>
         new EventStreams(
-          { directory, caps, replay, metrics, logger, newId },
+          { directory, caps, audit, replay, metrics, logger, newId },
           {
             edgeId: config.instanceId,
             maxConnections: maxSockets,

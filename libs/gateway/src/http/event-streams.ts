@@ -4,6 +4,7 @@ import { CloseCode, LIMITS, WireError } from '@tyrum/protocol';
 import type { Response } from 'express';
 import type { GatewayMetrics } from '../gateway-metrics';
 import type { ConnectionCaps } from '../limits/connection-caps';
+import type { RefusalAudit } from '../limits/refusal-audit';
 import type { ConnectionDirectory } from '../ws/connection-directory';
 import { serverSentEvent } from '../ws/event-frames';
 import type { EventReplay } from '../ws/event-replay';
@@ -12,6 +13,7 @@ import { EventStreamConnection, EventStreamLink } from './event-stream';
 export interface EventStreamsPorts {
   readonly directory: ConnectionDirectory;
   readonly caps: ConnectionCaps;
+  readonly audit: RefusalAudit;
   readonly replay: EventReplay;
   readonly metrics: GatewayMetrics;
   readonly logger: Logger;
@@ -78,6 +80,8 @@ export class EventStreams {
       { by: 'device', id: `${tenantId}/token:${tokenId}`, limit: LIMITS.connectionsPerDevice },
     ]);
     if (place.full === undefined) return place;
+    const subject = place.full;
+    this.ports.audit.note({ type: 'authz.denied', tenantId, tokenId, door: 'http', reason: 'connections', subject });
     const message = {
       address: 'too many connections of this address',
       tenant: 'too many connections of this tenant',

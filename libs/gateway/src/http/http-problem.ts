@@ -19,6 +19,21 @@ export class HttpProblem extends Error {
   }
 }
 
+const CODES: Readonly<Record<number, ErrorCode>> = {
+  401: 'unauthorized',
+  403: 'forbidden',
+  404: 'not_found',
+  409: 'conflict',
+  429: 'rate_limited',
+  500: 'internal',
+  503: 'overloaded',
+};
+
+/** The code of an error of which only the status is known. */
+export function codeOf(status: number): ErrorCode {
+  return CODES[status] ?? 'invalid_request';
+}
+
 /** A problem as we send it: a contract error names the fields at fault under `errors`. */
 export type Problem = ProblemDetails;
 

@@ -2,19 +2,10 @@ import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '
 import { StoredBytesExceededError } from '@tyrum/evidence';
 import { QueueFullError } from '@tyrum/execution';
 import type { Logger } from '@tyrum/platform';
-import { PROBLEM_CONTENT_TYPE, type ErrorCode } from '@tyrum/protocol';
+import { PROBLEM_CONTENT_TYPE } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
 import { KeyReusedError, wireErrorOf } from '../failures';
-import { HttpProblem, toProblem, type Problem } from './http-problem';
-
-const CODES: Readonly<Record<number, ErrorCode>> = {
-  401: 'unauthorized',
-  403: 'forbidden',
-  404: 'not_found',
-  409: 'conflict',
-  429: 'rate_limited',
-  503: 'overloaded',
-};
+import { codeOf, HttpProblem, toProblem, type Problem } from './http-problem';
 
 /** What writing to a peer that went away ends with. */
 const LEFT: ReadonlySet<string> = new Set([
@@ -53,7 +44,7 @@ export class ProblemFilter implements ExceptionFilter {
   private problemOf(error: unknown, instance: string): Problem {
     const status = statusOf(error);
     if (status !== undefined && status < 500) {
-      const code = error instanceof HttpProblem ? error.code : (CODES[status] ?? 'invalid_request');
+      const code = error instanceof HttpProblem ? error.code : codeOf(status);
       return toProblem({ code, message: (error as Error).message }, instance, status);
     }
     const body = wireErrorOf(error, (unexpected) =>

@@ -95,6 +95,8 @@ describe('rate limits', () => {
   });
 });
 
+const idOf = (token: string): string => token.split('.')[2] ?? '';
+
 describe('connection caps', () => {
   it('hold for an address and for a tenant', async () => {
     const edge = await start({ maxPerAddress: 3 });
@@ -104,6 +106,13 @@ describe('connection caps', () => {
     const clients = [await TestClient.connect(edge.socketUrl, quota), await TestClient.connect(edge.socketUrl, quota)];
     expect(await openSocket(edge.socketUrl, quota).refused()).toBe(429);
     expect((await get(edge, quota, '/v1/events')).status).toBe(429);
+    for (const door of ['ws', 'http']) {
+      await clients[0]?.event('authz.denied', ({ payload }) => {
+        const told = payload as unknown as Record<string, unknown>;
+        const wanted = { door, reason: 'connections', subject: 'tenant', token_id: idOf(quota) };
+        return Object.entries(wanted).every(([name, value]) => told[name] === value);
+      });
+    }
     clients.push(await TestClient.connect(edge.socketUrl, free));
     expect(await openSocket(edge.socketUrl, free).refused()).toBe(429);
     await clients[2]?.close();
@@ -127,6 +136,7 @@ describe('refusals', () => {
     await get(edge, 'canary-token');
     await get(edge, `${reader}x`);
     await openSocket(edge.socketUrl, 'canary-token').refused();
+    await openSocket(`${edge.socketUrl}?t=${reader}`, undefined).refused();
     const device = new TestDevice();
     const socket = openSocket(edge.socketUrl, reader);
     await socket.opened();
@@ -147,6 +157,7 @@ describe('refusals', () => {
     await told('auth.failed', { door: 'http', reason: 'bad_token', token_id: undefined });
     await told('auth.failed', { ...ours, door: 'http', reason: 'bad_token' });
     await told('auth.failed', { door: 'ws', reason: 'bad_token' });
+    await told('auth.failed', { ...ours, door: 'ws', reason: 'token_in_url' });
     await told('auth.failed', { ...ours, door: 'ws', reason: 'proof' });
     expect(JSON.stringify(watcher.frames)).not.toContain('canary');
     await Promise.all([watcher.close(), client.close()]);

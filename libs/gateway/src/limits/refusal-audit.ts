@@ -10,9 +10,9 @@ export interface Refusal {
   readonly tenantId: string;
   readonly tokenId?: string;
   readonly door: 'ws' | 'http' | 'webhook' | 'mcp';
-  /** Why, as a stable word: `bad_token`, `scope`, `origin`. */
+  /** Why, as a stable word: `bad_token`, `scope`, `origin`, `connections`. */
   readonly reason: string;
-  /** What was asked for: a request type or a route pattern. */
+  /** What was asked for: a request type or a route pattern; of `connections` whose are too many: `address`, `tenant`, `device`. */
   readonly subject?: string;
 }
 

@@ -11,6 +11,8 @@ export interface ContractBreach {
   readonly text: string;
 }
 
+const PROBLEM = '/components/schemas/ProblemDetails';
+
 type Documents = 'openapi' | 'asyncapi';
 
 /**
@@ -41,6 +43,11 @@ export class ContractWatch {
     this.check({ document: 'asyncapi', pointer: `/components/messages/${kind}.${type}/payload` }, frame);
   }
 
+  /** The body of a refused upgrade, which no server's answer is. */
+  problem(text: string): void {
+    this.check({ document: 'openapi', pointer: PROBLEM }, JSON.parse(text));
+  }
+
   /** Watches the JSON answers of a server. */
   watch(server: Server): void {
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
@@ -61,7 +68,7 @@ export class ContractWatch {
     const [type = ''] = String(response.getHeader('content-type') ?? '').split(';');
     const route = (request as { route?: { path?: unknown } }).route?.path;
     if (type === 'application/problem+json') {
-      return this.check({ document: 'openapi', pointer: '/components/schemas/ProblemDetails' }, JSON.parse(text));
+      return this.problem(text);
     }
     if (type !== 'application/json' || typeof route !== 'string') return;
     const path = route

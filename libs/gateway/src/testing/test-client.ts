@@ -109,8 +109,13 @@ export class TestClient {
   async refused(): Promise<number> {
     return new Promise((resolve, reject) => {
       this.socket.once('unexpected-response', (request, response) => {
-        resolve(response.statusCode ?? 0);
-        request.destroy();
+        let body = '';
+        response.on('data', (chunk: Buffer) => (body += chunk.toString()));
+        response.once('close', () => {
+          watchOf(this.socket.url)?.problem(body);
+          resolve(response.statusCode ?? 0);
+        });
+        response.once('end', () => request.destroy());
       });
       this.socket.once('open', () => reject(new Error('the upgrade was not refused')));
     });

@@ -6,7 +6,7 @@ import { CloseCode, LIMITS, SUBPROTOCOL } from '@tyrum/protocol';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { EdgeLoops } from '../edge-loops';
 import type { GatewayMetrics } from '../gateway-metrics';
-import type { ConnectionCaps, Place } from '../limits/connection-caps';
+import type { CappedBy, ConnectionCaps, Place } from '../limits/connection-caps';
 import type { ClientAddresses } from '../limits/client-addresses';
 import type { RefusalAudit } from '../limits/refusal-audit';
 import type { SessionAudit } from '../limits/session-audit';
@@ -17,8 +17,8 @@ import { Handshake, type HandshakeStep, type HandshakeStamps } from './handshake
 import type { NodeDesk } from './node-desk';
 import { SocketLink } from './socket-link';
 import type { SocketSession } from './socket-session';
-import { refuseUpgrade } from './refuse-upgrade';
-import type { UpgradeGate } from './upgrade-gate';
+import { refuseUpgrade, type UpgradeRefusal } from './refuse-upgrade';
+import { SOCKET_PATH, type UpgradeGate } from './upgrade-gate';
 
 export interface SocketDoorPorts {
   readonly gate: UpgradeGate;
@@ -127,6 +127,7 @@ export class SocketDoor {
       if (admission.kind === 'refused') return this.refuse(socket, admission);
       const place = await this.placeFor(this.ports.addresses.of(request), admission.principal);
       if (place.full !== undefined) {
+        this.noteFull(admission.principal, place.full);
         const message = `too many connections of this ${place.full}`;
         return this.refuse(socket, { status: 429, message, retryAfterS: BUSY_RETRY_S });
       }
@@ -153,9 +154,9 @@ export class SocketDoor {
     ]);
   }
 
-  private refuse(socket: Duplex, refusal: { status: number; message: string; retryAfterS?: number }): void {
+  private refuse(socket: Duplex, refusal: UpgradeRefusal): void {
     this.ports.metrics.upgradeRefused(refusal.status);
-    refuseUpgrade(socket, refusal);
+    refuseUpgrade(socket, refusal, SOCKET_PATH);
   }
 
   /** Runs the handshake on a new socket. */
@@ -205,6 +206,7 @@ export class SocketDoor {
     const place = await caps.take([cap]);
     ws.resume();
     if (place.full !== undefined) {
+      this.noteFull(step.peer, place.full);
       return connection.link.close(CloseCode.Policy, `a device may have ${cap.limit} connections`);
     }
     if (!connection.link.isOpen) return place.release();
@@ -219,6 +221,10 @@ export class SocketDoor {
     nodes.connected(connection);
     receive = (text) => session.receive(connection, text);
     early.forEach(receive);
+  }
+
+  private noteFull({ tenantId, tokenId }: Pick<Principal, 'tenantId' | 'tokenId'>, subject: CappedBy): void {
+    this.ports.audit.note({ type: 'authz.denied', tenantId, tokenId, door: 'ws', reason: 'connections', subject });
   }
 
   /** A proof or a device that is not the token's is an attempt on it; a malformed message is just that. */

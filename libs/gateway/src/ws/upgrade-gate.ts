@@ -35,10 +35,13 @@ export class UpgradeGate {
     const url = request.url ?? '/';
     const [path] = url.split('?', 1);
     if (path !== SOCKET_PATH) return refused(404, 'there is no WebSocket here');
-    // URLs end up in proxies' logs. Whoever sends a token there learns it at once.
-    if (holdsToken(url)) return refused(400, 'a token must not be in the URL');
     const wait = this.ports.limits.waitOf(this.ports.addresses.of(request));
     if (wait > 0) return { ...refused(429, 'too many requests of this address'), retryAfterS: Math.ceil(wait / 1000) };
+    // URLs end up in proxies' logs. Whoever sends a token there learns it at once, and its tenant that it has to be replaced.
+    if (holdsToken(url)) {
+      await this.note(tokenIn(url), 'token_in_url');
+      return refused(400, 'a token must not be in the URL');
+    }
     const credentials = credentialsOf(request.headers);
     if (credentials.from === 'cookie' && !this.allowedOrigins.has(request.headers.origin ?? '')) {
       await this.note(credentials.token, 'origin');
@@ -86,6 +89,11 @@ function holdsToken(url: string): boolean {
   const text = decodedOf(url);
   if (text.includes('tyrum-token.') || text.includes(AUTH_SUBPROTOCOL_PREFIX)) return true;
   return /[?&](access_)?token=/i.test(text);
+}
+
+/** The token itself, where it stands there as it is. */
+function tokenIn(url: string): string | undefined {
+  return /tyrum-token\.[\w.-]+/.exec(decodedOf(url))?.[0];
 }
 
 function decodedOf(url: string): string {
