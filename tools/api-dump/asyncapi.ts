@@ -5,6 +5,8 @@ import {
   LIMITS,
   REQUESTS,
   SUBPROTOCOL,
+  TaskCancelPayload,
+  TaskCancelResult,
   TaskExecutePayload,
   TaskExecuteResult,
   type EventType,
@@ -94,15 +96,27 @@ function requestMessages(book: SchemaBook): Record<string, JsonSchema> {
 
 /** What the gateway asks: a node's work, and whether somebody is there. */
 function gatewayMessages(book: SchemaBook): Record<string, JsonSchema> {
-  return Object.fromEntries(
-    pair('task.execute', {
+  // A peer's own error codes pass.
+  const error = {
+    type: 'object',
+    required: ['code', 'message'],
+    properties: { code: id, message: { type: 'string' } },
+  };
+  const facts = { 'x-roles': ['node'] };
+  return Object.fromEntries([
+    ...pair('task.execute', {
       payload: book.ofClass(TaskExecutePayload),
       result: book.ofClass(TaskExecuteResult),
-      // A peer's own error codes pass.
-      error: { type: 'object', required: ['code', 'message'], properties: { code: id, message: { type: 'string' } } },
-      facts: { 'x-roles': ['node'] },
+      error,
+      facts,
     }),
-  );
+    ...pair('task.cancel', {
+      payload: book.ofClass(TaskCancelPayload),
+      result: book.ofClass(TaskCancelResult),
+      error,
+      facts,
+    }),
+  ]);
 }
 
 function unknownRefused(book: SchemaBook): JsonSchema {

@@ -193,7 +193,16 @@ class CapabilityServer implements ServedNode {
     else if (pairing.status === 'revoked' || pairing.status === 'denied') this.runner.stop('the pairing has ended');
   }
 
+  private cancel({ payload }: RequestEnvelope): JsonValue {
+    const { dispatch_id: dispatchId, reason } = payload;
+    if (typeof dispatchId !== 'string') throw new WireError('contract_error', 'task.cancel names a dispatch_id');
+    return {
+      stopping: this.runner.cancel(dispatchId, typeof reason === 'string' ? reason : 'the gateway asked for it'),
+    };
+  }
+
   private async answer(request: RequestEnvelope): Promise<JsonValue> {
+    if (request.type === 'task.cancel') return this.cancel(request);
     if (request.type !== 'task.execute') throw new WireError('invalid_request', 'a node answers task.execute');
     if (this.closing.signal.aborted) throw new WireError('overloaded', 'the node is stopping');
     return this.runner.execute(request);

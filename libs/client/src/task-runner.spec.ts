@@ -130,6 +130,38 @@ describe('TaskRunner', () => {
     expect(tasks).toHaveLength(1);
   });
 
+  it.each([
+    ['once', { outcome: 'unknown' }],
+    ['read', undefined],
+  ])('aborts a %s action that is cancelled, and that one alone', async (effect, details) => {
+    const { runner, tasks } = scene(() => new Promise(() => undefined));
+    const [cancelled, other] = [runner.execute(order('a', { effect })), runner.execute(order('b'))];
+    other.catch(() => undefined);
+    await settled();
+    expect([runner.cancel('a', 'its turn has ended'), runner.cancel('c', '')]).toEqual([true, false]);
+    await expect(cancelled).rejects.toMatchObject({
+      code: 'conflict',
+      message: 'it was cancelled: its turn has ended',
+      details,
+    });
+    expect(tasks.map(({ signal }) => signal.aborted)).toEqual([true, false]);
+    // Asked again, it answers the same.
+    await expect(runner.execute(order('a', { effect }))).rejects.toMatchObject({ code: 'conflict' });
+    expect([tasks.length, runner.cancel('a', '')]).toEqual([2, false]);
+  });
+
+  it('takes back what waits for its place, and says that it never began', async () => {
+    const gate = gates();
+    const { runner, tasks } = scene(gate.run, { maxConcurrent: 1 });
+    const [first, waiting] = [runner.execute(order('a')), runner.execute(order('b'))];
+    await settled();
+    expect(runner.cancel('b', 'its turn has ended')).toBe(true);
+    gate.open();
+    await first;
+    await expect(waiting).rejects.toMatchObject({ code: 'conflict', details: undefined });
+    expect(tasks).toHaveLength(1);
+  });
+
   it('begins nothing that it could not note down', async () => {
     const journal: DispatchJournal = new MemoryDispatchJournal();
     journal.begin = () => Promise.reject(new Error('the disk is full'));

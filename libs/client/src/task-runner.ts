@@ -17,7 +17,7 @@ export interface CapabilityTask {
   /** The last part of an operation, where the capability offers a family of them: `click`. */
   readonly op?: string;
   readonly args: JsonObject;
-  /** Aborts at the deadline (`args.timeout_ms`), when the pairing ends, and when the node is closed. */
+  /** Aborts at the deadline (`args.timeout_ms`), when the turn is cancelled, when the pairing ends, and when the node is closed. */
   readonly signal: AbortSignal;
   /** Sends what was seen while it runs (`attempt.evidence`), kept with the turn. @throws {WireError} the gateway's answer */
   evidence(evidence: JsonValue): Promise<void>;
@@ -65,6 +65,7 @@ const FAMILY: Readonly<Record<string, string>> = { Desktop: 'tyrum.desktop', Bro
  */
 export class TaskRunner {
   private readonly running = new Map<string, Promise<TaskAnswer>>();
+  private readonly cancels = new Map<string, AbortController>();
   private readonly waiting: (() => void)[] = [];
   private readonly stopping = new AbortController();
   private active = 0;
@@ -78,11 +79,21 @@ export class TaskRunner {
   async execute(request: RequestEnvelope): Promise<JsonValue> {
     const order = this.read(request);
     const { dispatchId } = order;
-    const known = this.running.get(dispatchId) ?? this.run(order).finally(() => this.running.delete(dispatchId));
+    const known = this.running.get(dispatchId) ?? this.begin(order);
     this.running.set(dispatchId, known);
     const answer = await known;
     if (answer.ok) return { ...answer.result };
     throw new WireError(answer.error.code, answer.error.message, answer.error.details);
+  }
+
+  /**
+   * Aborts one action, or takes it back while it waits for its place. What was begun ends like any that is told to stop: of a
+   * `once` action nobody knows how far it came. False: it is not under way.
+   */
+  cancel(dispatchId: string, reason: string): boolean {
+    const cancel = this.cancels.get(dispatchId);
+    cancel?.abort(new WireError('conflict', `it was cancelled: ${reason}`));
+    return cancel !== undefined;
   }
 
   /** Aborts what runs; nothing more is begun. */
@@ -96,7 +107,16 @@ export class TaskRunner {
     while (this.running.size > 0) await Promise.allSettled(this.running.values());
   }
 
-  private async run(order: Order): Promise<TaskAnswer> {
+  private begin(order: Order): Promise<TaskAnswer> {
+    const cancel = new AbortController();
+    this.cancels.set(order.dispatchId, cancel);
+    return this.run(order, cancel.signal).finally(() => {
+      this.running.delete(order.dispatchId);
+      this.cancels.delete(order.dispatchId);
+    });
+  }
+
+  private async run(order: Order, cancelled: AbortSignal): Promise<TaskAnswer> {
     const { journal } = this.parts;
     const { dispatchId, effect } = order;
     const entry = await this.noting(dispatchId, journal.find(dispatchId));
@@ -106,9 +126,11 @@ export class TaskRunner {
     }
     const leave = await this.enter();
     try {
+      // Nothing of it has happened, and the answer says so: no unknown outcome.
+      if (cancelled.aborted) return failure(cancelled.reason as WireError);
       // What only reads may run again whatever became of it: its beginning need not be known.
       if (effect !== 'read') await this.noting(dispatchId, journal.begin(dispatchId));
-      const answer = await this.attempt(order);
+      const answer = await this.attempt(order, cancelled);
       // An end that cannot be kept is the end all the same; asked again after a crash, it is unknown.
       await journal.end(dispatchId, answer).catch((error: unknown) => this.parts.trouble(error, dispatchId));
       return answer;
@@ -127,11 +149,15 @@ export class TaskRunner {
     }
   }
 
-  private async attempt(order: Order): Promise<TaskAnswer> {
+  private async attempt(order: Order, cancelled: AbortSignal): Promise<TaskAnswer> {
     const { dispatchId, turnId, op, args, capability, effect } = order;
     const ending = new AbortController();
     const stop = (): void => ending.abort(this.stopping.signal.reason);
     this.stopping.signal.addEventListener('abort', stop, { once: true });
+    // It may have come while the beginning was noted.
+    const cancel = (): void => ending.abort(cancelled.reason);
+    if (cancelled.aborted) cancel();
+    cancelled.addEventListener('abort', cancel, { once: true });
     const deadlineMs = typeof args['timeout_ms'] === 'number' ? args['timeout_ms'] : undefined;
     const cancelTimer =
       deadlineMs === undefined

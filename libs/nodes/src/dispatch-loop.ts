@@ -5,7 +5,8 @@ import type { Dispatches } from './dispatches';
 const MAX_PAUSE_MS = 10_000;
 
 /**
- * Looks after open dispatches: when a node comes or goes, when a message came back, when a deadline passes. It runs in
+ * Looks after open dispatches: when a node comes or goes, when a message came back, when a deadline passes, when a
+ * turn is cancelled. It runs in
  * every edge and worker, so that it is enough that one of them is alive.
  */
 export class DispatchLoop {
@@ -21,7 +22,7 @@ export class DispatchLoop {
   }
 
   start(): void {
-    for (const topic of ['nodes', 'directed'] as const) {
+    for (const topic of ['nodes', 'directed', 'cancel'] as const) {
       this.unsubscribe.push(this.backplane.subscribe(topic, () => this.poll.wake()));
     }
     this.poll.start();

@@ -5,14 +5,17 @@ import type { StateStore, Tx } from '@tyrum/statestore';
 import { demandOf } from './capabilities';
 import type { DispatchJournal } from './peer-directory';
 import {
+  abandonDispatch,
   assignDispatch,
   cancelDispatch,
   describeWait,
   findCapable,
   findDispatch,
+  findNodeConnection,
   findUnsettled,
   insertDispatch,
   measureOpen,
+  noteAbandoned,
   settleDispatch,
   unassignReturned,
 } from './sql/dispatches';
@@ -70,6 +73,8 @@ export interface DispatchRow {
 interface Unsettled extends DispatchRow {
   readonly is_awaited: boolean | number;
   readonly is_late: boolean | number;
+  /** Its turn has ended. */
+  readonly is_over: boolean | number;
   readonly remaining_ms: number;
 }
 
@@ -104,7 +109,9 @@ const DELIVER_WITHIN_MS = 30_000;
  *                      │                   │   ▲                            ▲
  *                      │                   └───┘ connection gone: routed again, see `mayGoTo`
  *                      └── deadline ───────┴───────── late ─────────────────┘
+ *                                          └── its turn ended: cancelled, what came of it unknown until the node says so
  *
+ * Who is late, or whose turn ended, is told to stop (`task.cancel`).
  * The id names one attempt of one step, and a node does nothing twice under one id. `once` is kept even for nodes that
  * forget: what such a node may have begun goes to no other node, and not again to a process that cannot remember it.
  */
@@ -127,7 +134,8 @@ export class Dispatches {
     const about = [Dispatches.idOf(request), tenantId, conversationKey, turnId, stepIndex];
     const what = [JSON.stringify(action), effect, JSON.stringify(capabilities), nodeId ?? null, deadlineMs];
     const [row] = await tx.query<DispatchRow>(insertDispatch, [...about, ...what]);
-    if (row) await this.routeIn(tx, { ...row, remaining_ms: deadlineMs, is_awaited: true, is_late: false });
+    if (row)
+      await this.routeIn(tx, { ...row, remaining_ms: deadlineMs, is_awaited: true, is_late: false, is_over: false });
   }
 
   find(tenantId: string, dispatchId: string): Promise<DispatchRow | undefined> {
@@ -143,7 +151,10 @@ export class Dispatches {
     dispatchId: string,
     outcome: DispatchOutcome,
   ): Promise<boolean> {
-    return this.bringIn(from.tenantId, dispatchId, { nodeId: from.nodeId, outcome });
+    if (await this.bringIn(from.tenantId, dispatchId, { nodeId: from.nodeId, outcome })) return true;
+    // The turn did not wait for it. What became of the action is kept with the dispatch all the same.
+    await this.ports.store.execute(noteAbandoned, [from.tenantId, dispatchId, from.nodeId, JSON.stringify(outcome)]);
+    return false;
   }
 
   /**
@@ -176,7 +187,8 @@ export class Dispatches {
       const late: Unsettled[] = [];
       let sent = 0;
       for (const row of rows) {
-        if (!row.is_awaited) await tx.query(cancelDispatch, [row.dispatch_id]);
+        if (row.is_over && row.state === 'sent') sent += await this.abandonIn(tx, row);
+        else if (!row.is_awaited) await tx.query(cancelDispatch, [row.dispatch_id]);
         else if (row.is_late) late.push(row);
         else if (nobody.has(demandKey(row))) continue;
         else if (await this.routeIn(tx, row)) sent += 1;
@@ -227,28 +239,70 @@ export class Dispatches {
     return true;
   }
 
+  /** The turn ended while a node was at it: the node is told to stop. Returns how many messages that took. */
+  private async abandonIn(tx: Tx, row: DispatchRow): Promise<number> {
+    const outcome: DispatchOutcome =
+      row.effect === 'once'
+        ? { kind: 'unknown', detail: `its turn ended while node ${row.node_id} was at it` }
+        : failed('cancelled', 'its turn ended');
+    const abandoned = await tx.query(abandonDispatch, [row.dispatch_id, JSON.stringify(outcome)]);
+    return abandoned.length > 0 ? this.tellToStop(tx, row, 'its turn has ended') : 0;
+  }
+
+  /**
+   * Asks the node to stop, on whatever connection it has now. One that is not connected goes on to its end, and so does one that
+   * knows no `task.cancel`: whether it stops is never relied on. A message that comes back is of no use to anybody.
+   */
+  private async tellToStop(tx: Tx, row: DispatchRow, reason: string): Promise<number> {
+    const [place] = await tx.query<Pick<Capable, 'connection_id' | 'slot'>>(findNodeConnection, [
+      row.tenant_id,
+      row.node_id,
+    ]);
+    if (!place) return 0;
+    const messageId = this.ports.newId();
+    const payload = { turn_id: row.turn_id, dispatch_id: row.dispatch_id, reason };
+    await this.mail.send(tx, [
+      {
+        messageId,
+        tenantId: row.tenant_id,
+        slot: place.slot,
+        connectionId: place.connection_id,
+        origin: ORIGIN,
+        payload: JSON.stringify({ request_id: messageId, type: 'task.cancel', payload }),
+        deliverWithinMs: DELIVER_WITHIN_MS,
+      },
+    ]);
+    return 1;
+  }
+
   private async describe(tx: Tx, row: Unsettled, detail: string): Promise<void> {
     await tx.query(describeWait, [row.tenant_id, row.turn_id, row.dispatch_id, detail]);
   }
 
-  private expire(row: Unsettled): Promise<boolean> {
+  private async expire(row: Unsettled): Promise<void> {
     const outcome: DispatchOutcome =
       row.state === 'waiting'
         ? failed('no_capable_node', `${whyNot(row)}: none came in time`)
         : row.effect === 'once'
           ? { kind: 'unknown', detail: `node ${row.node_id} gave no answer in time` }
           : failed('node_timeout', `node ${row.node_id} gave no answer in time`);
-    return this.bringIn(row.tenant_id, row.dispatch_id, { nodeId: null, outcome });
+    let told = 0;
+    await this.bringIn(row.tenant_id, row.dispatch_id, { nodeId: null, outcome }, async (tx) => {
+      told = row.state === 'sent' ? await this.tellToStop(tx, row, 'its time is over') : 0;
+    });
+    if (told > 0) this.ports.backplane.publish('directed');
   }
 
   private async bringIn(
     tenantId: string,
     dispatchId: string,
     { nodeId, outcome }: { nodeId: string | null; outcome: DispatchOutcome },
+    alongside?: (tx: Tx) => Promise<void>,
   ): Promise<boolean> {
     const arrival = { tenantId, kind: 'node', id: dispatchId, outcome } as const;
     const came = await this.ports.waits.arrive(arrival, async (tx) => {
       const settled = await tx.query(settleDispatch, [tenantId, dispatchId, nodeId, JSON.stringify(outcome)]);
+      if (settled.length > 0) await alongside?.(tx);
       return settled.length > 0;
     });
     return came !== 'already';

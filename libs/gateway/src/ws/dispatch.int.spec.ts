@@ -3,6 +3,7 @@ import type { StepExecutor, StepOutcome, StepRequest } from '@tyrum/execution';
 import { TestEngine } from '@tyrum/execution/testing';
 import { Dispatches, isForNodes } from '@tyrum/nodes';
 import { DEFAULT_TENANT_ID, type Action, type EffectClass } from '@tyrum/protocol';
+import { portable } from '@tyrum/statestore';
 import { Tenants } from '@tyrum/statestore/records';
 import { eventually } from '@tyrum/test-services';
 import { startTestEdge, TestClient, TestDevice, type TestEdge } from '../testing';
@@ -272,6 +273,51 @@ describe.each(['sqlite', 'postgres'] as const)('an action for a node on %s', (da
     answer(node, dispatch_id, { result: 'clicked', evidence: ['seen'] });
     const turn = await until(id, 'succeeded');
     expect(turn?.steps[0]?.result).toEqual({ output: 'clicked', evidence: ['seen'] });
+  });
+
+  it.each([
+    ['once', 'unknown'],
+    ['read', 'failed'],
+  ])('tells the node to stop when its turn is cancelled, at whatever edge: %s', async (effect, kind) => {
+    const { node } = await approved({ at: other });
+    const id = await engine.start(CONVERSATION, [effect === 'read' ? read() : click({ effect })]);
+    const { request_id: dispatch_id = '' } = await asked(node);
+    const outcome = async () => {
+      const [row] = await edge.store.execute<{ state: string; outcome: string }>(
+        portable('test', `select state, outcome from dispatch where dispatch_id = '${dispatch_id}'`),
+      );
+      return [row?.state, JSON.parse(row?.outcome ?? 'null') as unknown];
+    };
+    expect((await operator.request('workflow.cancel', { workflow_run_id: id })).ok).toBe(true);
+    const told = await eventually(() => {
+      const [ask] = node.asks('task.cancel');
+      if (!ask) throw new Error('not told yet');
+      return Promise.resolve(ask);
+    }, PATIENCE);
+    expect(told.payload).toEqual({ turn_id: id, dispatch_id, reason: 'its turn has ended' });
+    expect(await outcome()).toEqual(['cancelled', expect.objectContaining({ kind })]);
+    // An older node refuses what it does not know. Its own word about the action counts whenever it comes.
+    const error = { code: 'invalid_request', message: 'a node answers task.execute' };
+    node.send({ request_id: told.request_id, type: 'task.cancel', ok: false, error });
+    answer(node, dispatch_id, { result: 'done all the same' });
+    await eventually(async () => {
+      expect(await outcome()).toEqual(['cancelled', { kind: 'succeeded', result: { output: 'done all the same' } }]);
+    }, PATIENCE);
+    expect((await get(id))?.turn.status).toBe('cancelled');
+    expect(node.asks('task.cancel')).toHaveLength(1);
+  });
+
+  it('tells the node to stop when its time is over', async () => {
+    const { node } = await approved();
+    const id = await engine.start(CONVERSATION, [read({ timeout_ms: 1_000 })]);
+    const { request_id: dispatch_id } = await asked(node);
+    await until(id, 'failed');
+    await eventually(() => {
+      expect(node.asks('task.cancel').map(({ payload }) => payload)).toEqual([
+        { turn_id: id, dispatch_id, reason: 'its time is over' },
+      ]);
+      return Promise.resolve();
+    }, PATIENCE);
   });
 
   it('goes to another node when it is safe to repeat', async () => {

@@ -74,8 +74,8 @@ export const measureOpen = portable(
 );
 
 /**
- * What has to be looked at, locked: what waits for a node, what is on no living connection, and what is late; with whether its
- * turn still waits. Parameters: limit, and the place after which to look, as creation and id. Touches: dispatch, turn, peer_connection, edge_slot.
+ * What has to be looked at, locked: what waits for a node, what is on no living connection, what is late, and what was sent for a turn
+ * that is over; with whether its turn still waits. Parameters: limit, and the place after which to look, as creation and id. Touches: dispatch, turn, peer_connection, edge_slot.
  */
 export const findUnsettled: Statement = {
   name: 'find-unsettled',
@@ -89,9 +89,11 @@ function unsettled(dialect: Dialect): string {
   const behind = `(d.created_at, d.dispatch_id) > ${pg ? '($2::bigint, $3::uuid)' : '(?2, ?3)'}`;
   const waits = `exists (select 1 from turn t where t.tenant_id = d.tenant_id and t.turn_id = d.turn_id
       and t.status = 'paused' and t.wait_kind = 'node' and t.wait_id = ${pg ? 'd.dispatch_id::text' : 'd.dispatch_id'})`;
-  return `select d.*, ${waits} as is_awaited, d.deadline_at <= ${now} as is_late, d.deadline_at - ${now} as remaining_ms
+  const over = `not exists (select 1 from turn t where t.tenant_id = d.tenant_id and t.turn_id = d.turn_id
+      and t.status in ('queued', 'running', 'paused'))`;
+  return `select d.*, ${waits} as is_awaited, ${over} as is_over, d.deadline_at <= ${now} as is_late, d.deadline_at - ${now} as remaining_ms
     from dispatch d
-    where d.state in ('waiting', 'sent') and ${behind} and (d.state = 'waiting' or d.deadline_at <= ${now}
+    where d.state in ('waiting', 'sent') and ${behind} and (d.state = 'waiting' or d.deadline_at <= ${now} or ${over}
       or d.connection_id is null or not exists (
         select 1 from peer_connection c
         join edge_slot s on s.slot = c.slot and s.holder = c.holder and s.expires_at > ${now}
@@ -104,6 +106,31 @@ export const cancelDispatch = portable(
   'cancel-dispatch',
   `update dispatch set state = 'cancelled', settled_at = {now}
   where dispatch_id = $1 and state in ('waiting', 'sent') returning dispatch_id`,
+);
+
+/**
+ * Its turn was over while a node was at it. What came of it is unknown until the node says so. Parameters: id, outcome (JSON).
+ * Touches: dispatch.
+ */
+export const abandonDispatch = portable(
+  'abandon-dispatch',
+  `update dispatch set state = 'cancelled', settled_at = {now}, outcome = $2
+  where dispatch_id = $1 and state = 'sent' returning dispatch_id`,
+);
+
+/** The last word about what nobody waited for any more. Parameters: tenant, id, node, outcome (JSON). Touches: dispatch. */
+export const noteAbandoned = portable(
+  'note-abandoned-dispatch',
+  `update dispatch set outcome = $4
+  where tenant_id = $1 and dispatch_id = $2 and state = 'cancelled' and node_id = $3 returning dispatch_id`,
+);
+
+/** Where a node is connected now. Parameters: tenant, node. Touches: peer_connection, edge_slot. */
+export const findNodeConnection = portable(
+  'find-node-connection',
+  `select c.connection_id, c.slot from peer_connection c
+    join edge_slot s on s.slot = c.slot and s.holder = c.holder and s.expires_at > {now}
+    where c.tenant_id = $1 and c.device_id = $2 and c.role = 'node' order by c.connected_at desc limit 1`,
 );
 
 /**

@@ -1,7 +1,7 @@
 import { ActionField, type Action } from '../actions';
 import type { JsonObject, JsonValue } from '../json';
 import { LIMITS } from '../limits';
-import { AnyJson, ListBy, MaxJsonBytes, NestedList, Optional, Text } from '../payload-fields';
+import { AnyJson, Flag, ListBy, MaxJsonBytes, NestedList, Optional, Text } from '../payload-fields';
 import { isJsonObject } from '../json';
 import { CapabilityPayload } from './connect-requests';
 
@@ -46,6 +46,27 @@ export class TaskExecutePayload {
 
   @ActionField()
   action: Action;
+}
+
+/** `task.cancel` (**ext**): nobody waits any more for what a node was asked. One that does not know it answers an error, which changes nothing. */
+export class TaskCancelPayload {
+  @Optional()
+  @Text(LIMITS.idLength)
+  turn_id?: string;
+
+  @Text(LIMITS.idLength)
+  dispatch_id: string;
+
+  @Optional()
+  @Text(LIMITS.reasonLength, 0)
+  reason?: string;
+}
+
+/** A node's answer to `task.cancel`. How the action ended is said in the answer to `task.execute`, as always. */
+export class TaskCancelResult {
+  /** Whether it was under way, or waited for its turn. */
+  @Flag()
+  stopping: boolean;
 }
 
 /** A node's answer to `task.execute`. */
