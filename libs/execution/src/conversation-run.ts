@@ -50,7 +50,9 @@ interface QuietTurn {
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** A step that only reads is recorded with its end if it ends within so many ms, and as running while it lasts if not. */
-const QUIET_MS = 2;
+const QUIET_MS = 50;
+/** Turns that have ended wait for those behind them, to share a commit, for so many ms. */
+const HELD_MS = 2;
 
 const REFUSED: Written = { applied: false, started: [], settled: [], ready: false, firstEventSeq: 0 };
 
@@ -219,12 +221,12 @@ export class ConversationRun implements CourseOf {
 
   /**
    * Runs turns that only read, one after the other, and writes them with what came of them in one commit. One that lasts, or
-   * goes on after its first step, is written with them as running. Returns the step it is at, or undefined when the run is
-   * over.
+   * goes on after its first step, is written with them as running; it lasts sooner when others wait for it. Returns the step it is
+   * at, or undefined when the run is over.
    */
   private async beginQuietly(begin: StepRow): Promise<StepRow | undefined | 'another'> {
     const ended: QuietTurn[] = [];
-    const late = timer(QUIET_MS);
+    let late = timer(QUIET_MS);
     try {
       for (let first: StepRow | undefined = begin; first; first = this.nextQuietStep()) {
         const open = counted(this.work.shift() as OpenTurn, this.takeTakeovers());
@@ -236,6 +238,10 @@ export class ConversationRun implements CourseOf {
         if (!report) this.underWay = executing;
         const came = report && this.course.afterStep(this.current, first, report);
         if (came?.rest !== 'ended') return await this.goOn(ended, open, first, came);
+        if (ended.length === 0) {
+          late.clear();
+          late = timer(HELD_MS);
+        }
         ended.push({ turn: open.turn, came, start: startOf(open, first, came) });
         this.current = undefined;
       }
