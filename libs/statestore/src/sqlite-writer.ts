@@ -21,10 +21,14 @@ const MAX_TOGETHER = 16;
 
 /**
  * Takes turns on SQLite's one writing connection. A commit costs an fsync whatever is in it, so transactions that wait at
- * the same time share one: each runs behind a savepoint of its own, and each is answered when the COMMIT of all has
- * returned. What one of them fails at undoes what it wrote and nothing else.
+ * the same time share one, and each is answered when the COMMIT of all has returned. What one of them fails at undoes what it
+ * wrote and nothing else: it hardly ever happens, so all are first run as one, and after a failure again, each behind a savepoint of
+ * its own, whose commands cost as much as the statements inside.
  *
- *     begin ─▶ savepoint ─ work ─ release ─▶ savepoint ─ work ─ rollback to ─▶ … ─▶ commit ─▶ answers
+ *     begin ─▶ work ─▶ work ─▶ … ─▶ commit ─▶ answers
+ *                │ fails
+ *                ▼
+ *     rollback ─▶ begin ─▶ savepoint ─ work ─ release ─▶ savepoint ─ work ─ rollback to ─▶ … ─▶ commit ─▶ answers
  */
 export class SqliteWriter {
   private waiting: Member[] = [];
@@ -61,30 +65,45 @@ export class SqliteWriter {
     }
     const together = this.waiting.splice(0, MAX_TOGETHER);
     try {
-      const answers: (() => void)[] = [];
-      for (const member of together) answers.push(await this.run(member, together.length > 1));
-      await this.connection.command('commit');
-      for (const answer of answers) answer();
+      await this.commit(together, false);
+    } catch (error) {
+      await this.rollback();
+      if (together.length === 1) together[0]?.reject(error);
+      else await this.writeApart(together);
+    }
+  }
+
+  private async writeApart(together: readonly Member[]): Promise<void> {
+    try {
+      await this.connection.begin();
+      await this.commit(together, true);
     } catch (error) {
       await this.rollback();
       for (const { reject } of together) reject(error);
     }
   }
 
+  private async commit(together: readonly Member[], apart: boolean): Promise<void> {
+    const answers: (() => void)[] = [];
+    for (const member of together) answers.push(await this.run(member, apart));
+    await this.connection.command('commit');
+    for (const answer of answers) answer();
+  }
+
   /** Does a member's work; returns how it is answered once that is committed. Throws what concerns all. */
-  private async run({ work, resolve, reject }: Member, shared: boolean): Promise<() => void> {
+  private async run({ work, resolve, reject }: Member, apart: boolean): Promise<() => void> {
     const { connection } = this;
-    if (shared) await connection.command('savepoint member');
+    if (apart) await connection.command('savepoint member');
     const tx = connection.newTx();
     try {
       const value = await work(tx);
       await tx.finish();
       tx.assertSound();
-      if (shared) await connection.command('release member');
+      if (apart) await connection.command('release member');
       return () => resolve(value as never);
     } catch (error) {
       await tx.finish();
-      if (!shared || !(await this.undoMember())) throw error;
+      if (!apart || !(await this.undoMember())) throw error;
       return () => reject(error);
     }
   }

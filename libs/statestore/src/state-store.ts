@@ -66,7 +66,8 @@ export interface StateStore {
    * Runs `work` in one transaction and returns its value after COMMIT returned. Called again inside `work`, it opens a
    * savepoint: an inner failure that is caught leaves the outer transaction usable.
    *
-   * A serialization failure or deadlock runs `work` again from the start, so it must have no effect outside the database.
+   * A serialization failure or deadlock, and on SQLite the failure of another transaction that shares the commit, runs `work`
+   * again from the start, so it must have no effect outside the database.
    * @throws {StoreUnavailableError} the database cannot be reached or has no room for us; nothing was written
    * @throws {UnknownCommitError} the connection went while COMMIT was under way; look the outcome up by key
    */
