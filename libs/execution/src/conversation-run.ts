@@ -14,6 +14,7 @@ import {
   type Inputs,
 } from './continuation';
 import type { ProcessorObserver } from './processor-observer';
+import { QuietTime } from './quiet-time';
 import type { RetryPolicy } from './retry-policy';
 import type { AbortReason } from './step-executor';
 import type { StepExecution, StepReport } from './step-execution';
@@ -48,11 +49,6 @@ interface QuietTurn {
 
 /** The longest delay that setTimeout takes. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
-
-/** A step that only reads is recorded with its end if it ends within so many ms, and as running while it lasts if not. */
-const QUIET_MS = 50;
-/** Turns that have ended wait for those behind them, to share a commit, for so many ms. */
-const HELD_MS = 2;
 
 const REFUSED: Written = { applied: false, started: [], settled: [], ready: false, firstEventSeq: 0 };
 
@@ -226,27 +222,24 @@ export class ConversationRun implements CourseOf {
    */
   private async beginQuietly(begin: StepRow): Promise<StepRow | undefined | 'another'> {
     const ended: QuietTurn[] = [];
-    let late = timer(QUIET_MS);
+    const quiet = new QuietTime();
     try {
       for (let first: StepRow | undefined = begin; first; first = this.nextQuietStep()) {
         const open = counted(this.work.shift() as OpenTurn, this.takeTakeovers());
         this.course.begin(open.turn);
         this.current = progress.patched(open, progress.startTurn(open.turn), [first]);
         const executing = this.execute(first);
-        const report = await Promise.race([executing, late.passed]);
+        const report = await Promise.race([executing, quiet.passed]);
         if (this.lost) return undefined;
         if (!report) this.underWay = executing;
         const came = report && this.course.afterStep(this.current, first, report);
         if (came?.rest !== 'ended') return await this.goOn(ended, open, first, came);
-        if (ended.length === 0) {
-          late.clear();
-          late = timer(HELD_MS);
-        }
+        quiet.hold();
         ended.push({ turn: open.turn, came, start: startOf(open, first, came) });
         this.current = undefined;
       }
     } finally {
-      late.clear();
+      quiet.clear();
     }
     const more = this.work.length > 0 && !this.draining;
     await this.writeQuiet(ended, undefined, more ? 'keep' : 'release');
@@ -396,10 +389,4 @@ export class ConversationRun implements CourseOf {
     }
     return REFUSED;
   }
-}
-
-function timer(ms: number): { readonly passed: Promise<undefined>; clear(): void } {
-  let handle: NodeJS.Timeout | undefined;
-  const passed = new Promise<undefined>((resolve) => (handle = setTimeout(() => resolve(undefined), ms)));
-  return { passed, clear: () => clearTimeout(handle) };
 }

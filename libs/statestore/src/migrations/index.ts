@@ -26,7 +26,7 @@ import { leanIndexesPostgres } from './0012-lean-indexes.postgres';
 import { leanIndexesSqlite } from './0012-lean-indexes.sqlite';
 import { storedBytesPostgres } from './0013-stored-bytes.postgres';
 import { storedBytesSqlite } from './0013-stored-bytes.sqlite';
-import { namedIndexesPostgres } from './0015-named-indexes.postgres';
+import { namedIndexesPostgres } from './0014-named-indexes.postgres';
 
 /** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
 interface PairedMigration {
@@ -53,7 +53,7 @@ const migrations: readonly PairedMigration[] = [
   { revision: 11, name: 'LogIns', minBinaryRevision: 1, postgres: logInsPostgres, sqlite: logInsSqlite },
   { revision: 12, name: 'LeanIndexes', minBinaryRevision: 1, postgres: leanIndexesPostgres, sqlite: leanIndexesSqlite },
   { revision: 13, name: 'StoredBytes', minBinaryRevision: 1, postgres: storedBytesPostgres, sqlite: storedBytesSqlite },
-  { revision: 15, name: 'NamedIndexes', minBinaryRevision: 1, postgres: namedIndexesPostgres, sqlite: [] },
+  { revision: 14, name: 'NamedIndexes', minBinaryRevision: 1, postgres: namedIndexesPostgres, sqlite: [] },
 ];
 
 /** The newest schema revision this binary knows. */

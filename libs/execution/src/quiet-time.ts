@@ -1,0 +1,29 @@
+/** A step that only reads is recorded with its end if it ends within so many ms, and as running while it lasts if not. */
+const QUIET_MS = 50;
+/** Turns that have ended wait for those behind them, to share a commit, for so many ms. */
+const HELD_MS = 2;
+
+/** For how long turns that only read may run before anything is written about them. */
+export class QuietTime {
+  private timer: NodeJS.Timeout | undefined;
+  private held = false;
+  private pass: () => void = () => undefined;
+  /** Resolves when it is over, and never once it was cleared. */
+  readonly passed = new Promise<undefined>((resolve) => (this.pass = () => resolve(undefined)));
+
+  constructor() {
+    this.timer = setTimeout(this.pass, QUIET_MS);
+  }
+
+  /** One of them has ended: from the first on they do not wait as long. */
+  hold(): void {
+    if (this.held) return;
+    this.held = true;
+    this.clear();
+    this.timer = setTimeout(this.pass, HELD_MS);
+  }
+
+  clear(): void {
+    clearTimeout(this.timer);
+  }
+}
