@@ -1,6 +1,7 @@
-import type { NextFunction, Request, Response } from 'express';
+import cors from 'cors';
+import type { RequestHandler } from 'express';
 
-const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE';
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'];
 /** What our clients send beyond what any page may. */
 const REQUEST_HEADERS = [
   'Authorization',
@@ -20,7 +21,7 @@ const REQUEST_HEADERS = [
   'Tyrum-Device-Proof',
   'X-CSRF-Token',
   'X-Request-Id',
-].join(', ');
+];
 /** What a page may read of an answer beyond its body. */
 const ANSWER_HEADERS = [
   'Accept-Ranges',
@@ -32,30 +33,28 @@ const ANSWER_HEADERS = [
   'Retry-After',
   'WWW-Authenticate',
   'X-Request-Id',
-].join(', ');
-const PREFLIGHT_GOOD_FOR_S = '600';
+];
+const PREFLIGHT_GOOD_FOR_S = 600;
 
 /**
  * Lets pages of allowed origins read answers, and answers their browsers' questions beforehand (CORS). It stands before
  * authentication: such a question comes without a token, and a page that is refused has to be able to read why. For every other
  * origin nothing is said, so that its browser keeps the answer from it.
  */
-export function crossOrigin(allowedOrigins: ReadonlySet<string>) {
-  return (request: Request, response: Response, next: NextFunction): void => {
-    // Also on answers to others: a cache must not give those to a page.
-    response.vary('Origin');
-    const { origin } = request.headers;
-    if (origin === undefined || !allowedOrigins.has(origin)) return next();
-    response.setHeader('Access-Control-Allow-Origin', origin);
+export function crossOrigin(allowedOrigins: ReadonlySet<string>): RequestHandler {
+  const answer = cors({
+    origin: [...allowedOrigins],
     // A console on the same site as the edge comes with the cookie.
-    response.setHeader('Access-Control-Allow-Credentials', 'true');
-    if (request.method !== 'OPTIONS' || request.headers['access-control-request-method'] === undefined) {
-      response.setHeader('Access-Control-Expose-Headers', ANSWER_HEADERS);
-      return next();
-    }
-    response.setHeader('Access-Control-Allow-Methods', METHODS);
-    response.setHeader('Access-Control-Allow-Headers', REQUEST_HEADERS);
-    response.setHeader('Access-Control-Max-Age', PREFLIGHT_GOOD_FOR_S);
-    response.status(204).end();
+    credentials: true,
+    methods: METHODS,
+    allowedHeaders: REQUEST_HEADERS,
+    exposedHeaders: ANSWER_HEADERS,
+    maxAge: PREFLIGHT_GOOD_FOR_S,
+  });
+  return (request, response, next) => {
+    if (allowedOrigins.has(request.headers.origin ?? '')) return answer(request, response, next);
+    // A cache must not give the answer to others to a page.
+    response.vary('Origin');
+    next();
   };
 }
