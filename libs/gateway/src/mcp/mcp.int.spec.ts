@@ -255,7 +255,7 @@ describe.each(['sqlite', 'postgres'] as const)('the Model Context Protocol on %s
       const uses = await edge.issue();
       const client = await McpTestClient.connect(edge.httpUrl, uses);
       const many = Array.from({ length: LIMITS.mcpWaitsPerToken }, () =>
-        client.call('wait_for_turn', { turn_id, timeout_ms: 1_500 }),
+        client.call('wait_for_turn', { turn_id, timeout_ms: 8_000 }),
       );
       await eventually(async () => expect(await waitsAt(edge)).toBe(LIMITS.mcpWaitsPerToken));
       expect(await client.refused('wait_for_turn', { turn_id })).toBe('rate_limited');
