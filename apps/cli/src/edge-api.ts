@@ -19,10 +19,12 @@ import type {
   TokenCreated,
   TurnDetail,
   TurnListItem,
+  TurnListResult,
   WebhookCreated,
   WebhookList,
   WebhookView,
 } from '@tyrum/protocol';
+import { LIMITS } from '@tyrum/protocol';
 
 /** The edge could not be reached at all. */
 export class UnreachableError extends Error {
@@ -78,9 +80,19 @@ export class EdgeApi {
     return (await this.call('GET', `/v1/turns/${encodeURIComponent(turnId)}`, { again: true })) as TurnAnswer;
   }
 
-  async turns(query: { status?: string; limit?: string; dead?: string }): Promise<TurnListItem[]> {
-    const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== undefined)).toString();
-    return ((await this.call('GET', `/v1/turns?${search}`, { again: true })) as { turns: TurnListItem[] }).turns;
+  /** As many of the newest turns as are wanted, page by page. */
+  async turns({ limit, ...filter }: { status?: string; dead?: string; limit: number }): Promise<TurnListItem[]> {
+    const turns: TurnListItem[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = { limit: String(Math.min(limit - turns.length, LIMITS.turnListMax)), cursor };
+      const given = Object.entries({ ...filter, ...page }).filter((entry): entry is [string, string] => !!entry[1]);
+      const path = `/v1/turns?${new URLSearchParams(given).toString()}`;
+      const answer = (await this.call('GET', path, { again: true })) as TurnListResult;
+      turns.push(...answer.turns);
+      cursor = answer.next_cursor;
+    } while (cursor !== undefined && turns.length < limit);
+    return turns;
   }
 
   cancel(turnId: string, reason?: string): Promise<unknown> {

@@ -29,7 +29,7 @@ export function addTurnCommands(program: Command): void {
     .action(async () => {
       const api = connect(globals());
       const ready = await api.ready();
-      const lists = await Promise.all(TURN_STATUSES.map((status) => api.turns({ status, limit: '200' })));
+      const lists = await Promise.all(TURN_STATUSES.map((status) => api.turns({ status, limit: 200 })));
       const counts = TURN_STATUSES.map(
         (status, i) => [status, lists[i]?.length === 200 ? '200+' : String(lists[i]?.length)] as const,
       );
@@ -74,9 +74,9 @@ export function addTurnCommands(program: Command): void {
     .command('turns')
     .description('the newest turns')
     .option('--status <status>', `only ${TURN_STATUSES.join(', ')}`)
-    .option('--limit <n>', 'how many', '20')
+    .option('--limit <n>', 'how many, fetched page by page', positive, 20)
     .option('--dead', 'only those given up that nobody has redriven')
-    .action(async ({ dead, ...options }: { status?: string; limit: string; dead?: boolean }) => {
+    .action(async ({ dead, ...options }: { status?: string; limit: number; dead?: boolean }) => {
       const turns = await connect(globals()).turns({ ...options, ...(dead ? { dead: 'true' } : {}) });
       const rows = turns.map(({ turn, conversation_key }) => [
         turn.turn_id,
@@ -156,6 +156,12 @@ export function addTurnCommands(program: Command): void {
       const answer = await connect(globals()).resolve(id, decision, options.reason);
       print(globals(), answer, `resolved: ${decision}\n`);
     });
+}
+
+/** @throws {UsageError} */
+function positive(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new UsageError('--limit must be a whole number from 1 to 9999999');
+  return Number(text);
 }
 
 /** @throws {UsageError} */

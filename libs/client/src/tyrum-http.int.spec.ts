@@ -117,6 +117,6 @@ it('takes "not ready" for an answer', async () => {
 
 it('spells filters as the gateway reads them', async () => {
   handlers = [json(200, { turns: [] })];
-  await http().listTurns({ statuses: ['queued', 'running'], limit: 5 });
-  expect(requests[0]?.url).toBe('/v1/turns?status=queued%2Crunning&limit=5');
+  await http().listTurns({ statuses: ['queued', 'running'], limit: 5, cursor: 'abc' });
+  expect(requests[0]?.url).toBe('/v1/turns?status=queued%2Crunning&limit=5&cursor=abc');
 });

@@ -77,13 +77,14 @@ export class TyrumHttp {
     return this.call({ method: 'POST', path: '/v1/workflows', body: payload, idempotencyKey });
   }
 
-  /** Newest first. */
+  /** Newest first. With the answer's `next_cursor` as `cursor`: what comes after. */
   listTurns(
-    filter: { readonly statuses?: readonly TurnStatus[]; readonly limit?: number } = {},
+    filter: { readonly statuses?: readonly TurnStatus[]; readonly limit?: number; readonly cursor?: string } = {},
   ): Promise<TurnListResult> {
     const query = new URLSearchParams();
     if (filter.statuses?.length) query.set('status', filter.statuses.join(','));
     if (filter.limit !== undefined) query.set('limit', String(filter.limit));
+    if (filter.cursor !== undefined) query.set('cursor', filter.cursor);
     return this.call({ method: 'GET', path: `/v1/turns${query.size > 0 ? `?${query}` : ''}` });
   }
 

@@ -88,7 +88,7 @@ describeOnBothDialects('a turn that nobody survives', (stores: () => TestStores)
       'dead-1',
       'dead-0',
     ]);
-    const list = await engine.reader.listDead(DEFAULT_TENANT_ID, 10);
+    const { turns: list } = await engine.reader.listDead(DEFAULT_TENANT_ID, { limit: 10 });
     expect(list.map(({ turn }) => turn.turn_id)).toEqual([id]);
     expect(list[0]?.dead?.takeovers).toHaveLength(MAX_ATTEMPTS);
   });
@@ -120,7 +120,7 @@ describeOnBothDialects('a turn that nobody survives', (stores: () => TestStores)
     expect(await redrive(id)).toMatchObject({ kind: 'redriven' });
     const after = (await get(id)).dead?.redriven_as ?? '';
     expect(await redrive(id)).toEqual({ kind: 'already_redriven', turnId: after });
-    expect(await engine.reader.listDead(DEFAULT_TENANT_ID, 10)).toEqual([]);
+    expect(await engine.reader.listDead(DEFAULT_TENANT_ID, { limit: 10 })).toEqual({ turns: [] });
     const executor = new ScriptedExecutor(() => Promise.resolve(OK));
     engine.process(executor);
     await until(after, 'succeeded');

@@ -192,12 +192,14 @@ describeOnBothDialects('input that comes while a turn runs', (stores: () => Test
       const refused = outcomes.filter((outcome) => outcome.status === 'rejected');
       expect(refused).toHaveLength(3);
       for (const { reason } of refused) expect(reason).toBeInstanceOf(QueueFullError);
-      expect(await engine.reader.list(DEFAULT_TENANT_ID, ['queued'], 10)).toHaveLength(2);
+      expect((await engine.reader.list(DEFAULT_TENANT_ID, { statuses: ['queued'], limit: 10 })).turns).toHaveLength(2);
       const id = '11111111-1111-4111-8111-111111111111';
       await expect(engine.say(CONVERSATION, 'again', id)).rejects.toThrow(QueueFullError);
       engine.process(new Model([]).executor);
       await eventually(async () =>
-        expect(await engine.reader.list(DEFAULT_TENANT_ID, ['succeeded'], 10)).toHaveLength(2),
+        expect(
+          (await engine.reader.list(DEFAULT_TENANT_ID, { statuses: ['succeeded'], limit: 10 })).turns,
+        ).toHaveLength(2),
       );
       // The refusal kept no record under its key: the same request finds room later.
       await engine.say(CONVERSATION, 'again', id);

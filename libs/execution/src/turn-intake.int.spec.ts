@@ -29,9 +29,9 @@ describe('the intake when the synchronous standby is dead', () => {
       await admin.execute(sql(`alter system set synchronous_standby_names = ''`));
       await admin.execute(reload);
       expect(await intake.accept(request)).toEqual({ kind: 'accepted', answer: request.answer, replayed: true });
-      expect(await store.read((db) => turns.list(db, DEFAULT_TENANT_ID, ['queued'], 10))).toMatchObject([
-        { turn_id: request.turnId },
-      ]);
+      expect(
+        await store.read((db) => turns.list(db, DEFAULT_TENANT_ID, { statuses: ['queued'], limit: 10 })),
+      ).toMatchObject([{ turn_id: request.turnId }]);
     } finally {
       await Promise.all([store.close(), admin.close()]);
       await server.stop();

@@ -374,7 +374,7 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
     const answers = new Set(outcomes.map((outcome) => JSON.stringify('answer' in outcome && outcome.answer)));
     expect(answers.size).toBe(1);
     expect(outcomes.filter((outcome) => outcome.kind === 'accepted' && !outcome.replayed)).toHaveLength(1);
-    expect(await engine.reader.list(DEFAULT_TENANT_ID, ['queued'], 100)).toHaveLength(1);
+    expect((await engine.reader.list(DEFAULT_TENANT_ID, { statuses: ['queued'], limit: 100 })).turns).toHaveLength(1);
     expect(await engine.accept(CONVERSATION, [cliStep('other')], 'same')).toEqual({ kind: 'conflict' });
   });
 });

@@ -1,13 +1,19 @@
-import type { Action, DeadLetter, Step, StepError, Turn, TurnDetail, TurnListItem, TurnStatus } from '@tyrum/protocol';
+import type { Action, DeadLetter, Step, StepError, Turn, TurnDetail, TurnListItem } from '@tyrum/protocol';
 import { agentKeyOf, defaultEffectOf } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
-import type { DeadLetterRow, StepRow, TurnRow, TurnStore } from '@tyrum/statestore/turns';
+import type { DeadLetterRow, StepRow, TurnFilter, TurnPlace, TurnRow, TurnStore } from '@tyrum/statestore/turns';
 import { isoTime } from './conversation-view';
 import type { WorkflowInput } from './turn-driver';
 import { OUTCOME_UNKNOWN } from './turn-progress';
 
 /** A turn with its steps, what it waits for, and why it failed. */
 export type TurnAnswer = TurnDetail & { readonly error?: StepError; readonly dead?: DeadLetter };
+
+/** A page of turns and, when there are more, the place to go on from. */
+export interface TurnPage {
+  readonly turns: TurnListItem[];
+  readonly next?: TurnPlace;
+}
 
 /** Reads turns in their wire shapes. */
 export class TurnReader {
@@ -16,15 +22,24 @@ export class TurnReader {
     private readonly turns: TurnStore,
   ) {}
 
-  async list(tenantId: string, statuses: readonly TurnStatus[], limit: number): Promise<TurnListItem[]> {
-    const rows = await this.store.read((db) => this.turns.list(db, tenantId, statuses, limit));
-    return rows.map(toListItem);
+  /** Turns, newest first. */
+  async list(tenantId: string, filter: TurnFilter): Promise<TurnPage> {
+    const { limit } = filter;
+    const rows = await this.store.read((db) => this.turns.list(db, tenantId, { ...filter, limit: limit + 1 }));
+    const next = rows.length > limit ? rows[limit - 1] : undefined;
+    const turns = rows.slice(0, limit).map(toListItem);
+    return { turns, ...(next ? { next: { at: next.created_at, turnId: next.turn_id } } : {}) };
   }
 
-  /** The newest turns that were given up and that nobody has redriven, each with its cause. */
-  async listDead(tenantId: string, limit: number): Promise<TurnListItem[]> {
-    const rows = await this.store.read((db) => this.turns.listDead(db, tenantId, limit));
-    return rows.map((row) => ({ ...toListItem(row), dead: toDeadLetter({ ...row, redriven_as: null }) }));
+  /** The turns that were given up and that nobody has redriven, each with its cause, the last given up first. */
+  async listDead(tenantId: string, filter: Omit<TurnFilter, 'statuses'>): Promise<TurnPage> {
+    const { limit } = filter;
+    const rows = await this.store.read((db) => this.turns.listDead(db, tenantId, { ...filter, limit: limit + 1 }));
+    const next = rows.length > limit ? rows[limit - 1] : undefined;
+    const turns = rows
+      .slice(0, limit)
+      .map((row) => ({ ...toListItem(row), dead: toDeadLetter({ ...row, redriven_as: null }) }));
+    return { turns, ...(next ? { next: { at: next.died_at, turnId: next.turn_id } } : {}) };
   }
 
   /** A turn with its steps: those that ran, and those of a workflow that are still to come. */

@@ -51,7 +51,12 @@ export const ROUTES = {
     status: 200,
     query: {
       payload: TurnListPayload,
-      fields: { status: { kind: 'list', as: 'statuses' }, limit: { kind: 'number' }, dead: { kind: 'flag' } },
+      fields: {
+        status: { kind: 'list', as: 'statuses' },
+        limit: { kind: 'number' },
+        dead: { kind: 'flag' },
+        cursor: { kind: 'text' },
+      },
     },
   },
   'GET /v1/turns/:id': {

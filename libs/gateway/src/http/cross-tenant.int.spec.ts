@@ -199,6 +199,18 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
     },
   );
 
+  it("is shown nothing of it with another tenant's cursor", async () => {
+    const { text } = await call(owner, 'GET', '/v1/turns?limit=1');
+    const { next_cursor: cursor } = JSON.parse(text) as { next_cursor: string };
+    expect(JSON.parse((await call(owner, 'GET', `/v1/turns?cursor=${cursor}`)).text)).toMatchObject({
+      turns: expect.arrayContaining([expect.anything()]),
+    });
+    for (const query of [`cursor=${cursor}`, `dead=true&cursor=${cursor}`]) {
+      const { status, text: shown } = await call(stranger, 'GET', `/v1/turns?${query}`);
+      expect([status, JSON.parse(shown)]).toEqual([200, { turns: [] }]);
+    }
+  });
+
   it('gets not_found, or nothing of it, from every request type, and hears no event', async () => {
     const resumed = await TestClient.connect(edge.socketUrl, stranger, { resumeCursor: before });
     const [client, theirs] = [

@@ -31,6 +31,7 @@ interface Seen {
   readonly steps_count: number;
   readonly turn: { readonly status: string };
   readonly turns: readonly { readonly turn: { readonly turn_id: string } }[];
+  readonly next_cursor?: string;
   readonly steps: readonly object[];
   readonly code: string;
   readonly token: string;
@@ -173,6 +174,36 @@ describe.each(['sqlite', 'postgres'] as const)('workflows and turns over HTTP on
     expect((await json(call('GET', `/v1/turns/${turn_id}`))).turn.status).toBe('queued');
     expect((await redrive()).status).toBe(409);
     expect(await dead()).not.toContain(id);
+  });
+
+  it('pages through turns of the same instant, living and dead, each once and newest first', async () => {
+    const own = await edge.issue({ tenantId: await edge.newTenant() });
+    const ids: string[] = [];
+    for (let i = 0; i < 5; i += 1) {
+      ids.push((await json(call('POST', '/v1/workflows', { token: own, body: workflow() }))).workflow_run_id);
+    }
+    const letter = `insert into dead_letter (tenant_id, turn_id, conversation_key, attempts, cause, died_at)
+      select tenant_id, turn_id, conversation_key, 5, '{"last_error":null,"takeovers":[]}', 7000 from turn where turn_id = `;
+    for (const [i, id] of ids.entries()) {
+      const set = `update turn set created_at = ${i < 4 ? 7 : 8}000 where turn_id = `;
+      await edge.store.execute({ name: `made-${i}`, postgres: `${set}$1`, sqlite: `${set}?1` }, [id]);
+      await edge.store.execute({ name: 'letter', postgres: `${letter}$1`, sqlite: `${letter}?1` }, [id]);
+    }
+    const page = (query: string) => json(call('GET', `/v1/turns?${query}`, { token: own }));
+    const walk = async (query: string) => {
+      const pages: string[][] = [];
+      for (let cursor: string | undefined = ''; cursor !== undefined;) {
+        const { turns, next_cursor } = await page(`${query}${cursor && `&cursor=${cursor}`}`);
+        pages.push(turns.map(({ turn }) => turn.turn_id));
+        cursor = next_cursor;
+      }
+      return pages;
+    };
+    const [d, c, b, a] = ids.slice(0, 4).sort();
+    expect(await walk('limit=2')).toEqual([[ids[4], a], [b, c], [d]]);
+    expect((await walk('limit=2&dead=true')).flat()).toEqual([...ids].sort().reverse());
+    const bad = await problem(await call('GET', '/v1/turns?cursor=x'));
+    expect(bad).toMatchObject({ status: 400, code: 'contract_error', errors: [{ field: 'query.cursor' }] });
   });
 
   it('shows nothing of another tenant', async () => {

@@ -2,7 +2,6 @@ import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res, UseGuard
 import { TurnReader } from '@tyrum/execution';
 import type { Principal } from '@tyrum/identity';
 import {
-  TURN_STATUSES,
   TurnCancelBody,
   TurnRedriveBody,
   TurnResolveBody,
@@ -14,6 +13,7 @@ import {
 import type { Request, Response } from 'express';
 import { randomUUID } from 'node:crypto';
 import { notFound } from '../failures';
+import { listTurns } from '../operations/turn-list';
 import { resolutionOf, Workflows } from '../operations/workflows';
 import { answerOf, idempotencyKey } from './idempotency-key';
 import { readQuery, uuidParam } from './query';
@@ -27,13 +27,11 @@ export class TurnsController {
     private readonly workflows: Workflows,
   ) {}
 
-  /** `turn.list`: `?status=running,paused&limit=50`, newest first; `?dead=true`: those given up. */
+  /** `turn.list`: `?status=running,paused&limit=50&cursor=`, newest first; `?dead=true`: those given up. */
   @Get()
   @Needs('operator.read')
   async list(@Caller() caller: Principal, @Query() query: Record<string, unknown>): Promise<TurnListResult> {
-    const { statuses, limit, dead } = readQuery('GET /v1/turns', query);
-    if (dead) return { turns: await this.reader.listDead(caller.tenantId, limit) };
-    return { turns: await this.reader.list(caller.tenantId, statuses ?? TURN_STATUSES, limit) };
+    return listTurns(this.reader, caller.tenantId, readQuery('GET /v1/turns', query), 'query');
   }
 
   /** A turn with its steps and what it waits for. */

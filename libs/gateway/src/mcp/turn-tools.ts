@@ -6,12 +6,12 @@ import {
   McpStartTurn,
   McpTurnRef,
   McpWaitForTurn,
-  TURN_STATUSES,
   TurnListPayload,
   WireError,
 } from '@tyrum/protocol';
 import { notFound } from '../failures';
 import type { ArtifactDesk } from '../operations/artifact-desk';
+import { listTurns } from '../operations/turn-list';
 import { resolutionOf, type Workflows } from '../operations/workflows';
 import { ACTS, keyOf, READS, tool, type McpCall, type McpTool } from './mcp-tool';
 import type { TurnWaits } from './turn-waits';
@@ -64,15 +64,12 @@ export function turnTools({ workflows, reader, desk, waits }: TurnToolPorts): Mc
     tool({
       name: 'list_turns',
       title: 'List turns',
-      description: 'The newest turns first, of some statuses if wished; with dead: those that were given up.',
+      description:
+        'The newest turns first, of some statuses if wished; with dead: those that were given up. Pages: next_cursor as cursor.',
       scope: 'operator.read',
       payload: TurnListPayload,
       hints: READS,
-      run: async ({ caller: { tenantId } }, { statuses, limit, dead }) => ({
-        turns: await (dead
-          ? reader.listDead(tenantId, limit)
-          : reader.list(tenantId, statuses ?? TURN_STATUSES, limit)),
-      }),
+      run: ({ caller: { tenantId } }, payload) => listTurns(reader, tenantId, payload, 'arguments'),
     }),
     tool({
       name: 'cancel_turn',

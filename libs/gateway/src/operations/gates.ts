@@ -2,7 +2,6 @@ import type { Backplane } from '@tyrum/backplane';
 import { noteAudit } from '@tyrum/evidence';
 import type { Approvals, ApprovalVerdict, Resolved, TurnControl, Waits } from '@tyrum/execution';
 import {
-  ContractError,
   isUuid,
   WireError,
   type Approval,
@@ -15,6 +14,7 @@ import {
 import type { StateStore } from '@tyrum/statestore';
 import type { TurnStore } from '@tyrum/statestore/turns';
 import { notFound } from '../failures';
+import { decodeRowCursor, encodeRowCursor } from './list-cursor';
 import type { Answered, Once, RequestKey } from './once';
 
 export interface GatePorts {
@@ -42,7 +42,7 @@ export class Gates {
       ...(turn_id === undefined ? {} : { turnId: turn_id }),
       ...(cursor === undefined ? {} : { after: placeOf(cursor, `${field}.cursor`) }),
     });
-    return { approvals, ...(last ? { next_cursor: cursorOf(last.created_at, last.approval_id) } : {}) };
+    return { approvals, ...(last ? { next_cursor: encodeRowCursor(last.created_at, last.approval_id) } : {}) };
   }
 
   /** @throws {WireError} not_found */
@@ -118,18 +118,7 @@ export class Gates {
   }
 }
 
-function cursorOf(createdAt: number, approvalId: string): string {
-  return Buffer.from(JSON.stringify([createdAt, approvalId])).toString('base64url');
-}
-
 function placeOf(cursor: string, field: string): { createdAt: number; approvalId: string } {
-  try {
-    const [createdAt, approvalId] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as unknown[];
-    if (Number.isSafeInteger(createdAt) && typeof approvalId === 'string' && isUuid(approvalId)) {
-      return { createdAt: createdAt as number, approvalId };
-    }
-  } catch {
-    // Not JSON, or no list: the same as any other text that is not ours.
-  }
-  throw ContractError.at(field, 'cursor', 'is not a cursor of this list');
+  const { at, id } = decodeRowCursor(cursor, field);
+  return { createdAt: at, approvalId: id };
 }

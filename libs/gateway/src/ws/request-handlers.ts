@@ -1,7 +1,8 @@
 import type { TurnReader } from '@tyrum/execution';
-import { TURN_STATUSES, type RequestPayload, type RequestResult, type RequestType } from '@tyrum/protocol';
+import type { RequestPayload, RequestResult, RequestType } from '@tyrum/protocol';
 import type { Chats } from '../operations/chats';
 import type { RequestKey } from '../operations/once';
+import { listTurns } from '../operations/turn-list';
 import type { Workflows } from '../operations/workflows';
 import type { Connection } from './connection';
 import type { EventReplay } from './event-replay';
@@ -39,9 +40,7 @@ export function requestHandlers({ workflows, chats, reader, replay }: HandlerPor
       (await chats.send(key(), connection.peer.tokenId, payload)).answer,
     'conversation.reconnect': ({ tenantId }, { conversation_id }) => chats.reconnect(tenantId, conversation_id),
     'conversation.delete': async ({ key }, { conversation_id }) => (await chats.remove(key(), conversation_id)).answer,
-    'turn.list': async ({ tenantId }, { statuses, limit, dead }) => ({
-      turns: await (dead ? reader.listDead(tenantId, limit) : reader.list(tenantId, statuses ?? TURN_STATUSES, limit)),
-    }),
+    'turn.list': ({ tenantId }, payload) => listTurns(reader, tenantId, payload, 'payload'),
     'workflow.start': async ({ key }, payload) => (await workflows.start(key(), payload, 'payload')).answer,
     'workflow.cancel': async ({ key }, { workflow_run_id, reason }) => {
       const { answer } = await workflows.cancel(key(), workflow_run_id, reason);

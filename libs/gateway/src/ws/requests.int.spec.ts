@@ -109,6 +109,24 @@ describe.each(['sqlite', 'postgres'] as const)('requests on %s', (database) => {
     expect(cancels[0]?.result).toEqual({ workflow_run_id, cancelled: true });
   });
 
+  it('lists turns by pages, and tells of a next one only when there is one', async () => {
+    const own = await TestClient.connect(edge.socketUrl, await edge.issue({ tenantId: await edge.newTenant() }));
+    const started: string[] = [];
+    for (let i = 0; i < 3; i += 1)
+      started.push((await own.request('workflow.start', workflow())).result.workflow_run_id);
+    const first = (await own.request('turn.list', { limit: 2 })).result;
+    const second = (await own.request('turn.list', { limit: 2, cursor: first.next_cursor })).result;
+    expect([first.turns.length, second.turns.length]).toEqual([2, 1]);
+    const listed = [...first.turns, ...second.turns].map(({ turn }) => turn.turn_id);
+    expect(listed.sort()).toEqual([...started].sort());
+    expect(second).not.toHaveProperty('next_cursor');
+    expect((await own.request('turn.list', { cursor: 'x' })).error).toMatchObject({
+      code: 'contract_error',
+      details: [{ field: 'payload.cursor' }],
+    });
+    await own.close();
+  });
+
   it('creates, lists by pages, gets, feeds, picks up and deletes conversations', async () => {
     const ids: string[] = [];
     for (let i = 0; i < 3; i += 1) {

@@ -97,8 +97,15 @@ export class TurnListPayload {
   @Optional()
   @Flag()
   dead?: boolean;
+
+  /** Goes on after another page of the same list. An addition of ours. */
+  @Optional()
+  @Text(LIMITS.cursorLength)
+  cursor?: string;
 }
 
 export interface TurnListResult {
   turns: TurnListItem[];
+  /** Only when there are more. */
+  next_cursor?: string;
 }

@@ -49,7 +49,7 @@ export const REQUEST_EXAMPLES: Record<RequestType, [object, object]> = {
   ],
   'conversation.reconnect': [{ conversation_id: KEY }, { conversation_id: KEY }],
   'conversation.delete': [{ conversation_id: KEY }, { conversation_id: KEY }],
-  'turn.list': [{}, { statuses: ['queued', 'running'], limit: 200 }],
+  'turn.list': [{}, { statuses: ['queued', 'running'], limit: 200, dead: false, cursor: 'c' }],
   'workflow.start': [
     { conversation_key: KEY, steps: [step] },
     {

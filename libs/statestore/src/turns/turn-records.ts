@@ -8,7 +8,7 @@ import { copySteps, markRedriven, setOrigin } from './sql/redrive-turn';
 import { elapsedOfTurn, setBudgets } from './sql/turn-budgets';
 import { findWait, findWaiters, recordArrival, setParent } from './sql/waits';
 import type { ClaimShareRow, DeadLetterRow, DeadTurnRow, TurnRow, WaitRow } from './turn-rows';
-import type { ClaimShare, Redrive, WaitId } from './turn-writes';
+import { NEWEST, type ClaimShare, type Redrive, type TurnFilter, type WaitId } from './turn-writes';
 
 /** What is kept about turns besides their course, and touched only where a turn takes an unusual one. */
 export class TurnRecords {
@@ -29,9 +29,13 @@ export class TurnRecords {
     return this.store.read((db) => db.query<ClaimShareRow>(listClaimShares, [tenantId, limit]));
   }
 
-  /** The newest turns that were given up and not redriven, newest first. */
-  listDead(db: Reader, tenantId: string, limit: number): Promise<DeadTurnRow[]> {
-    return db.query<DeadTurnRow>(listDeadTurns, [tenantId, limit]);
+  /** The turns that were given up and not redriven, the last given up first, after a place. */
+  listDead(
+    db: Reader,
+    tenantId: string,
+    { limit, after: { at, turnId } = NEWEST }: Omit<TurnFilter, 'statuses'>,
+  ): Promise<DeadTurnRow[]> {
+    return db.query<DeadTurnRow>(listDeadTurns, [tenantId, at, turnId, limit]);
   }
 
   async findDead(db: Reader, tenantId: string, turnId: string): Promise<DeadLetterRow | undefined> {

@@ -20,7 +20,14 @@ import { requestCancel } from './sql/request-cancel';
 import { byKey, refColumns, required, rowKey, type Counters, type RefColumns } from './ref-columns';
 import { TurnRecords } from './turn-records';
 import type { ConversationRow, QueueRow, StepRow, TurnRow } from './turn-rows';
-import type { ClaimedConversation, Enqueue, Enqueued, OpenTurn } from './turn-writes';
+import {
+  NEWEST,
+  type ClaimedConversation,
+  type Enqueue,
+  type Enqueued,
+  type OpenTurn,
+  type TurnFilter,
+} from './turn-writes';
 
 /**
  * The conversations' work in the database: every statement is set-based, so that its cost per turn falls as batches grow.
@@ -210,9 +217,13 @@ export class TurnStore extends TurnRecords {
     return db.query<StepRow>(loadSteps, [JSON.stringify([{ tenant_id: tenantId, turn_id: turnId }])]);
   }
 
-  /** The newest turns in any of these states, newest first. */
-  list(db: Reader, tenantId: string, statuses: readonly TurnRow['status'][], limit: number): Promise<TurnRow[]> {
-    return db.query<TurnRow>(listTurns, [tenantId, JSON.stringify(statuses), limit]);
+  /** The turns in any of these states, newest first, after a place. */
+  list(
+    db: Reader,
+    tenantId: string,
+    { statuses, limit, after: { at, turnId } = NEWEST }: TurnFilter,
+  ): Promise<TurnRow[]> {
+    return db.query<TurnRow>(listTurns, [tenantId, JSON.stringify(statuses), at, turnId, limit]);
   }
 
   /** The turn that is writing, or will write, the next reply in a conversation. */

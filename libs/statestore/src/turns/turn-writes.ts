@@ -4,6 +4,21 @@ import type { ArrivalKind, ConversationRow, MessageRow, QueueRow, StepRow, TurnR
 /** A conversation as it is first written. */
 export type NewConversation = Omit<ConversationRow, 'queue_mode' | 'created_at' | 'updated_at' | 'archived_at'>;
 
+/** Where a list of turns goes on: after the turn that was made, or given up, then. */
+export interface TurnPlace {
+  readonly at: number;
+  readonly turnId: string;
+}
+
+/** Before every turn there is in a list of the newest. */
+export const NEWEST: TurnPlace = { at: Number.MAX_SAFE_INTEGER, turnId: '00000000-0000-0000-0000-000000000000' };
+
+export interface TurnFilter {
+  readonly statuses: readonly TurnRow['status'][];
+  readonly limit: number;
+  readonly after?: TurnPlace;
+}
+
 /** A turn as it is accepted; its place in the conversation is given by the store. */
 export type NewTurn = Pick<
   TurnRow,

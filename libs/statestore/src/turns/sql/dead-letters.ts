@@ -39,11 +39,16 @@ export const findDeadLetter: Statement = {
   sqlite: 'select * from dead_letter where tenant_id = ?1 and turn_id = ?2',
 };
 
-/** The newest dead turns that nobody has redriven, newest first. Parameters: tenant, limit. Touches: dead_letter, turn. */
+/**
+ * The dead turns that nobody has redriven and that died before a place, newest first. Parameters: tenant, the place (death, id),
+ * limit. Touches: dead_letter, turn.
+ */
 export const listDeadTurns: Statement = {
   name: 'list-dead-turns',
   postgres: `select t.*, d.cause, d.died_at from dead_letter d join turn t using (tenant_id, turn_id)
-    where d.tenant_id = $1 and d.redriven_as is null order by d.died_at desc, d.turn_id desc limit $2`,
+    where d.tenant_id = $1 and d.redriven_as is null and (d.died_at, d.turn_id) < ($2::bigint, $3::uuid)
+    order by d.died_at desc, d.turn_id desc limit $4`,
   sqlite: `select t.*, d.cause, d.died_at from dead_letter d join turn t using (tenant_id, turn_id)
-    where d.tenant_id = ?1 and d.redriven_as is null order by d.died_at desc, d.turn_id desc limit ?2`,
+    where d.tenant_id = ?1 and d.redriven_as is null and (d.died_at, d.turn_id) < (?2, ?3)
+    order by d.died_at desc, d.turn_id desc limit ?4`,
 };
