@@ -6,6 +6,7 @@ import { inWorkspace } from './workspace';
 jest.setTimeout(120_000);
 
 interface Schema {
+  readonly maximum?: number;
   type?: string;
   enum?: string[];
   properties?: Record<string, Schema>;
@@ -73,7 +74,7 @@ function alternatives(path: string, node: Schema): unknown[] {
   if (path in samples) return [samples[path]];
   if (node.enum) return node.enum;
   if (node.type === 'boolean') return [true, false];
-  if (node.type === 'integer') return [5, 5000];
+  if (node.type === 'integer') return [5, 5000, ...(node.maximum === undefined ? [] : [node.maximum])];
   return [node.type === 'object' ? objectSample : 'other'];
 }
 

@@ -45,7 +45,11 @@ describe(`hostile messages, seed ${SEED}`, () => {
     const init = JSON.stringify({ request_id: 'i', type: 'connect.init', payload: device.initPayload() });
     let closed = 0;
     sampled(hostileFrame, 0.4).forEach((frame, i) => {
-      const handshake = new Handshake(principal, { newId: () => 'id', newChallenge: () => 'challenge' });
+      const handshake = new Handshake(
+        principal,
+        { newId: () => 'id', newChallenge: () => 'challenge' },
+        { messagesBeforeHandshake: 4, json: {} },
+      );
       if (i % 2) handshake.receive(init);
       const step = handshake.receive(frame);
       expect(step.kind).not.toBe('established');

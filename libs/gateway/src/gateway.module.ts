@@ -12,7 +12,7 @@ import { APP_FILTER, APP_INTERCEPTOR, HttpAdapterHost } from '@nestjs/core';
 import { AuditKeyModule } from '@tyrum/evidence/nest';
 import { TokenStore } from '@tyrum/identity';
 import { ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
-import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
+import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger, type WireLimits } from '@tyrum/platform';
 import { encodeBase64Url, LIMITS } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
 import type { Application, RequestHandler } from 'express';
@@ -55,11 +55,11 @@ import { SocketDoor, type SocketDoorOptions } from './ws/socket-door';
 import { mcpProviders } from './mcp-providers';
 import { knownOrigin, onlyPosts } from './mcp/mcp-requests';
 import { McpController } from './mcp/mcp.controller';
-import { ALLOWED_ORIGINS, GATEWAY_OPTIONS } from './gateway-options';
+import { ALLOWED_ORIGINS, GATEWAY_OPTIONS, WIRE_LIMITS } from './gateway-options';
 import { socketProviders } from './socket-providers';
 
 /** What a deployment, or a test, decides about the gateway. */
-export interface GatewayOptions extends Partial<Omit<SocketDoorOptions, 'stamps' | 'edgeId'>> {
+export interface GatewayOptions extends Partial<Omit<SocketDoorOptions, 'stamps' | 'edgeId' | 'wire'> & WireLimits> {
   /** Exact origins whose pages may use the cookie. Default: `TYRUM_ALLOWED_ORIGINS`. */
   readonly allowedOrigins?: readonly string[];
   /** How long a request's body may take, in ms. Default: 30 s. */
@@ -88,20 +88,23 @@ const httpPipeline: FactoryProvider = {
     ClientAddresses,
     RefusalAudit,
     GATEWAY_OPTIONS,
+    WIRE_LIMITS,
   ],
   useFactory: (
     { httpAdapter }: HttpAdapterHost,
     tokens: TokenStore,
     proofs: DeviceProofs,
-    ...[allowedOrigins, metrics, admission, addresses, audit, options]: [
+    ...[allowedOrigins, metrics, admission, addresses, audit, options, wire]: [
       ReadonlySet<string>,
       GatewayMetrics,
       Admission,
       ClientAddresses,
       RefusalAudit,
       GatewayOptions,
+      WireLimits,
     ]
   ) => {
+    const body = { ...wire, ...options };
     const app = httpAdapter.getInstance<Pick<Application, 'use' | 'set' | 'post'>>();
     // Answers are about what changes; hashing each of them for a comparison nobody makes costs more than sending it.
     app.set('etag', false);
@@ -113,9 +116,9 @@ const httpPipeline: FactoryProvider = {
     app.use('/v1', authentication({ tokens, proofs, admission, addresses, audit, allowedOrigins }));
     app.use('/mcp', onlyPosts(), knownOrigin(allowedOrigins));
     app.use('/mcp', authentication({ tokens, proofs, admission, addresses, audit, allowedOrigins }));
-    app.use('/mcp', jsonBody(options));
+    app.use('/mcp', jsonBody(body));
     app.post('/v1/artifacts', streamedBody());
-    app.use('/v1', jsonBody(options));
+    app.use('/v1', jsonBody(body));
     app.use('/webhooks', addressLimit(admission, addresses));
     app.use('/oidc', addressLimit(admission, addresses));
     app.use('/webhooks', rawBody(options));

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type { FactoryProvider } from '@nestjs/common';
 import { openRedisCounters, openRedisPlaces, type Backplane } from '@tyrum/backplane';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
-import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
+import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger, type WireLimits } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import type { GatewayOptions } from './gateway.module';
 import { GatewayMetrics } from './gateway-metrics';
-import { GATEWAY_OPTIONS } from './gateway-options';
+import { GATEWAY_OPTIONS, WIRE_LIMITS } from './gateway-options';
 import { Admission } from './limits/admission';
 import { ConnectionCaps } from './limits/connection-caps';
 import { ClientAddresses } from './limits/client-addresses';
@@ -21,6 +21,15 @@ const NAMESPACE = 'tyrum';
 
 /** What keeps peers within their limits, and writes down who was refused and who came in. */
 export const limitProviders: FactoryProvider[] = [
+  {
+    provide: WIRE_LIMITS,
+    inject: [CONFIG, GATEWAY_OPTIONS],
+    useFactory: ({ wire }: Config, options: GatewayOptions): WireLimits => {
+      const decided = (name: keyof WireLimits): number => options[name] ?? wire[name];
+      const names = Object.keys(wire) as (keyof WireLimits)[];
+      return Object.fromEntries(names.map((name) => [name, decided(name)])) as unknown as WireLimits;
+    },
+  },
   {
     provide: ClientAddresses,
     inject: [CONFIG],

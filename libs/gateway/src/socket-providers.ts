@@ -5,10 +5,10 @@ import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
 import { Heartbeat } from '@tyrum/leases';
 import { TokenStore } from '@tyrum/identity';
 import { DirectedMail, OutboxReader } from '@tyrum/outbox';
-import { CONFIG, LOGGER, type Config, type Logger } from '@tyrum/platform';
+import { CONFIG, LOGGER, type Config, type Logger, type WireLimits } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import type { GatewayOptions } from './gateway.module';
-import { ALLOWED_ORIGINS, GATEWAY_OPTIONS } from './gateway-options';
+import { ALLOWED_ORIGINS, GATEWAY_OPTIONS, WIRE_LIMITS } from './gateway-options';
 import { EventStreams } from './http/event-streams';
 import { GatewayMetrics } from './gateway-metrics';
 import { DispatchLoop, PeerRegistry } from '@tyrum/nodes';
@@ -110,6 +110,7 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         LOGGER,
         CONFIG,
         GATEWAY_OPTIONS,
+        WIRE_LIMITS,
       ],
       useFactory: (
         ...[
@@ -120,7 +121,8 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
           metrics,
           logger,
           config,
-          { sendBufferBytes, maxSockets = DEFAULT_MAX_SOCKETS },
+          { maxSockets = DEFAULT_MAX_SOCKETS },
+          { sendBufferBytes, connectionsPerDevice },
         ]: [
           ConnectionDirectory,
           ConnectionCaps,
@@ -130,6 +132,7 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
           Logger,
           Config,
           GatewayOptions,
+          WireLimits,
         ]
       ) =>
         new EventStreams(
@@ -137,7 +140,8 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
           {
             edgeId: config.instanceId,
             maxConnections: maxSockets,
-            ...(sendBufferBytes === undefined ? {} : { sendBufferBytes }),
+            sendBufferBytes,
+            connectionsPerDevice,
           },
         ),
     },
@@ -202,9 +206,12 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
     },
     {
       provide: SocketSession,
-      inject: [RequestDesk, EventReplay, NodeDesk, LOGGER],
-      useFactory: (desk: RequestDesk, replay: EventReplay, nodes: NodeDesk, logger: Logger) =>
-        new SocketSession({ desk, replay, nodes, logger, newId, nowMs }),
+      inject: [RequestDesk, EventReplay, NodeDesk, WIRE_LIMITS, LOGGER],
+      useFactory: (
+        desk: RequestDesk,
+        replay: EventReplay,
+        ...[nodes, { frameMaxBytes: maxBytes, jsonMaxDepth: maxDepth }, logger]: [NodeDesk, WireLimits, Logger]
+      ) => new SocketSession({ desk, replay, nodes, json: { maxBytes, maxDepth }, logger, newId, nowMs }),
     },
     {
       provide: EdgeLoops,
@@ -238,6 +245,7 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
         LOGGER,
         CONFIG,
         GATEWAY_OPTIONS,
+        WIRE_LIMITS,
       ],
       useFactory: (
         ...[
@@ -255,6 +263,7 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
           logger,
           config,
           options,
+          wire,
         ]: [
           UpgradeGate,
           ClientAddresses,
@@ -270,11 +279,12 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
           Logger,
           Config,
           GatewayOptions,
+          WireLimits,
         ]
       ) =>
         new SocketDoor(
           { gate, addresses, caps, tokens, directory, session, loops, nodes, metrics, audit, sessions, logger },
-          { maxPerAddress: config.limits.connectionsPerAddress, ...options, stamps, edgeId: config.instanceId },
+          { maxPerAddress: config.limits.connectionsPerAddress, ...options, wire, stamps, edgeId: config.instanceId },
         ),
     },
   ];

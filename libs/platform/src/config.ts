@@ -6,6 +6,7 @@ import { chooseOidc, type OidcConfig } from './oidc-config';
 import type { Secret } from './secret';
 import type { AppName, Role, Variable } from './variable';
 import { KNOWN_VARIABLES, VARIABLES } from './variables';
+import { tooMuchInFlight } from './wire-variables';
 
 export type { OidcConfig } from './oidc-config';
 export type { AppName } from './variable';
@@ -36,6 +37,21 @@ export interface RetentionConfig {
   readonly eventsMs: number;
   readonly historyMs: number;
   readonly auditMs: number;
+}
+
+/** What one peer of an edge may send and have waiting there. */
+export interface WireLimits {
+  readonly frameMaxBytes: number;
+  readonly bodyMaxBytes: number;
+  readonly jsonMaxDepth: number;
+  readonly messagesBeforeHandshake: number;
+  readonly requestsInFlight: number;
+  readonly sendBufferBytes: number;
+  readonly pingIntervalMs: number;
+  /** In a row, before a WebSocket is cut. */
+  readonly missedPings: number;
+  readonly connectionsPerDevice: number;
+  readonly handshakeMs: number;
 }
 
 /**
@@ -78,6 +94,7 @@ export interface Config {
     readonly perTenant: number;
     readonly connectionsPerAddress: number;
   };
+  readonly wire: WireLimits;
   /** A bucket for artifacts' bytes; absent: they lie below `home`. */
   readonly s3?: S3Config;
   /** The largest artifact an edge takes. */
@@ -155,6 +172,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
   const s3 = chooseS3(values, bad, problems);
   const drainNoticeMs = chooseDrainNotice(app, values, problems);
   const oidc = chooseOidc(values, bad, problems);
+  checkInFlight(values, problems);
   if (problems.length > 0) throw new ConfigError(problems);
 
   const home = resolve(options.cwd ?? process.cwd(), values.home ?? '');
@@ -197,6 +215,18 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
       perToken: required(values.ratePerToken),
       perTenant: required(values.ratePerTenant),
       connectionsPerAddress: required(values.connectionsPerAddress),
+    },
+    wire: {
+      frameMaxBytes: required(values.frameMaxBytes),
+      bodyMaxBytes: required(values.bodyMaxBytes),
+      jsonMaxDepth: required(values.jsonMaxDepth),
+      messagesBeforeHandshake: required(values.messagesBeforeHandshake),
+      requestsInFlight: required(values.requestsInFlight),
+      sendBufferBytes: required(values.sendBufferBytes),
+      pingIntervalMs: required(values.pingIntervalMs),
+      missedPings: required(values.missedPings),
+      connectionsPerDevice: required(values.connectionsPerDevice),
+      handshakeMs: required(values.handshakeMs),
     },
     trustedProxies: required(values.trustedProxies),
     allowedOrigins: required(values.allowedOrigins),
@@ -310,6 +340,13 @@ function chooseDrainNotice(
     problems.push({ variable: VARIABLES.drainNoticeMs.name, problem });
   }
   return drainNoticeMs;
+}
+
+function checkInFlight({ frameMaxBytes, requestsInFlight }: Values, problems: ConfigProblem[]): void {
+  // One that is no number is reported already.
+  if (frameMaxBytes === undefined || requestsInFlight === undefined) return;
+  const problem = tooMuchInFlight(frameMaxBytes, requestsInFlight);
+  if (problem) problems.push({ variable: VARIABLES.requestsInFlight.name, problem });
 }
 
 function chooseRoles(app: AppName, values: Values): readonly Role[] {

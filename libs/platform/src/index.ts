@@ -1,5 +1,13 @@
 export { runApp } from './bootstrap';
-export { ConfigError, loadConfig, renderHelp, type AppName, type Config, type OidcConfig } from './config';
+export {
+  ConfigError,
+  loadConfig,
+  renderHelp,
+  type AppName,
+  type Config,
+  type OidcConfig,
+  type WireLimits,
+} from './config';
 export { DrainSequence } from './drain';
 export { HealthRegistry } from './health';
 export { createLogger, withLogContext, type Logger } from './logging';

@@ -18,6 +18,7 @@ import {
 } from './parsers';
 import { RETENTION_VARIABLES } from './retention-variables';
 import { SWEEPS, variable, type AppName, type Role } from './variable';
+import { WIRE_VARIABLES } from './wire-variables';
 
 const ALL: readonly AppName[] = ['edge', 'worker', 'scheduler', 'desktop-runtime'];
 const RUNS_TURNS: readonly AppName[] = ['edge', 'worker'];
@@ -256,6 +257,7 @@ export const VARIABLES = {
     parse: integer(1, 1_000_000),
     fallback: () => 5_000,
   }),
+  ...WIRE_VARIABLES,
   artifactMaxBytes: variable({
     name: 'TYRUM_ARTIFACT_MAX_BYTES',
     description: 'The largest artifact that may be uploaded, in bytes.',

@@ -3,7 +3,8 @@ const MIB = 1024 * KIB;
 
 /**
  * Every limit of the wire and of the queues behind it, in one place. Sizes are bytes of UTF-8 unless the name says
- * `Length` (UTF-16 code units), durations are milliseconds. Deployments may configure the connection limits lower.
+ * `Length` (UTF-16 code units), durations are milliseconds. Deployments may set those of a connection
+ * otherwise (`TYRUM_*`, docs/edge.md).
  */
 export const LIMITS = Object.freeze({
   // A connection

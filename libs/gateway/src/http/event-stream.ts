@@ -1,5 +1,5 @@
 import { encodePosition, type Position } from '@tyrum/outbox';
-import { CloseCode, LIMITS } from '@tyrum/protocol';
+import { CloseCode } from '@tyrum/protocol';
 import type { Response } from 'express';
 import { CLOGGED_BYTES, Connection, type PeerLink } from '../ws/connection';
 import { serverSentEvent, type EventFrames } from '../ws/event-frames';
@@ -15,8 +15,8 @@ export const EVENT_STREAM_HEAD = {
 };
 
 export interface EventStreamOptions {
-  /** Bytes that may wait for a slow reader. Default `LIMITS.sendBufferBytes`. */
-  readonly sendBufferBytes?: number;
+  /** Bytes that may wait for a slow reader. */
+  readonly sendBufferBytes: number;
   readonly onClosing: (code: CloseCode) => void;
 }
 
@@ -43,7 +43,7 @@ export class EventStreamLink implements PeerLink {
     private readonly response: Response,
     private readonly options: EventStreamOptions,
   ) {
-    this.sendBufferBytes = options.sendBufferBytes ?? LIMITS.sendBufferBytes;
+    this.sendBufferBytes = options.sendBufferBytes;
     this.closed = new Promise((resolve) => response.once('close', () => resolve()));
     response.on('error', () => undefined);
   }

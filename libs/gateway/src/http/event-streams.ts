@@ -1,6 +1,6 @@
 import { allows, type Principal } from '@tyrum/identity';
 import type { Logger } from '@tyrum/platform';
-import { CloseCode, LIMITS, WireError } from '@tyrum/protocol';
+import { CloseCode, WireError } from '@tyrum/protocol';
 import type { Response } from 'express';
 import type { GatewayMetrics } from '../gateway-metrics';
 import type { ConnectionCaps } from '../limits/connection-caps';
@@ -22,7 +22,9 @@ export interface EventStreamsPorts {
 
 export interface EventStreamsOptions {
   readonly edgeId: string;
-  readonly sendBufferBytes?: number;
+  readonly sendBufferBytes: number;
+  /** Event streams of one token: a device that HTTP does not know. */
+  readonly connectionsPerDevice: number;
   /** Long connections of this edge, WebSockets included. */
   readonly maxConnections: number;
 }
@@ -49,10 +51,7 @@ export class EventStreams {
     if (response.destroyed) return place.release();
     response.once('close', place.release);
     const onClosing = (code: CloseCode): void => metrics.closed(code);
-    const link = new EventStreamLink(response, {
-      onClosing,
-      ...(sendBufferBytes === undefined ? {} : { sendBufferBytes }),
-    });
+    const link = new EventStreamLink(response, { onClosing, sendBufferBytes });
     const connection = new EventStreamConnection(this.peerOf(caller), link, allows(caller, 'operator.read'));
     directory.add(connection, { silent: true });
     response.once('close', () => directory.remove(connection));
@@ -75,9 +74,10 @@ export class EventStreams {
 
   /** @throws {WireError} rate_limited */
   private async placeOf({ tenantId, tokenId, maxConnections = Infinity }: Principal): Promise<{ release(): void }> {
+    const limit = this.options.connectionsPerDevice;
     const place = await this.ports.caps.take([
       { by: 'tenant', id: tenantId, limit: maxConnections },
-      { by: 'device', id: `${tenantId}/token:${tokenId}`, limit: LIMITS.connectionsPerDevice },
+      { by: 'device', id: `${tenantId}/token:${tokenId}`, limit },
     ]);
     if (place.full === undefined) return place;
     const subject = place.full;
@@ -85,7 +85,7 @@ export class EventStreams {
     const message = {
       address: 'too many connections of this address',
       tenant: 'too many connections of this tenant',
-      device: `a token may have ${LIMITS.connectionsPerDevice} event streams`,
+      device: `a token may have ${limit} event streams`,
     }[place.full];
     throw new WireError('rate_limited', message, { retry_after_ms: 5_000 });
   }

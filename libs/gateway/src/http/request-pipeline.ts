@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { withLogContext } from '@tyrum/platform';
-import { LIMITS, parseJsonPayload } from '@tyrum/protocol';
+import { LIMITS, parseJsonPayload, type JsonTextLimits } from '@tyrum/protocol';
 import type { NextFunction, Request, Response } from 'express';
 import type { GatewayMetrics } from '../gateway-metrics';
 import { badInput, HttpProblem } from './http-problem';
@@ -27,16 +27,23 @@ export function plainUrl(): Middleware {
   };
 }
 
+export interface JsonBodyLimits {
+  readonly bodyMaxBytes: number;
+  readonly jsonMaxDepth: number;
+  readonly bodyMs?: number;
+}
+
 /** Reads JSON bodies with the limits of the wire: size while reading, depth before parsing. */
-export function jsonBody({ bodyMs = BODY_MS }: { readonly bodyMs?: number } = {}): Middleware {
+export function jsonBody({ bodyMaxBytes, jsonMaxDepth, bodyMs = BODY_MS }: JsonBodyLimits): Middleware {
+  const limits: JsonTextLimits = { maxBytes: bodyMaxBytes, maxDepth: jsonMaxDepth };
   return (request, _response, next) => {
     if (!hasBody(request) || isStreamed(request)) return next();
     if (!request.is(['application/json', 'application/*+json'])) {
       return next(new HttpProblem(415, 'invalid_request', 'the body must be application/json'));
     }
-    readText(request, bodyMs)
+    readText(request, bodyMaxBytes, bodyMs)
       .then((text) => {
-        request.body = text === '' ? undefined : parseJsonPayload(text, 'body');
+        request.body = text === '' ? undefined : parseJsonPayload(text, 'body', limits);
         next();
       })
       .catch(next);
@@ -64,14 +71,14 @@ export function rawBody({ bodyMs = BODY_MS }: { readonly bodyMs?: number } = {})
 /** A body has to be in by then: who sends it a byte at a time holds a request open for nothing. */
 const BODY_MS = 30_000;
 
-async function readText(request: Request, bodyMs: number): Promise<string> {
+async function readText(request: Request, maxBytes: number, bodyMs: number): Promise<string> {
   const tooLarge = (): HttpProblem =>
-    new HttpProblem(413, 'invalid_request', `the body must not be larger than ${LIMITS.frameBytes} bytes`);
+    new HttpProblem(413, 'invalid_request', `the body must not be larger than ${maxBytes} bytes`);
   // Compressed bodies would need a limit of their own on what they unpack to, and nobody sends them.
   if (request.headers['content-encoding'] !== undefined)
     throw new HttpProblem(415, 'invalid_request', 'send it uncompressed');
-  if (Number(request.headers['content-length'] ?? 0) > LIMITS.frameBytes) throw tooLarge();
-  const bytes = await withDeadline(bodyMs, readBytes(request, tooLarge, LIMITS.frameBytes));
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
+  const bytes = await withDeadline(bodyMs, readBytes(request, tooLarge, maxBytes));
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {

@@ -41,10 +41,12 @@ export class Connection {
     readonly link: PeerLink,
     /** Whether its token lets it see the tenant's events. */
     readonly readsEvents: boolean,
+    /** Requests it may have under way. One that only listens asks nothing. */
+    private readonly requestsInFlight = 0,
   ) {}
 
   get isBusy(): boolean {
-    return this.running.size >= LIMITS.requestsInFlightPerConnection;
+    return this.running.size >= this.requestsInFlight;
   }
 
   /** Hands events over in the form this peer takes, behind all that came before them. Returns whether they went. */

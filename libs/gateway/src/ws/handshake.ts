@@ -4,7 +4,6 @@ import {
   ContractError,
   decodePublicKey,
   deviceIdOf,
-  LIMITS,
   okResponse,
   parseEnvelope,
   PROTOCOL_REV,
@@ -14,6 +13,7 @@ import {
   type ConnectInitPayload,
   type ConnectProofResult,
   type DevicePayload,
+  type JsonTextLimits,
   type PeerRole,
   type RequestEnvelope,
 } from '@tyrum/protocol';
@@ -25,7 +25,7 @@ import {
  *              ▼
  *   closed: 4001 role not the token's · 4003 bad message or order · 4005 revision · 4006 device id · 4007 proof · 4008 device
  *
- * At most LIMITS.messagesBeforeHandshake messages are read. The clock (4002) is the door's.
+ * At most `messagesBeforeHandshake` messages are read. The clock (4002) is the door's.
  */
 
 /** Who is at the other end of an established connection. */
@@ -54,6 +54,11 @@ export type HandshakeStep =
     }
   | { readonly kind: 'close'; readonly code: CloseCode; readonly reason: string };
 
+export interface HandshakeLimits {
+  readonly messagesBeforeHandshake: number;
+  readonly json: JsonTextLimits;
+}
+
 export interface HandshakeStamps {
   readonly newId: () => string;
   /** base64url of `LIMITS.challengeBytes` random bytes. */
@@ -74,15 +79,16 @@ export class Handshake {
   constructor(
     private readonly principal: Principal,
     private readonly stamps: HandshakeStamps,
+    private readonly limits: HandshakeLimits,
   ) {}
 
   /** What to do about the next text frame. */
   receive(text: string): HandshakeStep {
     this.messages += 1;
-    if (this.messages > LIMITS.messagesBeforeHandshake)
+    if (this.messages > this.limits.messagesBeforeHandshake)
       return close(CloseCode.Policy, 'too many messages before the handshake');
     try {
-      const envelope = parseEnvelope(text);
+      const envelope = parseEnvelope(text, this.limits.json);
       if (envelope.kind !== 'request') return close(CloseCode.BadMessage, 'expected a request');
       const { request } = envelope;
       if (request.type === 'connect.init') return this.init(request);

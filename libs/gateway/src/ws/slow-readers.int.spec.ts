@@ -47,7 +47,7 @@ describe.each(['sqlite', 'postgres'] as const)(
     let edge: TestEdge;
     let admin: string;
     beforeAll(async () => {
-      edge = await startTestEdge({ database, sendBufferBytes: SEND_BUFFER_BYTES });
+      edge = await startTestEdge({ database, env: { TYRUM_SEND_BUFFER_BYTES: String(SEND_BUFFER_BYTES) } });
       admin = await edge.issue();
     });
     afterAll(() => edge.stop());

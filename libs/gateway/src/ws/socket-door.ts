@@ -1,8 +1,8 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { allows, type Principal, type TokenStore } from '@tyrum/identity';
-import type { DrainSequence, Logger } from '@tyrum/platform';
-import { CloseCode, LIMITS, SUBPROTOCOL } from '@tyrum/protocol';
+import type { DrainSequence, Logger, WireLimits } from '@tyrum/platform';
+import { CloseCode, SUBPROTOCOL } from '@tyrum/protocol';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { EdgeLoops } from '../edge-loops';
 import type { GatewayMetrics } from '../gateway-metrics';
@@ -35,13 +35,11 @@ export interface SocketDoorPorts {
   readonly logger: Logger;
 }
 
-/** Durations in ms, sizes in bytes. What is absent is as `LIMITS` says. */
+/** Durations in ms, sizes in bytes. */
 export interface SocketDoorOptions {
   readonly stamps: HandshakeStamps;
   readonly edgeId: string;
-  readonly handshakeMs?: number;
-  readonly pingIntervalMs?: number;
-  readonly sendBufferBytes?: number;
+  readonly wire: WireLimits;
   /** A reader that catches up and takes nothing for so long is cut off. A minute when absent. */
   readonly stalledReaderMs?: number;
   /** Sockets at once, handshakes included; more get 503. */
@@ -72,14 +70,7 @@ const HANDSHAKE_FAILURES: Partial<Record<CloseCode, string>> = {
  */
 export class SocketDoor {
   /** Deflate costs memory a connection and lets a small frame unpack to a large one, so it is declined. */
-  private readonly server = new WebSocketServer({
-    noServer: true,
-    clientTracking: true,
-    perMessageDeflate: false,
-    maxPayload: LIMITS.frameBytes,
-    handleProtocols: () => SUBPROTOCOL,
-    closeTimeout: CLOSE_TIMEOUT_MS,
-  } as ConstructorParameters<typeof WebSocketServer>[0]);
+  private readonly server: WebSocketServer;
   private accepting = true;
   private sweeping: NodeJS.Timeout | undefined;
   private pings: NodeJS.Timeout | undefined;
@@ -87,12 +78,21 @@ export class SocketDoor {
   constructor(
     private readonly ports: SocketDoorPorts,
     private readonly options: SocketDoorOptions,
-  ) {}
+  ) {
+    this.server = new WebSocketServer({
+      noServer: true,
+      clientTracking: true,
+      perMessageDeflate: false,
+      maxPayload: options.wire.frameMaxBytes,
+      handleProtocols: () => SUBPROTOCOL,
+      closeTimeout: CLOSE_TIMEOUT_MS,
+    } as ConstructorParameters<typeof WebSocketServer>[0]);
+  }
 
   /** Begins to take upgrades from an HTTP server and registers what stopping them needs. */
   attach(server: Server, drain: DrainSequence): void {
     server.on('upgrade', (request, socket, head) => void this.upgrade(request, socket, head));
-    this.pings = setInterval(() => this.checkConnections(), this.options.pingIntervalMs ?? LIMITS.pingIntervalMs);
+    this.pings = setInterval(() => this.checkConnections(), this.options.wire.pingIntervalMs);
     let sweep: Promise<void> | undefined;
     this.sweeping = setInterval(
       () => (sweep ??= this.endRevoked().finally(() => (sweep = undefined))),
@@ -161,16 +161,14 @@ export class SocketDoor {
 
   /** Runs the handshake on a new socket. */
   private greet(ws: WebSocket, socket: Duplex, principal: Principal): void {
-    const { sendBufferBytes, stamps } = this.options;
+    const { stamps, wire } = this.options;
     const onClosing = (code: CloseCode): void => this.ports.metrics.closed(code);
-    const link = new SocketLink(ws, socket, {
-      onClosing,
-      ...(sendBufferBytes === undefined ? {} : { sendBufferBytes }),
-    });
-    const handshake = new Handshake(principal, stamps);
+    const link = new SocketLink(ws, socket, { ...wire, onClosing });
+    const { messagesBeforeHandshake, frameMaxBytes: maxBytes, jsonMaxDepth: maxDepth } = wire;
+    const handshake = new Handshake(principal, stamps, { messagesBeforeHandshake, json: { maxBytes, maxDepth } });
     const tooLate = setTimeout(
       () => link.close(CloseCode.HandshakeTimeout, 'the handshake took too long'),
-      this.options.handshakeMs ?? LIMITS.handshakeMs,
+      wire.handshakeMs,
     );
     ws.once('close', () => clearTimeout(tooLate));
     const onMessage = (data: Buffer, isBinary: boolean): void => {
@@ -185,7 +183,8 @@ export class SocketDoor {
       if (step.kind === 'reply') return void link.send(JSON.stringify(step.response));
       clearTimeout(tooLate);
       ws.removeListener('message', onMessage);
-      void this.establish(ws, new Connection(step.peer, link, allows(principal, 'operator.read')), step);
+      const readsEvents = allows(principal, 'operator.read');
+      void this.establish(ws, new Connection(step.peer, link, readsEvents, wire.requestsInFlight), step);
     };
     ws.on('message', onMessage);
   }
@@ -202,7 +201,7 @@ export class SocketDoor {
     let receive = (text: string | undefined): void => void early.push(text);
     ws.on('message', (data: Buffer, isBinary: boolean) => receive(isBinary ? undefined : data.toString()));
     ws.pause();
-    const cap = { by: 'device', id: `${tenantId}/${deviceId}`, limit: LIMITS.connectionsPerDevice } as const;
+    const cap = { by: 'device', id: `${tenantId}/${deviceId}`, limit: this.options.wire.connectionsPerDevice } as const;
     const place = await caps.take([cap]);
     ws.resume();
     if (place.full !== undefined) {

@@ -1,11 +1,13 @@
 import type { Duplex } from 'node:stream';
-import { CloseCode, LIMITS } from '@tyrum/protocol';
+import { CloseCode } from '@tyrum/protocol';
 import { WebSocket } from 'ws';
 import { CLOGGED_BYTES, type PeerLink } from './connection';
 
 export interface SocketLinkOptions {
-  /** Bytes that may wait for a slow reader. Default `LIMITS.sendBufferBytes`. */
-  readonly sendBufferBytes?: number;
+  /** Bytes that may wait for a slow reader. */
+  readonly sendBufferBytes: number;
+  /** Pings in a row that may go unanswered. */
+  readonly missedPings: number;
   readonly onClosing: (code: CloseCode) => void;
 }
 
@@ -36,7 +38,7 @@ export class SocketLink implements PeerLink {
     private readonly bytes: Duplex,
     private readonly options: SocketLinkOptions,
   ) {
-    this.sendBufferBytes = options.sendBufferBytes ?? LIMITS.sendBufferBytes;
+    this.sendBufferBytes = options.sendBufferBytes;
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
     socket.on('pong', () => (this.missedPongs = 0));
     socket.on('message', () => (this.missedPongs = 0));
@@ -96,10 +98,10 @@ export class SocketLink implements PeerLink {
     this.socket.close(code, cut(reason));
   }
 
-  /** Asks whether the peer is there; cuts the connection when it has not answered `LIMITS.missedPingsBeforeClose` times. */
+  /** Asks whether the peer is there; cuts the connection when it has left `missedPings` unanswered. */
   ping(): void {
     if (!this.isOpen) return;
-    if (this.missedPongs >= LIMITS.missedPingsBeforeClose) return this.socket.terminate();
+    if (this.missedPongs >= this.options.missedPings) return this.socket.terminate();
     this.missedPongs += 1;
     this.socket.ping();
   }

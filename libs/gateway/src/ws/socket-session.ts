@@ -1,5 +1,13 @@
 import type { Logger } from '@tyrum/platform';
-import { CloseCode, EnvelopeError, errorResponse, okResponse, parseEnvelope, type Envelope } from '@tyrum/protocol';
+import {
+  CloseCode,
+  EnvelopeError,
+  errorResponse,
+  okResponse,
+  parseEnvelope,
+  type Envelope,
+  type JsonTextLimits,
+} from '@tyrum/protocol';
 import type { Connection } from './connection';
 import type { EventReplay } from './event-replay';
 import type { HandshakeStep } from './handshake';
@@ -11,6 +19,7 @@ export interface SessionPorts {
   readonly replay: EventReplay;
   readonly nodes: Pick<NodeDesk, 'answered'>;
   readonly logger: Logger;
+  readonly json: JsonTextLimits;
   readonly newId: () => string;
   readonly nowMs: () => number;
 }
@@ -42,7 +51,7 @@ export class SocketSession {
     if (text === undefined) return this.complain(connection, 'frames must be text');
     let envelope: Envelope;
     try {
-      envelope = parseEnvelope(text);
+      envelope = parseEnvelope(text, this.ports.json);
     } catch (error) {
       if (!(error instanceof EnvelopeError)) throw error;
       // Whoever can be told which request is meant is told so; the rest is an event.
