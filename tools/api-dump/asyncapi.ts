@@ -60,12 +60,18 @@ export function asyncApiDocument(book: SchemaBook): JsonSchema {
   return { ...document, components: { messages, schemas: book.usedBy(document) } };
 }
 
+/** A message that nobody sends has no operation. */
+function isReserved(name: string): boolean {
+  const [direction, type] = split(name);
+  return direction === 'event' && EVENTS[type as EventType].reserved === true;
+}
+
 /** A request's messages carry its name behind what they are: `request.turn.list`, `response.turn.list`. */
 function operations(names: readonly string[]): JsonSchema {
   const message = (name: string): JsonSchema => ({ $ref: `${SOCKET}/messages/${name}` });
   const channel = { $ref: SOCKET };
   const entries = names
-    .filter((name) => !name.startsWith('response.'))
+    .filter((name) => !name.startsWith('response.') && !isReserved(name))
     .map((name): [string, JsonSchema] => {
       const [direction, type] = split(name);
       const isOurs = direction === 'event' || !isRequestType(type);
@@ -155,7 +161,9 @@ function eventMessages(book: SchemaBook): Record<string, JsonSchema> {
         cursor: { type: 'string', minLength: 1, maxLength: LIMITS.cursorLength },
       };
       const payload = closed(fields, ['scope', 'cursor']);
-      return [`event.${type}`, { name: type, 'x-durable': EVENTS[type].durable, payload }];
+      const { durable, reserved } = EVENTS[type];
+      const unsent = reserved ? { summary: 'Known to clients; this version sends none.' } : {};
+      return [`event.${type}`, { name: type, ...unsent, 'x-durable': durable, payload }];
     }),
   );
 }

@@ -104,14 +104,21 @@ export interface EventPayloads {
 }
 export type EventType = keyof EventPayloads;
 
+interface EventNature {
+  readonly durable: boolean;
+  readonly reserved?: boolean;
+}
+
 const durable = Object.freeze({ durable: true });
 const bestEffort = Object.freeze({ durable: false });
+/** Nothing here causes it yet: clients know it, and no edge sends it (decision 0018). */
+const reserved = Object.freeze({ durable: true, reserved: true });
 
 /**
  * Every event type. A durable one is an outbox row in the commit of the change it describes and is delivered at least
  * once; the rest are best effort and never carry the only copy of anything.
  */
-export const EVENTS: Readonly<Record<EventType, { readonly durable: boolean }>> = Object.freeze({
+export const EVENTS: Readonly<Record<EventType, EventNature>> = Object.freeze({
   'turn.queued': durable,
   'turn.started': durable,
   'turn.resumed': durable,
@@ -119,8 +126,8 @@ export const EVENTS: Readonly<Record<EventType, { readonly durable: boolean }>> 
   'turn.failed': durable,
   'turn.cancelled': durable,
   'turn.blocked': durable,
-  'turn.updated': durable,
-  'turn.item.created': durable,
+  'turn.updated': reserved,
+  'turn.item.created': reserved,
   'tool.lifecycle': durable,
   'message.delta': bestEffort,
   'message.final': durable,
@@ -129,7 +136,7 @@ export const EVENTS: Readonly<Record<EventType, { readonly durable: boolean }>> 
   'approval.updated': durable,
   'policy_override.created': durable,
   'policy_override.revoked': durable,
-  'policy_override.expired': durable,
+  'policy_override.expired': reserved,
   'artifact.created': durable,
   'artifact.attached': durable,
   'conversation.created': durable,
@@ -138,8 +145,8 @@ export const EVENTS: Readonly<Record<EventType, { readonly durable: boolean }>> 
   'presence.upserted': bestEffort,
   'presence.pruned': bestEffort,
   'capability.ready': durable,
-  'delivery.receipt': durable,
-  'usage.snapshot': durable,
+  'delivery.receipt': reserved,
+  'usage.snapshot': reserved,
   'auth.failed': durable,
   'authz.denied': durable,
   error: durable,
