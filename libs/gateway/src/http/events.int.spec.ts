@@ -14,7 +14,7 @@ describe.each(['sqlite', 'postgres'] as const)('GET /v1/events on %s', (database
   let admin: string;
   const streams: EventStreamClient[] = [];
   beforeAll(async () => {
-    edge = await startTestEdge({ database, sendBufferBytes: 256 * 1024, pingIntervalMs: 100, stalledReaderMs: 500 });
+    edge = await startTestEdge({ database, sendBufferBytes: 256 * 1024, pingIntervalMs: 100, stalledReaderMs: 1_500 });
     admin = await edge.issue();
   });
   afterEach(() => streams.splice(0).forEach((stream) => stream.close()));
@@ -221,7 +221,7 @@ describe.each(['sqlite', 'postgres'] as const)('GET /v1/events on %s', (database
       .on('error', () => undefined)
       .pause()
       .write(`${head.join('\r\n')}\r\n\r\n`);
-    await setTimeout(2_000);
+    await setTimeout(6_000);
     socket.resume();
     expect(await Promise.race([cut, setTimeout(3_000, 'still open')])).toBe('cut');
   });
