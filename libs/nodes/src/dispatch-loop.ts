@@ -5,9 +5,8 @@ import type { Dispatches } from './dispatches';
 const MAX_PAUSE_MS = 10_000;
 
 /**
- * Looks after open dispatches: when a node comes or goes, when a message came back, when a deadline passes, when a
- * turn is cancelled. It runs in
- * every edge and worker, so that it is enough that one of them is alive.
+ * Looks after open dispatches: when a node comes or goes, when a message came back, when a deadline passes, when a turn is
+ * cancelled. It runs in every edge and worker, so that it is enough that one of them is alive.
  */
 export class DispatchLoop {
   private readonly poll: AdaptivePoll;
