@@ -59,6 +59,12 @@ const none = (name: string, label: string): Metric => ({ name, label, unit: '', 
 
 const ACCEPT = { conversations: 1_000, warmupMs: 1_000, durationMs: 5_000 };
 const ACCEPT_QUICK = { warmupMs: 300, durationMs: 1_000 };
+const SOCKET_TURNS = { inFlight: 128, warmupMs: 2_000, durationMs: 8_000, conversations: 200 };
+const SOCKET_TURNS_QUICK = { warmupMs: 1_000, durationMs: 2_000 };
+const SOCKET_TURNS_CPU = [
+  cpuTime('edge_us', 'the edge’s time a turn'),
+  cpuTime('worker_us', 'the worker’s time a turn'),
+];
 const ONCE_EACH = none('ran_twice', 'ran twice');
 const HOT_WAIT: Metric = {
   name: 'hot_wait_share',
@@ -101,6 +107,20 @@ function keyedCase(keys: number, spread: 'uniform' | 'zipf'): Case {
     ],
     peers: keys === 100 && spread === 'uniform' ? ['pg-boss', 'graphile-worker', 'dbos'] : [],
     share: { 'graphile-worker': 0.25, dbos: 0.15 },
+  };
+}
+
+function rawInsertsCase(connections: number, batch: number): Case {
+  return {
+    workload: 'W1',
+    title: batch === 1 ? `raw inserts, one a commit, ${connections} connections` : `raw inserts, ${batch} a commit`,
+    kind: 'bare',
+    driver: 'rawInserts',
+    database: 'postgres',
+    params: { connections, batch, durationMs: 4_000 },
+    quick: { durationMs: 1_000 },
+    metrics: [rate(undefined, 'rows/s')],
+    peers: [],
   };
 }
 
@@ -205,15 +225,9 @@ export const CASES: readonly Case[] = [
     kind: 'full',
     driver: 'socketTurns',
     database: 'postgres',
-    params: { apps: 'edge,worker', inFlight: 128, warmupMs: 2_000, durationMs: 8_000, conversations: 200 },
-    quick: { warmupMs: 1_000, durationMs: 2_000 },
-    metrics: [
-      rate(3_000),
-      ms('p50', 'p50'),
-      ms('p99', 'p99'),
-      cpuTime('edge_us', 'the edge’s time a turn'),
-      cpuTime('worker_us', 'the worker’s time a turn'),
-    ],
+    params: { apps: 'edge,worker', ...SOCKET_TURNS },
+    quick: SOCKET_TURNS_QUICK,
+    metrics: [rate(3_000), ms('p50', 'p50'), ms('p99', 'p99'), ...SOCKET_TURNS_CPU],
     peers: [],
   },
   {
@@ -300,6 +314,9 @@ export const CASES: readonly Case[] = [
     metrics: [rate(3_000), ms('p99', 'p99'), ms('loop_delay_p99', 'event loop delay p99', 20)],
     peers: [],
   },
+  rawInsertsCase(16, 1),
+  rawInsertsCase(64, 1),
+  rawInsertsCase(1, 100),
   {
     workload: 'W1',
     title: 'accept statements, 100 a commit',
@@ -320,6 +337,17 @@ export const CASES: readonly Case[] = [
     params: { jobs: 20_000, keys: 1_000, claim: 50, turnsEach: 20 },
     quick: { jobs: 4_000, keys: 200 },
     metrics: [rate()],
+    peers: [],
+  },
+  {
+    workload: 'W8',
+    title: '{inFlight} in flight through an edge and a worker that keep nothing',
+    kind: 'bare',
+    driver: 'bareSocketTurns',
+    database: 'postgres',
+    params: SOCKET_TURNS,
+    quick: SOCKET_TURNS_QUICK,
+    metrics: [rate(), ms('p50', 'p50'), ms('p99', 'p99'), ...SOCKET_TURNS_CPU],
     peers: [],
   },
 ];

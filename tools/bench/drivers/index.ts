@@ -1,5 +1,6 @@
 import { accept } from './accept';
 import { bareAccept, bareDrain } from './bare';
+import { bareEdge, bareSocketTurns, bareWorker } from './bare-socket-turns';
 import { drain, keyed, steps } from './drain';
 import type { Driver } from './driver';
 import { fanOut } from './fan-out';
@@ -8,6 +9,7 @@ import { fullTurn } from './full-turn';
 import { growth } from './growth';
 import { idle, idleInProcess, idleWorker } from './idle';
 import { idleProcess } from './idle-process';
+import { rawInserts } from './raw-inserts';
 import { shell } from './shell';
 import { socketTurns } from './socket-turns';
 import { takeover, takeoverWorker } from './takeover';
@@ -27,7 +29,11 @@ export const DRIVERS: Readonly<Record<string, Driver>> = {
   idleProcess,
   bareAccept,
   bareDrain,
+  bareEdge,
+  bareSocketTurns,
+  bareWorker,
   growth,
+  rawInserts,
   shell,
   socketTurns,
   takeover,

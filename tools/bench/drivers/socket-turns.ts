@@ -8,7 +8,7 @@ import { WebSocket } from 'ws';
 import { apps } from '../edge-sockets';
 import { percentile } from '../statistics';
 import { cpuMsOf } from './cpu-time';
-import type { Driver } from './driver';
+import type { Driver, DriverContext, Measured } from './driver';
 
 const TURN_TIMEOUT_MS = 30_000;
 const HOST = '127.0.0.1';
@@ -19,18 +19,35 @@ const HOST = '127.0.0.1';
  * step to a server in this process: of what a worker runs as it is shipped it costs least beside the turn itself, while steps in a
  * workspace are as fast as its disk, which raises a fence for each lease.
  */
-export const socketTurns: Driver = async ({ database, number, optional }) => {
-  const running = apps(database.address);
-  const target = createServer((_, response) => response.end('ok')).listen(0, HOST);
-  await once(target, 'listening');
-  const url = `http://${HOST}:${(target.address() as AddressInfo).port}/`;
+export const socketTurns: Driver = async (context) => {
+  const running = apps(context.database.address);
   const [edge, worker] = await Promise.all([
     running.start('edge'),
     running.start('worker', { TYRUM_HTTP_ALLOW: HOST }),
   ]);
-  const caller = await Caller.connect(`ws://${HOST}:${edge.port}/ws`, running.token, url);
+  const url = `ws://${HOST}:${edge.port}/ws`;
+  const measured = await measureTurns(context, { url, token: running.token, edge: edge.pid, worker: worker.pid });
+  await running.stop();
+  return measured;
+};
+
+/** What turns are sent to, and whose processor time counts. */
+export interface TurnServers {
+  readonly url: string;
+  readonly token: string;
+  /** Process ids. */
+  readonly edge: number;
+  readonly worker: number;
+}
+
+/** Sends turns from this process, as `socketTurns` says, and serves their steps. */
+export async function measureTurns({ number, optional }: DriverContext, servers: TurnServers): Promise<Measured> {
+  const target = createServer((_, response) => response.end('ok')).listen(0, HOST);
+  await once(target, 'listening');
+  const url = `http://${HOST}:${(target.address() as AddressInfo).port}/`;
+  const caller = await Caller.connect(servers.url, servers.token, url);
   const samples: Sample[] = [];
-  const cpu = (): number[] => [edge, worker].map(({ pid }) => cpuMsOf([pid]));
+  const cpu = (): number[] => [servers.edge, servers.worker].map((pid) => cpuMsOf([pid]));
   const cpuBefore = cpu();
   const startedAt = performance.now();
   const countFrom = startedAt + number('warmupMs');
@@ -50,7 +67,6 @@ export const socketTurns: Driver = async ({ database, number, optional }) => {
   }
   const [edgeMs = 0, workerMs = 0] = cpu().map((ms, i) => ms - (cpuBefore[i] ?? 0));
   caller.close();
-  await running.stop();
   target.closeAllConnections();
   target.close();
   // A slow turn counts with its time however late it ends, and for the rate only if it ended in time.
@@ -66,7 +82,7 @@ export const socketTurns: Driver = async ({ database, number, optional }) => {
     edge_us: (edgeMs * 1_000) / samples.length,
     worker_us: (workerMs * 1_000) / samples.length,
   };
-};
+}
 
 /** Begins `work` so often until then, also while earlier ones have not ended. Resolves when all have. */
 async function atRate(perSecond: number, until: number, work: () => Promise<void>): Promise<void> {
