@@ -11,7 +11,8 @@ export function renderTables(results: Pick<BenchResults, 'cases'>): string {
   if (full.length > 0) parts.push(renderTable(full));
   if (bare.length > 0) {
     parts.push(
-      'Bare numbers: the statements alone in batches made beforehand, raw inserts, and what keeps nothing. No peer is measured so.\n\n' + renderTable(bare),
+      'Bare numbers: the statements alone in batches made beforehand, raw inserts, and what keeps nothing. No peer is measured so.\n\n' +
+        renderTable(bare),
     );
   }
   const failures = results.cases.flatMap((each) =>
