@@ -7,8 +7,10 @@ const MIN_WINDOW_MS = 200;
 /** Closing frames go out in slices, so that the peers' reconnects do not all start in one turn of the event loop. */
 const SLICE = 50;
 const SLICE_PAUSE_MS = 10;
-/** For the last answers, and again for the peer's side of the close: who takes longer is cut off. */
-const GRACE_MS = 1_000;
+/** For the last answers: to ask again elsewhere costs the peer more than the wait costs us. */
+const ANSWER_GRACE_MS = 5_000;
+/** For the peer's side of the close: who takes longer is cut off. */
+const CLOSE_GRACE_MS = 1_000;
 
 /**
  * Sends everybody away with 1012 and a delay in ms as the reason, so that a whole edge's clients do not arrive at the next
@@ -29,9 +31,9 @@ export async function drainConnections(connections: readonly Connection[], signa
 
 async function dismiss(connection: Connection, delayMs: number): Promise<void> {
   const { link } = connection;
-  await within(GRACE_MS, connection.answered());
+  await within(ANSWER_GRACE_MS, connection.answered());
   link.close(CloseCode.Restarting, String(delayMs));
-  await within(GRACE_MS, link.closed);
+  await within(CLOSE_GRACE_MS, link.closed);
   link.terminate();
 }
 

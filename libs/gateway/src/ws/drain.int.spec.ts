@@ -2,7 +2,7 @@ import { restartDelayMs, CloseCode } from '@tyrum/protocol';
 import { openSocket, startTestEdge, TestClient } from '../testing';
 
 it('takes upgrades until balancers have noticed, serves those who are in, and sends them away with spread delays', async () => {
-  const edge = await startTestEdge();
+  const edge = await startTestEdge({ drainMs: 60_000 });
   try {
     const token = await edge.issue();
     const clients = await Promise.all(Array.from({ length: 20 }, () => TestClient.connect(edge.socketUrl, token)));
