@@ -1,6 +1,6 @@
-import { parseConversationKey, type Conversation, type JsonValue, type Message } from '@tyrum/protocol';
-import type { ConversationRef } from '@tyrum/statestore';
-import type { ConversationView, MessageRow, NewConversation } from '@tyrum/statestore/turns';
+import { LIMITS, parseConversationKey, type Conversation, type JsonValue, type Message } from '@tyrum/protocol';
+import type { ConversationRef, Tx } from '@tyrum/statestore';
+import type { ConversationStore, ConversationView, MessageRow, NewConversation } from '@tyrum/statestore/turns';
 import type { EventDraft } from './turn-events';
 
 /** A conversation's name across tenants, for keys of maps. */
@@ -30,7 +30,13 @@ export function toConversation(view: ConversationView, messages: readonly Messag
 
 function lastMessage(view: ConversationView): Conversation['last_message'] {
   if (view.last_role === null || view.last_parts === null) return null;
-  return { role: view.last_role, text: textOf(JSON.parse(view.last_parts) as object[]) };
+  return { role: view.last_role, text: shortened(textOf(JSON.parse(view.last_parts) as object[])) };
+}
+
+/** The whole text is in `messages` and in `message.final`. Half a surrogate pair at the end would be no text. */
+function shortened(text: string): string {
+  if (text.length <= LIMITS.lastMessageShown) return text;
+  return `${text.slice(0, LIMITS.lastMessageShown - 1).replace(/[\uD800-\uDBFF]$/, '')}…`;
 }
 
 function toMessage(row: MessageRow): Message {
@@ -72,6 +78,24 @@ export function conversationUpdated(conversation: Conversation): EventDraft {
     scope: { kind: 'agent', id: conversation.agent_key },
     payload: { conversation },
   };
+}
+
+/**
+ * `conversation.updated` of each conversation, as the caller's transaction leaves it: without messages, which have events of
+ * their own. Each is one event more, the last of its conversation in this commit.
+ */
+export function conversationsUpdated(
+  tx: Tx,
+  conversations: ConversationStore,
+  refs: readonly ConversationRef[],
+): Promise<EventDraft[]> {
+  return Promise.all(
+    refs.map(async (ref) => {
+      const view = await conversations.find(tx, ref);
+      if (!view) throw new Error('a conversation that was just written can be read');
+      return conversationUpdated(toConversation(view));
+    }),
+  );
 }
 
 /** Milliseconds since the epoch as ISO-8601 UTC. */

@@ -9,8 +9,21 @@ import {
   type StateStore,
   type Tx,
 } from '@tyrum/statestore';
-import type { Enqueue, NewMessage, NewTurn, TurnKind, TurnStore } from '@tyrum/statestore/turns';
-import { conversationCreated, conversationOf, newConversation, textOf } from './conversation-view';
+import {
+  ConversationStore,
+  type Enqueue,
+  type NewMessage,
+  type NewTurn,
+  type TurnKind,
+  type TurnStore,
+} from '@tyrum/statestore/turns';
+import {
+  conversationCreated,
+  conversationOf,
+  conversationsUpdated,
+  newConversation,
+  textOf,
+} from './conversation-view';
 import { GroupCommit } from './group-commit';
 import { InputQueue, QueueFullError } from './input-queue';
 import { TurnControl } from './turn-control';
@@ -63,6 +76,7 @@ const MAX_UNKNOWN_RETRIES = 5;
 export class TurnIntake {
   private readonly commits: GroupCommit<AcceptRequest, AcceptOutcome | QueueFullError>;
   private readonly inputs: InputQueue;
+  private readonly conversations = new ConversationStore();
 
   constructor(
     private readonly store: StateStore,
@@ -197,11 +211,17 @@ export class TurnIntake {
     const enqueued = await this.turns.enqueue(tx, batch, allFresh);
     const nowMs = this.stamps.nowMs();
     const events: OutboxEvent[] = [];
+    const talked = batch.flatMap(({ conversation, messages }) => (messages.length > 0 ? [refOf(conversation)] : []));
+    const updated = talked.length > 0 ? await conversationsUpdated(tx, this.conversations, talked) : [];
     [...groups.values()].forEach((group, i) => {
       const { created = false, firstEventSeq = 0 } = enqueued[i] ?? {};
-      const { conversation } = batch[i] as Enqueue;
-      const drafts = [...(created ? [conversationCreated(conversation, nowMs)] : []), ...group.flatMap(draftsOf)];
-      const ref = { tenantId: conversation.tenant_id, conversationKey: conversation.conversation_key };
+      const { conversation, messages } = batch[i] as Enqueue;
+      const drafts = [
+        ...(created ? [conversationCreated(conversation, nowMs)] : []),
+        ...group.flatMap(draftsOf),
+        ...(messages.length > 0 ? updated.splice(0, 1) : []),
+      ];
+      const ref = refOf(conversation);
       events.push(...placeEvents(ref, firstEventSeq, drafts, { newId: this.stamps.newId, nowMs }));
     });
     for (const request of requests) {
@@ -232,13 +252,19 @@ function toOutcome(reservation: Reservation): AcceptOutcome {
   return { kind: 'accepted', answer, replayed: reservation.kind === 'replay' };
 }
 
+function refOf(conversation: Enqueue['conversation']): ConversationRef {
+  return { tenantId: conversation.tenant_id, conversationKey: conversation.conversation_key };
+}
+
 function toEnqueue(group: readonly AcceptRequest[]): Enqueue {
   const first = group[0] as AcceptRequest;
+  const messages = group.flatMap(toMessages);
   return {
     conversation: newConversation(first),
     turns: group.map(toTurn),
-    messages: group.flatMap(toMessages),
-    events: group.reduce((sum, request) => sum + draftsOf(request).length, 0),
+    messages,
+    // The one more tells of the conversation itself.
+    events: group.reduce((sum, request) => sum + draftsOf(request).length, messages.length > 0 ? 1 : 0),
     priority: Math.max(...group.map(({ priority }) => priority ?? 0)),
   };
 }

@@ -10,6 +10,7 @@ import {
   type Tx,
 } from '@tyrum/statestore';
 import {
+  ConversationStore,
   NotAsHopedError,
   settleTurns,
   type ConversationWrite,
@@ -21,7 +22,13 @@ import {
   type WaitRow,
   type Written,
 } from '@tyrum/statestore/turns';
-import { conversationCreated, conversationOf, newConversation, textOf } from './conversation-view';
+import {
+  conversationCreated,
+  conversationOf,
+  conversationsUpdated,
+  newConversation,
+  textOf,
+} from './conversation-view';
 import { GroupCommit } from './group-commit';
 import { sideEffects } from './step-audit';
 import type { Alongside } from './step-executor';
@@ -73,6 +80,7 @@ const MAX_WAKE_DELAY_MS = 60 * 60 * 1_000;
  */
 export class TurnWriter {
   private readonly commits: GroupCommit<TurnWrite, Written>;
+  private readonly conversations = new ConversationStore();
 
   constructor(
     private readonly store: StateStore,
@@ -170,7 +178,8 @@ export class TurnWriter {
 
   private async write(tx: Tx, batch: readonly TurnWrite[], hopeful: boolean): Promise<Outcome> {
     const writes = batch.map(({ write, events, starts }) => ({
-      events: events.length,
+      // The one more tells of the conversation itself.
+      events: events.length + (write.messages.length > 0 ? 1 : 0),
       starts: starts.map(({ turn, steps, events: told }) => ({ turn, steps, events: told.length })),
       ...write,
     }));
@@ -178,6 +187,10 @@ export class TurnWriter {
     const stamp = { newId: this.stamps.newId, nowMs: this.stamps.nowMs() };
     const rows: OutboxEvent[] = [];
     const notes: AuditNote[] = [];
+    const talked = batch.flatMap(({ write }, i) =>
+      settled.written[i]?.applied && write.messages.length > 0 ? [write] : [],
+    );
+    const updated = talked.length > 0 ? await conversationsUpdated(tx, this.conversations, talked) : [];
     for (const [i, { write, events, starts }] of batch.entries()) {
       const written = settled.written[i];
       if (!written?.applied) continue;
@@ -185,7 +198,8 @@ export class TurnWriter {
       notes.push(...sideEffects(write, write.token, [...write.steps, ...begun.flatMap((start) => start.steps)]));
       const told = begun.flatMap((start) => start.events);
       const taken = written.settled.map((turnId) => turnEvent('turn.completed', turnId));
-      rows.push(...placeEvents(write, written.firstEventSeq, [...events, ...told, ...taken], stamp));
+      const last = write.messages.length > 0 ? updated.splice(0, 1) : [];
+      rows.push(...placeEvents(write, written.firstEventSeq, [...events, ...told, ...taken, ...last], stamp));
     }
     let madeReady = false;
     for (const [i, { arrival }] of batch.entries()) {
@@ -212,14 +226,19 @@ export class TurnWriter {
   ): Promise<OutboxEvent[]> {
     const ref = refOf(message);
     const conversation = newConversation(ref);
-    const [enqueued] = await this.turns.enqueue(tx, [{ conversation, turns: [], messages: [message], events: 1 }]);
+    const [enqueued] = await this.turns.enqueue(tx, [{ conversation, turns: [], messages: [message], events: 2 }]);
+    const [updated] = await conversationsUpdated(tx, this.conversations, [ref]);
     const final = messageFinal({
       conversationKey: message.conversation_key,
       messageId: message.message_id,
       role: message.role,
       content: textOf(JSON.parse(message.parts) as object[]),
     });
-    const drafts = enqueued?.created ? [conversationCreated(conversation, stamp.nowMs), final] : [final];
+    const drafts = [
+      ...(enqueued?.created ? [conversationCreated(conversation, stamp.nowMs)] : []),
+      final,
+      ...(updated ? [updated] : []),
+    ];
     return placeEvents(ref, enqueued?.firstEventSeq ?? 0, drafts, stamp);
   }
 

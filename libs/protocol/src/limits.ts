@@ -66,6 +66,8 @@ export const LIMITS = Object.freeze({
   messagesPerSend: 200,
   partsPerMessage: 200,
   messagesShown: 200,
+  /** Characters of a conversation's last message that lists and events show. */
+  lastMessageShown: 2_000,
   titleLength: 200,
 
   // Lists
