@@ -205,7 +205,7 @@ describeOnBothDialects('an approval', (stores: () => TestStores) => {
     const elsewhere = 'agent:other:main';
     const other = await engine.start(elsewhere, [cliStep('two'), cliStep('one')]);
     expect((await asked(other)).context).toMatchObject({ action: cliStep('one') });
-    for (const { policy_override_id } of await engine.approvals.overrides(DEFAULT_TENANT_ID)) {
+    for (const { policy_override_id } of await engine.approvals.overrides(DEFAULT_TENANT_ID, { limit: 10 })) {
       await engine.approvals.revokeOverride(DEFAULT_TENANT_ID, policy_override_id);
     }
     const last = await engine.start(CONVERSATION, [cliStep('one')]);

@@ -101,8 +101,12 @@ export class Approvals {
     return { approval: toApproval(settled), ...(created.length > 0 ? { created_overrides: created } : {}) };
   }
 
-  async overrides(tenantId: string): Promise<PolicyOverride[]> {
-    const rows = await this.ports.store.read((db) => this.ports.approvals.listOverrides(db, tenantId));
+  /** Newest first; `after` is the last one of the page before. */
+  async overrides(
+    tenantId: string,
+    page: { readonly limit: number; readonly after?: { readonly at: number; readonly id: string } },
+  ): Promise<PolicyOverride[]> {
+    const rows = await this.ports.store.read((db) => this.ports.approvals.listOverrides(db, tenantId, page));
     return rows.map(toOverride);
   }
 

@@ -7,6 +7,8 @@ import { TokenStore } from './token-store';
 
 const ADMIN = { tenantId: DEFAULT_TENANT_ID, role: 'admin', scopes: [] } as const;
 
+const ALL = { limit: 1_000 };
+
 describe.each(['sqlite', 'postgres'] as const)('tokens on %s', (kind) => {
   let store: StateStore;
   let clean: () => Promise<void> | void;
@@ -52,7 +54,7 @@ describe.each(['sqlite', 'postgres'] as const)('tokens on %s', (kind) => {
     expect(record).not.toHaveProperty('secret_hash');
     const row = await store.read((db) => db.records(AuthTokens).findOneBy({ token_id: parts?.id ?? '' }));
     expect(JSON.stringify(row)).not.toContain(parts?.secret);
-    expect(JSON.stringify(await tokens.list(DEFAULT_TENANT_ID))).not.toContain(row?.secret_hash);
+    expect(JSON.stringify(await tokens.list(DEFAULT_TENANT_ID, ALL))).not.toContain(row?.secret_hash);
   });
 
   it('lists what was issued, ended or not, and of sessions those that hold', async () => {
@@ -69,7 +71,7 @@ describe.each(['sqlite', 'postgres'] as const)('tokens on %s', (kind) => {
     const ended = await issue({ subject: 'https://login.example alice', expiresAt: now + 60_000 });
     await tokens.revoke(tenantId, ended.token_id);
     const open = await issue({ subject: 'https://login.example alice', expiresAt: now + 60_000 });
-    const list = await tokens.list(tenantId);
+    const list = await tokens.list(tenantId, ALL);
     expect(list).toEqual([open, expired, { ...revoked, revoked_at: expect.any(Number) }]);
     expect(list).not.toContainEqual(expect.objectContaining({ token_id: over.token_id }));
   });
@@ -112,8 +114,8 @@ describe.each(['sqlite', 'postgres'] as const)('tokens on %s', (kind) => {
     await store.transaction((tx) => tx.records(Tenants).insert(row));
     const { token, record } = await tokens.issue({ ...ADMIN, tenantId });
     expect(await tokens.revoke(DEFAULT_TENANT_ID, record.token_id)).toBe(false);
-    expect((await tokens.list(DEFAULT_TENANT_ID)).map((t) => t.token_id)).not.toContain(record.token_id);
-    expect((await tokens.list(tenantId)).map((t) => t.token_id)).toEqual([record.token_id]);
+    expect((await tokens.list(DEFAULT_TENANT_ID, ALL)).map((t) => t.token_id)).not.toContain(record.token_id);
+    expect((await tokens.list(tenantId, ALL)).map((t) => t.token_id)).toEqual([record.token_id]);
     expect(await tokens.verify(token)).toMatchObject({ tenantId });
     await store.transaction((tx) => tx.records(Tenants).update({ tenant_id: tenantId }, { disabled_at: 1 }));
     now += 1_000;

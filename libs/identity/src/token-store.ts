@@ -53,8 +53,13 @@ interface CachedRow {
 const TYRUM = 'tyrum';
 const DEFAULT_CACHE_TTL_MS = 1_000;
 const DEFAULT_CACHE_SIZE = 10_000;
-/** Tokens of a tenant that a list shows, newest first. */
-const LIST_LIMIT = 1_000;
+
+/** A part of a tenant's tokens. */
+export interface TokenPage {
+  readonly limit: number;
+  /** `at`: when it was made, in ms since the epoch. */
+  readonly after?: { readonly at: number; readonly id: string };
+}
 
 /** Issues, verifies, lists and revokes access tokens. The secret exists only in the answer of `issue`. */
 export class TokenStore {
@@ -145,9 +150,12 @@ export class TokenStore {
     return true;
   }
 
-  /** The tenant's tokens, newest first: the issued ones, revoked or not, and the sessions that hold. */
-  async list(tenantId: string): Promise<TokenRecord[]> {
-    const params = [tenantId, this.options.nowMs(), LIST_LIMIT];
+  /**
+   * The tenant's tokens, newest first: the issued ones, revoked or not, and the sessions that hold.
+   * @param page.after the last one of the page before
+   */
+  async list(tenantId: string, { limit, after }: TokenPage): Promise<TokenRecord[]> {
+    const params = [tenantId, this.options.nowMs(), after?.at ?? null, after?.id ?? null, limit];
     type Row = Omit<TokenRecord, 'scopes'> & { readonly scopes: string };
     const rows = await this.store.read((db) => db.query<Row>(listTokens, params));
     return rows.map((row) => ({ ...row, scopes: JSON.parse(row.scopes) as OperatorScope[] }));

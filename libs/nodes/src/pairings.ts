@@ -60,7 +60,13 @@ export interface PairingPorts {
 
 /** Devices of a tenant that may wait for a decision: whoever holds a node's token can make up any number of them. */
 const MAX_AWAITING = 1_000;
-const LIST_LIMIT = 1_000;
+
+/** A part of a tenant's pairings. */
+export interface PairingPage {
+  readonly statuses?: readonly PairingStatus[];
+  readonly limit: number;
+  readonly after?: number;
+}
 const MOTIVATION = 'a device asks to be a node';
 
 const MAY_FOLLOW: Readonly<Record<PairingDecision['kind'], readonly PairingStatus[]>> = {
@@ -98,10 +104,10 @@ export class Pairings {
     });
   }
 
-  async list(tenantId: string, statuses: readonly PairingStatus[] = PAIRING_STATUSES): Promise<Pairing[]> {
-    const rows = await this.ports.store.read((db) =>
-      db.query<PairingRow>(listPairings, [tenantId, JSON.stringify(statuses), LIST_LIMIT]),
-    );
+  /** Newest first; `after` is the last one's id of the page before. */
+  async list(tenantId: string, { statuses = PAIRING_STATUSES, limit, after }: PairingPage): Promise<Pairing[]> {
+    const params = [tenantId, JSON.stringify(statuses), after ?? null, limit];
+    const rows = await this.ports.store.read((db) => db.query<PairingRow>(listPairings, params));
     return rows.map(toPairing);
   }
 

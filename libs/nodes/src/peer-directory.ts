@@ -5,6 +5,7 @@ import {
   dropConnections,
   dropGone,
   dropOthers,
+  findConnections,
   findPresent,
   listConnections,
   putConnections,
@@ -54,8 +55,6 @@ interface DeviceColumns {
   readonly device_id: string;
 }
 
-const LIST_LIMIT = 1_000;
-
 /**
  * Who is connected to which edge, for all processes. A row counts as long as its edge is alive: the edge's own heartbeat
  * (`EdgeSlot`) is that of all its connections, so that 5,000 sockets cost no write of their own while nothing happens.
@@ -99,17 +98,23 @@ export class PeerDirectory {
     return devices.filter((device) => !present.has(deviceKey(device)));
   }
 
-  /** Who is there: one entry a device, the last heard of first; and what its nodes can do, by device id. */
-  async list(tenantId: string): Promise<{ entries: PresenceEntry[]; capabilities: Map<string, Capability[]> }> {
-    const rows = await this.store.read((db) => db.query<ConnectionRow>(listConnections, [tenantId, LIST_LIMIT]));
-    const entries = new Map<string, PresenceEntry>();
-    const capabilities = new Map<string, Capability[]>();
-    for (const row of rows) {
-      if (entries.has(row.device_id)) continue;
-      entries.set(row.device_id, entryOf(row));
-      if (row.role === 'node') capabilities.set(row.device_id, JSON.parse(row.capabilities) as Capability[]);
-    }
-    return { entries: [...entries.values()], capabilities };
+  /** Who is there: one entry a device, by their ids; `after` is the last one of the page before. */
+  async list(
+    tenantId: string,
+    { limit, after }: { readonly limit: number; readonly after?: string },
+  ): Promise<PresenceEntry[]> {
+    const params = [tenantId, after ?? null, limit];
+    const rows = await this.store.read((db) => db.query<ConnectionRow>(listConnections, params));
+    return rows.map(entryOf);
+  }
+
+  /** What those of these devices can do who are connected as nodes now, by device id. */
+  async capabilitiesOf(tenantId: string, deviceIds: readonly string[]): Promise<Map<string, Capability[]>> {
+    if (deviceIds.length === 0) return new Map();
+    const params = [tenantId, JSON.stringify(deviceIds)];
+    const rows = await this.store.read((db) => db.query<ConnectionRow>(findConnections, params));
+    const nodes = rows.filter(({ role }) => role === 'node');
+    return new Map(nodes.map((row) => [row.device_id, JSON.parse(row.capabilities) as Capability[]]));
   }
 }
 

@@ -1,4 +1,5 @@
 import type { JsonValue } from './json';
+import type { Page } from './page';
 
 export const APPROVAL_STATUSES = [
   'queued',
@@ -61,7 +62,7 @@ export interface ApprovalShown {
   approval: Approval;
 }
 
-export interface OverrideList {
+export interface OverrideList extends Page {
   overrides: PolicyOverride[];
 }
 

@@ -4,6 +4,7 @@ import { QUEUE_MODES, QUEUE_OVERFLOWS, type QueueMode, type QueueOverflow } from
 import type { ErrorCode, Violation, WireErrorBody } from './error-codes';
 import type { JsonObject } from './json';
 import { LIMITS } from './limits';
+import type { Page } from './page';
 import {
   ConversationKeyText,
   Flag,
@@ -333,7 +334,7 @@ export interface TokenView {
   revoked_at: string | null;
 }
 
-export interface TokenList {
+export interface TokenList extends Page {
   tokens: TokenView[];
 }
 

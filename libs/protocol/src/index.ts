@@ -27,6 +27,7 @@ export * from './lease';
 export * from './limits';
 export * from './mcp';
 export * from './node-http';
+export * from './page';
 export * from './pairing';
 export * from './parse-envelope';
 export * from './parse-json';

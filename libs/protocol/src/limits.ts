@@ -71,6 +71,8 @@ export const LIMITS = Object.freeze({
   titleLength: 200,
 
   // Lists
+  /** Of the lists that an installation's operators look through: tokens, pairings, nodes. */
+  pageMax: 1_000,
   conversationListMax: 200,
   conversationListDefault: 50,
   turnListMax: 200,

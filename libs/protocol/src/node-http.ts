@@ -1,15 +1,16 @@
 import { PAIRING_STATUSES, type Capability, type Pairing, type PairingStatus, type TrustLevel } from './pairing';
+import { PageQuery, type Page } from './page';
 import { Optional, SomeOf } from './payload-fields';
 import type { PresenceEntry } from './presence';
 
 /** `GET /v1/pairings`. */
-export class PairingListQuery {
+export class PairingListQuery extends PageQuery {
   @Optional()
   @SomeOf(PAIRING_STATUSES)
   statuses?: PairingStatus[];
 }
 
-export interface PairingList {
+export interface PairingList extends Page {
   pairings: Pairing[];
 }
 
@@ -26,10 +27,10 @@ export interface NodeView {
   capability_allowlist: Capability[];
 }
 
-export interface NodeList {
+export interface NodeList extends Page {
   nodes: NodeView[];
 }
 
-export interface PresenceList {
+export interface PresenceList extends Page {
   entries: PresenceEntry[];
 }

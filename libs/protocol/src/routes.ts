@@ -13,6 +13,7 @@ import {
   TurnSignalBody,
 } from './http';
 import { PairingListQuery } from './node-http';
+import { PageQuery } from './page';
 import {
   ApprovalListPayload,
   ApprovalResolveBody,
@@ -29,6 +30,12 @@ import { LeaseHistoryPayload, LeaseListPayload } from './lease';
 import type { RouteSpec } from './route-spec';
 import { TenantCreateBody, TenantUpdateBody } from './tenants';
 import { WebhookCreateBody } from './webhooks';
+
+/** A part of a list, of the rest of which the answer tells. */
+const PAGE = {
+  payload: PageQuery,
+  fields: { limit: { kind: 'number' }, cursor: { kind: 'text' } },
+} as const;
 
 /** Every HTTP route of an edge. A test holds the controllers to it, and the OpenAPI document is made from it. */
 export const ROUTES = {
@@ -178,6 +185,7 @@ export const ROUTES = {
     summary: 'The standing answers that "always" has made, newest first',
     scope: 'operator.approvals',
     status: 200,
+    query: PAGE,
   },
   'DELETE /v1/policy-overrides/:id': {
     summary: 'Ask again from now on',
@@ -188,7 +196,7 @@ export const ROUTES = {
     summary: 'Devices that asked to be nodes, newest first',
     scope: 'operator.pairing',
     status: 200,
-    query: { payload: PairingListQuery, fields: { status: { kind: 'list', as: 'statuses' } } },
+    query: { payload: PairingListQuery, fields: { status: { kind: 'list', as: 'statuses' }, ...PAGE.fields } },
   },
   'POST /v1/pairings/:pairing/approve': {
     summary: 'Make a device a node, for these capabilities',
@@ -215,11 +223,13 @@ export const ROUTES = {
     summary: 'The approved nodes, whether they are connected and what they can do',
     scope: 'operator.read',
     status: 200,
+    query: PAGE,
   },
   'GET /v1/presence': {
-    summary: 'Who is connected to any edge, the last heard of first',
+    summary: 'Who is connected to any edge, by its id',
     scope: 'operator.read',
     status: 200,
+    query: PAGE,
   },
   'GET /v1/claim-shares': {
     summary: 'What tenants and agents get of the workers',
@@ -313,7 +323,12 @@ export const ROUTES = {
     body: TokenCreateBody,
     keyed: true,
   },
-  'GET /v1/tokens': { summary: 'Tokens, without their secrets', scope: 'operator.admin', status: 200 },
+  'GET /v1/tokens': {
+    summary: 'Tokens, without their secrets, newest first',
+    scope: 'operator.admin',
+    status: 200,
+    query: PAGE,
+  },
   'DELETE /v1/tokens/:id': { summary: 'Revoke a token', scope: 'operator.admin', status: 204 },
   'POST /v1/schedules': {
     summary: 'Create a schedule',

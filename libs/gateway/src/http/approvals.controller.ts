@@ -9,6 +9,7 @@ import {
   validatePayload,
   WorkflowResumePayload,
   type ApprovalListResult,
+  type OverrideList,
 } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
 import { Gates } from '../operations/gates';
@@ -64,8 +65,8 @@ export class ApprovalsController {
   /** The standing answers that "always" has made, newest first. */
   @Get('policy-overrides')
   @Needs('operator.approvals')
-  async overrides(@Caller() caller: Principal) {
-    return { overrides: await this.gates.overrides(caller.tenantId) };
+  overrides(@Caller() caller: Principal, @Query() query: Record<string, unknown>): Promise<OverrideList> {
+    return this.gates.overrides(caller.tenantId, readQuery('GET /v1/policy-overrides', query));
   }
 
   /** From now on it is asked again. */

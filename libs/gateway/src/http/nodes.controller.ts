@@ -7,7 +7,10 @@ import {
   PairingApprovePayload,
   PairingRefPayload,
   validatePayload,
+  type NodeList,
   type Pairing,
+  type PairingList,
+  type PresenceList,
 } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
 import { NodePairings } from '../operations/node-pairings';
@@ -24,9 +27,8 @@ export class NodesController {
   /** `?status=awaiting_human`, newest first. */
   @Get('pairings')
   @Needs('operator.pairing')
-  async list(@Caller() caller: Principal, @Query() query: Record<string, unknown>): Promise<{ pairings: Pairing[] }> {
-    const { statuses } = readQuery('GET /v1/pairings', query);
-    return { pairings: await this.nodes.list(caller.tenantId, statuses) };
+  async list(@Caller() caller: Principal, @Query() query: Record<string, unknown>): Promise<PairingList> {
+    return this.nodes.list(caller.tenantId, readQuery('GET /v1/pairings', query));
   }
 
   /** `pairing.approve`, without `pairing_id` in the body. */
@@ -77,15 +79,15 @@ export class NodesController {
   /** The approved nodes, with whether they are connected and what they can do. */
   @Get('nodes')
   @Needs('operator.read')
-  async all(@Caller() caller: Principal) {
-    return { nodes: await this.nodes.nodes(caller.tenantId) };
+  all(@Caller() caller: Principal, @Query() query: Record<string, unknown>): Promise<NodeList> {
+    return this.nodes.nodes(caller.tenantId, readQuery('GET /v1/nodes', query));
   }
 
-  /** Who is connected to any edge, the last heard of first. */
+  /** Who is connected to any edge. */
   @Get('presence')
   @Needs('operator.read')
-  async presence(@Caller() caller: Principal) {
-    return { entries: await this.nodes.presence(caller.tenantId) };
+  presence(@Caller() caller: Principal, @Query() query: Record<string, unknown>): Promise<PresenceList> {
+    return this.nodes.presence(caller.tenantId, readQuery('GET /v1/presence', query));
   }
 
   private async turnAway(

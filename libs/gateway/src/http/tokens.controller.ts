@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Req, Res, UseGuards } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Req, Res, UseGuards } from '@nestjs/common';
 import { allows, TokenStore, type NewToken, type Principal } from '@tyrum/identity';
 import { TokenCreateBody, validatePayload, WireError, type TokenCreated, type TokenList } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
 import { notFound } from '../failures';
+import { BY_TIME, readPage } from '../operations/list-cursor';
 import { actorOf, Once } from '../operations/once';
 import { answerOf, idempotencyKey } from './idempotency-key';
-import { uuidParam } from './query';
+import { readQuery, uuidParam } from './query';
 import { Caller, Needs, ScopeGuard, tokenOf } from './request-principal';
 import { openAnswer, sealAnswer } from './sealed-answer';
 import { tokenCreated, tokenView } from './token-view';
@@ -42,8 +43,12 @@ export class TokensController {
 
   @Get()
   @Needs('operator.admin')
-  async list(@Caller() caller: Principal): Promise<TokenList> {
-    return { tokens: (await this.tokens.list(caller.tenantId)).map(tokenView) };
+  async list(@Caller() caller: Principal, @Query() query: Record<string, unknown>): Promise<TokenList> {
+    const { rows, next } = await readPage(readQuery('GET /v1/tokens', query), BY_TIME, {
+      read: (page) => this.tokens.list(caller.tenantId, page),
+      placeOf: ({ created_at, token_id }) => ({ at: created_at, id: token_id }),
+    });
+    return { tokens: rows.map(tokenView), ...next };
   }
 
   /** Revokes it. Acts here at once and elsewhere within a second. */

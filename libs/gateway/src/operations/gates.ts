@@ -9,12 +9,14 @@ import {
   type ApprovalListResult,
   type ApprovalResolvePayload,
   type ApprovalStatus,
+  type OverrideList,
+  type PageQuery,
   type PolicyOverride,
 } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
 import type { TurnStore } from '@tyrum/statestore/turns';
 import { notFound } from '../failures';
-import { decodeRowCursor, encodeRowCursor } from './list-cursor';
+import { BY_TIME, decodeRowCursor, encodeRowCursor, readPage } from './list-cursor';
 import type { Answered, Once, RequestKey } from './once';
 
 export interface GatePorts {
@@ -102,8 +104,13 @@ export class Gates {
     return { workflow_run_id: found.turn_id };
   }
 
-  overrides(tenantId: string): Promise<PolicyOverride[]> {
-    return this.ports.approvals.overrides(tenantId);
+  /** Newest first. @throws {ContractError} for a cursor that is none of ours */
+  async overrides(tenantId: string, query: PageQuery): Promise<OverrideList> {
+    const { rows, next } = await readPage(query, BY_TIME, {
+      read: (page) => this.ports.approvals.overrides(tenantId, page),
+      placeOf: ({ created_at, policy_override_id }) => ({ at: Date.parse(created_at), id: policy_override_id }),
+    });
+    return { overrides: rows, ...next };
   }
 
   async revokeOverride(tenantId: string, overrideId: string, actor: string): Promise<PolicyOverride> {

@@ -1,4 +1,48 @@
-import { ContractError, isConversationKey, isUuid } from '@tyrum/protocol';
+import { ContractError, isConversationKey, isUuid, type Page, type PageQuery } from '@tyrum/protocol';
+
+/**
+ * How the places of a list are named to clients, as opaque text.
+ * `decode` @throws {ContractError} when the text is none of ours
+ */
+export interface PlaceCodec<T> {
+  encode(place: T): string;
+  decode(cursor: string, field: string): T;
+}
+
+/** A page of a list, of which one row more than asked for is read: whether there is more, that row tells. */
+export async function readPage<Row, Place>(
+  { limit, cursor }: PageQuery,
+  { encode, decode }: PlaceCodec<Place>,
+  list: {
+    read(page: { readonly limit: number; readonly after?: Place }): Promise<Row[]>;
+    placeOf(row: Row): Place;
+  },
+): Promise<{ rows: Row[]; next: Page }> {
+  const after = cursor === undefined ? {} : { after: decode(cursor, 'query.cursor') };
+  const found = await list.read({ limit: limit + 1, ...after });
+  const rows = found.slice(0, limit);
+  const last = found.length > limit ? rows.at(-1) : undefined;
+  return { rows, next: last ? { next_cursor: encode(list.placeOf(last)) } : {} };
+}
+
+/** By time, of what is named by a UUID. */
+export const BY_TIME: PlaceCodec<{ readonly at: number; readonly id: string }> = {
+  encode: ({ at, id }) => encodeRowCursor(at, id),
+  decode: decodeRowCursor,
+};
+
+/** By a number that is given out once. */
+export const BY_NUMBER: PlaceCodec<number> = {
+  encode: encodeJson,
+  decode: (cursor, field) => decodeJson(cursor, field, (place) => Number.isSafeInteger(place)) as number,
+};
+
+/** By a device's id. */
+export const BY_DEVICE: PlaceCodec<string> = {
+  encode: encodeJson,
+  decode: (cursor, field) =>
+    decodeJson(cursor, field, (place) => typeof place === 'string' && /^dev_[a-z2-7]{1,60}$/.test(place)) as string,
+};
 
 /** Where a list of conversations goes on: after this row. */
 export interface ListPlace {
@@ -8,7 +52,7 @@ export interface ListPlace {
 
 /** The place as the opaque text clients hand back. */
 export function encodeListCursor({ updatedAt, conversationKey }: ListPlace): string {
-  return Buffer.from(JSON.stringify([updatedAt, conversationKey])).toString('base64url');
+  return encodeJson([updatedAt, conversationKey]);
 }
 
 /** @throws {ContractError} when the text is none of ours */
@@ -19,7 +63,7 @@ export function decodeListCursor(cursor: string, field = 'payload.cursor'): List
 
 /** The place in a list by time of what is named by a UUID: turns, approvals. */
 export function encodeRowCursor(at: number, id: string): string {
-  return Buffer.from(JSON.stringify([at, id])).toString('base64url');
+  return encodeJson([at, id]);
 }
 
 /** @throws {ContractError} when the text is none of ours */
@@ -29,11 +73,21 @@ export function decodeRowCursor(cursor: string, field: string): { at: number; id
 }
 
 function timeAndName(cursor: string, isName: (name: unknown) => boolean, field: string): [number, string] {
+  const isPlace = (place: unknown): boolean =>
+    Array.isArray(place) && place.length === 2 && Number.isSafeInteger(place[0]) && isName(place[1]);
+  return decodeJson(cursor, field, isPlace) as [number, string];
+}
+
+function encodeJson(place: unknown): string {
+  return Buffer.from(JSON.stringify(place)).toString('base64url');
+}
+
+function decodeJson(cursor: string, field: string, isPlace: (place: unknown) => boolean): unknown {
   try {
-    const [at, name] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as unknown[];
-    if (Number.isSafeInteger(at) && isName(name)) return [at as number, name as string];
+    const place: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'));
+    if (isPlace(place)) return place;
   } catch {
-    // Not JSON, or no list: the same as any other text that is not ours.
+    // Not JSON: the same as any other text that is not ours.
   }
   throw ContractError.at(field, 'cursor', 'is not a cursor of this list');
 }

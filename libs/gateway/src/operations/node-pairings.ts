@@ -1,7 +1,17 @@
 import type { Backplane } from '@tyrum/backplane';
 import { noteAudit } from '@tyrum/evidence';
 import type { PairingDecision, Pairings, PeerDirectory } from '@tyrum/nodes';
-import type { NodeView, Pairing, PairingStatus, PresenceEntry } from '@tyrum/protocol';
+import type {
+  NodeList,
+  NodeView,
+  PageQuery,
+  Pairing,
+  PairingList,
+  PairingListQuery,
+  PairingStatus,
+  PresenceList,
+} from '@tyrum/protocol';
+import { BY_DEVICE, BY_NUMBER, readPage } from './list-cursor';
 import type { Answered, Once, RequestKey } from './once';
 
 export interface NodePairingPorts {
@@ -37,19 +47,27 @@ export class NodePairings {
     return done;
   }
 
-  list(tenantId: string, statuses?: readonly PairingStatus[]): Promise<Pairing[]> {
-    return this.ports.pairings.list(tenantId, statuses);
+  /** Newest first. @throws {ContractError} for a cursor that is none of ours */
+  async list(tenantId: string, { statuses, ...query }: PairingListQuery): Promise<PairingList> {
+    const { rows, next } = await this.page(tenantId, query, statuses);
+    return { pairings: rows, ...next };
   }
 
-  async presence(tenantId: string): Promise<PresenceEntry[]> {
-    return (await this.ports.peers.list(tenantId)).entries;
+  /** Who is connected to any edge. @throws {ContractError} for a cursor that is none of ours */
+  async presence(tenantId: string, query: PageQuery): Promise<PresenceList> {
+    const { rows, next } = await readPage(query, BY_DEVICE, {
+      read: (page) => this.ports.peers.list(tenantId, page),
+      placeOf: ({ instance_id }) => instance_id,
+    });
+    return { entries: rows, ...next };
   }
 
-  /** The approved nodes, with whether they are connected anywhere. */
-  async nodes(tenantId: string): Promise<NodeView[]> {
-    const approved = await this.ports.pairings.list(tenantId, ['approved']);
-    const { capabilities } = await this.ports.peers.list(tenantId);
-    return approved.map(({ node, pairing_id, trust_level, capability_allowlist }) => ({
+  /** The approved nodes, with whether they are connected anywhere. @throws {ContractError} as `list` does */
+  async nodes(tenantId: string, query: PageQuery): Promise<NodeList> {
+    const { rows, next } = await this.page(tenantId, query, ['approved']);
+    const ids = rows.map(({ node }) => node.node_id);
+    const capabilities = await this.ports.peers.capabilitiesOf(tenantId, ids);
+    const nodes = rows.map(({ node, pairing_id, trust_level, capability_allowlist }): NodeView => ({
       ...node,
       pairing_id,
       ...(trust_level === undefined ? {} : { trust_level }),
@@ -57,5 +75,13 @@ export class NodePairings {
       capabilities: capabilities.get(node.node_id) ?? node.capabilities,
       capability_allowlist,
     }));
+    return { nodes, ...next };
+  }
+
+  private page(tenantId: string, query: PageQuery, statuses?: readonly PairingStatus[]) {
+    return readPage(query, BY_NUMBER, {
+      read: (page) => this.ports.pairings.list(tenantId, { ...page, ...(statuses ? { statuses } : {}) }),
+      placeOf: ({ pairing_id }: Pairing) => pairing_id,
+    });
   }
 }

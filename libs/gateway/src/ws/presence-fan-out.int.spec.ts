@@ -8,11 +8,15 @@ it('outlives messages about presence that mean nothing, and passes on those that
     const token = await edge.issue();
     const stream = await EventStreamClient.open(edge.httpUrl, token);
     const { tenantId } = (await edge.tokens.verify(token)) ?? {};
-    for (const text of ['', '{', 'null', '[]', '7', '{}', '{"tenant_id":7}', JSON.stringify({ tenant_id: tenantId })]) {
-      edge.backplane.publish('presence', text);
-    }
-    edge.backplane.publish('presence', JSON.stringify({ tenant_id: tenantId, pruned: 'dev_x' }));
-    await eventually(() => expect(stream.events.map(({ type }) => type)).toEqual(['ready', 'presence.pruned']));
+    const meaningless = ['', '{', 'null', '[]', '7', '{}', '{"tenant_id":7}', JSON.stringify({ tenant_id: tenantId })];
+    // Nobody keeps these: a reader that is not all there yet hears of the next one.
+    await eventually(() => {
+      for (const text of [...meaningless, JSON.stringify({ tenant_id: tenantId, pruned: 'dev_x' })]) {
+        edge.backplane.publish('presence', text);
+      }
+      expect(stream.events.map(({ type }) => type)).toContain('presence.pruned');
+    });
+    expect(new Set(stream.events.map(({ type }) => type))).toEqual(new Set(['ready', 'presence.pruned']));
     stream.close();
   } finally {
     await edge.stop();

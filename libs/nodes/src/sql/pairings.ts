@@ -32,13 +32,16 @@ export const decidePairing = portable(
   where tenant_id = $1 and pairing_id = $2 returning *`,
 );
 
-/** The pairings of a tenant, newest first. Parameters: tenant, statuses (JSON list), limit. Touches: node_pairing. */
+/**
+ * The pairings of a tenant, newest first. Parameters: tenant, statuses (JSON list), the last page's last id or null, limit.
+ * Touches: node_pairing.
+ */
 export const listPairings: Statement = {
   name: 'list-pairings',
   postgres: `select * from node_pairing where tenant_id = $1 and status in (select json_array_elements_text($2::json))
-    order by pairing_id desc limit $3`,
+    and ($3::bigint is null or pairing_id < $3::bigint) order by pairing_id desc limit $4`,
   sqlite: `select * from node_pairing where tenant_id = ?1 and status in (select value from json_each(?2))
-    order by pairing_id desc limit ?3`,
+    and (?3 is null or pairing_id < ?3) order by pairing_id desc limit ?4`,
 };
 
 /** The pairings of these devices, from a JSON list of {tenant_id, node_id}. Touches: node_pairing. */

@@ -64,11 +64,28 @@ export const dropOthers: Statement = {
 /** A connection counts while its edge does. */
 export const ALIVE = `exists (select 1 from edge_slot s where s.slot = c.slot and s.holder = c.holder and s.expires_at > {now})`;
 
-/** Who is there, the last heard of first. Parameters: tenant, limit. Touches: peer_connection, edge_slot. */
+/** A connection that is there now, and of its device's the one last heard of. */
+const LATEST = `${ALIVE} and not exists (select 1 from peer_connection o where o.tenant_id = c.tenant_id
+    and o.device_id = c.device_id and (o.last_seen_at, o.connection_id) > (c.last_seen_at, c.connection_id)
+    and ${ALIVE.replaceAll('c.', 'o.')})`;
+
+/**
+ * Who is there, by device. Parameters: tenant, the last page's last device or null, limit. Touches: peer_connection, edge_slot.
+ */
 export const listConnections = portable(
   'list-connections',
-  `select c.* from peer_connection c where c.tenant_id = $1 and ${ALIVE} order by c.last_seen_at desc, c.connection_id limit $2`,
+  `select c.* from peer_connection c where c.tenant_id = $1 and ($2::text is null or c.device_id > $2::text) and ${LATEST}
+  order by c.device_id limit $3`,
 );
+
+/** Those of these devices who are there. Parameters: tenant, devices (JSON list). Touches: peer_connection, edge_slot. */
+export const findConnections: Statement = {
+  name: 'find-connections',
+  postgres: `select c.* from peer_connection c where c.tenant_id = $1
+    and c.device_id in (select json_array_elements_text($2::json)) and ${LATEST.replaceAll('{now}', NOW_MS.postgres)}`,
+  sqlite: `select c.* from peer_connection c where c.tenant_id = ?1
+    and c.device_id in (select value from json_each(?2)) and ${LATEST.replaceAll('{now}', NOW_MS.sqlite)}`,
+};
 
 /** Which of these devices are there, from a JSON list of {tenant_id, device_id}. Touches: peer_connection, edge_slot. */
 export const findPresent: Statement = {

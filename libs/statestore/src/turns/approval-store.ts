@@ -170,8 +170,13 @@ export class ApprovalStore {
     return row;
   }
 
-  listOverrides(db: Reader, tenantId: string): Promise<OverrideRow[]> {
-    return db.query<OverrideRow>(listOverrides, [tenantId, MAX_OVERRIDES]);
+  /** Newest first; `after` is the last one of the page before. */
+  listOverrides(
+    db: Reader,
+    tenantId: string,
+    { limit, after }: { readonly limit: number; readonly after?: { readonly at: number; readonly id: string } },
+  ): Promise<OverrideRow[]> {
+    return db.query<OverrideRow>(listOverrides, [tenantId, after?.at ?? null, after?.id ?? null, limit]);
   }
 
   activeOverrides(db: Reader, tenantId: string): Promise<OverrideRow[]> {

@@ -88,10 +88,15 @@ export const insertOverride = portable(
   values ($1, $2, $3, $4, $5, 'active', $6, {now}) returning *`,
 );
 
-/** The standing answers of a tenant, newest first. Parameters: tenant, limit. Touches: policy_override. */
+/**
+ * The standing answers of a tenant, newest first. Parameters: tenant, the last page's last created_at or null and id, limit.
+ * Touches: policy_override.
+ */
 export const listOverrides = portable(
   'list-overrides',
-  'select * from policy_override where tenant_id = $1 order by created_at desc, policy_override_id limit $2',
+  `select * from policy_override where tenant_id = $1
+    and ($2::bigint is null or (created_at, policy_override_id) < ($2::bigint, $3::uuid))
+  order by created_at desc, policy_override_id desc limit $4`,
 );
 
 /** The standing answers that hold. Parameters: tenant, limit. Touches: policy_override. */
