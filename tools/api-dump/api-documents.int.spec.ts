@@ -60,6 +60,18 @@ describe('the published documents', () => {
     );
   });
 
+  it('say what the gateway asks, and what of it others ask as well', () => {
+    const { operations } = JSON.parse(readFileSync(ASYNCAPI, 'utf8')) as {
+      operations: Record<string, { action: string; messages: { $ref: string }[]; reply?: object }>;
+    };
+    const asked = (action: string) =>
+      Object.values(operations)
+        .filter((operation) => operation.action === action && operation.reply !== undefined)
+        .map(({ messages }) => messages[0]?.$ref.replace('#/channels/socket/messages/request.', ''));
+    expect(asked('send').sort()).toEqual(['ping', 'task.cancel', 'task.execute']);
+    expect(asked('receive').sort()).toEqual(Object.keys(REQUESTS).sort());
+  });
+
   it('take the payloads that the checks take, and refuse what they refuse', () => {
     const ajv = new Ajv2020({ strict: false });
     addFormats(ajv);

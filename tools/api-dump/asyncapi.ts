@@ -70,15 +70,23 @@ function isReserved(name: string): boolean {
 function operations(names: readonly string[]): JsonSchema {
   const message = (name: string): JsonSchema => ({ $ref: `${SOCKET}/messages/${name}` });
   const channel = { $ref: SOCKET };
+  const reply = (type: string): JsonSchema => ({ reply: { channel, messages: [message(`response.${type}`)] } });
   const entries = names
     .filter((name) => !name.startsWith('response.') && !isReserved(name))
     .map((name): [string, JsonSchema] => {
       const [direction, type] = split(name);
       const isOurs = direction === 'event' || !isRequestType(type);
-      const reply = direction === 'request' ? { reply: { channel, messages: [message(`response.${type}`)] } } : {};
-      return [name, { action: isOurs ? 'send' : 'receive', channel, messages: [message(name)], ...reply }];
+      const answer = direction === 'request' ? reply(type) : {};
+      return [name, { action: isOurs ? 'send' : 'receive', channel, messages: [message(name)], ...answer }];
     });
-  return Object.fromEntries(entries);
+  const ping = {
+    action: 'send',
+    channel,
+    summary: 'The gateway asks nodes whether they are there. Any frame is an answer.',
+    messages: [message('request.ping')],
+    ...reply('ping'),
+  };
+  return { ...Object.fromEntries(entries), 'send.request.ping': ping };
 }
 
 function split(name: string): [Direction, string] {

@@ -2,6 +2,7 @@ import { BlobStoreFullError, BlobStoreUnavailableError, StoredBytesExceededError
 import { OverloadedError, QueueFullError } from '@tyrum/execution';
 import { WireError, type WireErrorBody } from '@tyrum/protocol';
 import { StoreUnavailableError, UnknownCommitError } from '@tyrum/statestore';
+import type { Refusal } from './limits/refusal-audit';
 
 /** The idempotency key was used with another payload. HTTP answers 422, the WebSocket `conflict`. */
 export class KeyReusedError extends WireError {
@@ -13,6 +14,32 @@ export class KeyReusedError extends WireError {
 /** `not_found` for something of that kind; says the same for what belongs to another tenant. */
 export function notFound(what: string): WireError {
   return new WireError('not_found', `there is no such ${what}`);
+}
+
+/** `not_found` for what only those who run the installation would have found; that somebody else asked for it is audited. */
+export function hiddenFromTenants(what: string): RefusedError {
+  return new RefusedError('operator', 'not_found', notFound(what).message);
+}
+
+/** A refusal for who asked, or for what they have used up. The door that answers it has it audited. */
+export class RefusedError extends WireError {
+  /** @param reason a stable word, as `Refusal` has it */
+  constructor(
+    readonly reason: string,
+    ...answer: ConstructorParameters<typeof WireError>
+  ) {
+    super(...answer);
+  }
+}
+
+/** Why somebody was refused; undefined for what is wrong with the request itself, or with us. */
+export function refusalOf(error: unknown): Pick<Refusal, 'type' | 'reason'> | undefined {
+  if (error instanceof RefusedError) {
+    return { type: error.code === 'unauthorized' ? 'auth.failed' : 'authz.denied', reason: error.reason };
+  }
+  if (error instanceof QueueFullError) return { type: 'authz.denied', reason: 'queue' };
+  if (error instanceof StoredBytesExceededError) return { type: 'authz.denied', reason: 'stored_bytes' };
+  return undefined;
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { OutboxLag } from '@tyrum/outbox';
 import type { Metrics } from '@tyrum/platform';
+import type { LimitedBy } from './limits/admission';
 
 /** What the gateway counts. Labels are request types, outcomes and close codes: all bounded. */
 export class GatewayMetrics {
@@ -51,7 +52,10 @@ export class GatewayMetrics {
       'outcome',
     ]);
     this.limited = metrics.counter('tyrum_gateway_rate_limited_total', 'Requests refused by a rate limit.', ['by']);
-    this.refusals = metrics.counter('tyrum_gateway_refusals_total', 'Refused for who asked.', ['door', 'reason']);
+    this.refusals = metrics.counter('tyrum_gateway_refusals_total', 'Refusals, as they are audited.', [
+      'door',
+      'reason',
+    ]);
     this.closes = metrics.counter('tyrum_gateway_closes_total', 'WebSockets we closed.', ['code']);
     this.refusedUpgrades = metrics.counter('tyrum_gateway_upgrades_refused_total', 'Upgrades refused.', ['status']);
   }
@@ -94,7 +98,7 @@ export class GatewayMetrics {
     this.closes.inc({ code: String(code) });
   }
 
-  rateLimited(by: 'address' | 'token' | 'tenant'): void {
+  rateLimited(by: LimitedBy): void {
     this.limited.inc({ by });
   }
 

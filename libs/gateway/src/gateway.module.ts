@@ -113,14 +113,15 @@ const httpPipeline: FactoryProvider = {
     app.use(httpMetrics(metrics));
     app.use(plainUrl());
     app.use(['/v1', '/mcp'], crossOrigin(allowedOrigins));
-    app.use('/v1', authentication({ tokens, proofs, admission, addresses, audit, allowedOrigins }));
-    app.use('/mcp', onlyPosts(), knownOrigin(allowedOrigins));
-    app.use('/mcp', authentication({ tokens, proofs, admission, addresses, audit, allowedOrigins }));
+    const ports = { tokens, proofs, admission, addresses, audit, allowedOrigins };
+    app.use('/v1', authentication({ ...ports, door: 'http' }));
+    app.use('/mcp', onlyPosts(), knownOrigin(allowedOrigins, audit));
+    app.use('/mcp', authentication({ ...ports, door: 'mcp' }));
     app.use('/mcp', jsonBody(body));
     app.post('/v1/artifacts', streamedBody());
     app.use('/v1', jsonBody(body));
-    app.use('/webhooks', addressLimit(admission, addresses));
-    app.use('/oidc', addressLimit(admission, addresses));
+    app.use('/webhooks', addressLimit(ports, 'webhook'));
+    app.use('/oidc', addressLimit(ports, 'http'));
     app.use('/webhooks', rawBody(options));
     return true;
   },
@@ -182,7 +183,11 @@ export class GatewayModule implements OnApplicationBootstrap {
           useFactory: (metrics: Metrics, directory: ConnectionDirectory) =>
             new GatewayMetrics(metrics, () => directory.size),
         },
-        { provide: APP_FILTER, inject: [LOGGER], useFactory: (logger: Logger) => new ProblemFilter(logger) },
+        {
+          provide: APP_FILTER,
+          inject: [LOGGER, RefusalAudit],
+          useFactory: (logger: Logger, audit: RefusalAudit) => new ProblemFilter(logger, audit),
+        },
         { provide: APP_INTERCEPTOR, useFactory: () => new InFlightKeys() },
         ...domainProviders,
         ...limitProviders,

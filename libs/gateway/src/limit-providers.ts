@@ -54,11 +54,11 @@ export const limitProviders: FactoryProvider[] = [
   },
   {
     provide: Admission,
-    inject: [CONFIG, GATEWAY_OPTIONS, GatewayMetrics, ConnectionCaps, DrainSequence, LOGGER],
+    inject: [CONFIG, GATEWAY_OPTIONS, GatewayMetrics, RefusalAudit, ConnectionCaps, DrainSequence, LOGGER],
     useFactory: async (
       config: Config,
       options: GatewayOptions,
-      ...[metrics, caps, drain, logger]: [GatewayMetrics, ConnectionCaps, DrainSequence, Logger]
+      ...[metrics, audit, caps, drain, logger]: [GatewayMetrics, RefusalAudit, ConnectionCaps, DrainSequence, Logger]
     ) => {
       const windows = new RequestWindows(nowMs);
       if (config.backplane.kind === 'redis') {
@@ -68,7 +68,10 @@ export const limitProviders: FactoryProvider[] = [
         shared.start();
       }
       const limits = { ...config.limits, ...options.limits };
-      return new Admission(windows, limits, (by) => metrics.rateLimited(by));
+      return new Admission(windows, limits, (by, refusal) => {
+        metrics.rateLimited(by);
+        audit.note(refusal);
+      });
     },
   },
   {

@@ -8,6 +8,7 @@ import { TokenStore } from '@tyrum/identity';
 import { DispatchLoop, Dispatches, Pairings, PeerDirectory, PeerRegistry } from '@tyrum/nodes';
 import { CONFIG, LOGGER, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
+import { RefusalAudit } from './limits/refusal-audit';
 import { NodeEvidence } from './operations/node-evidence';
 import { NodePairings } from './operations/node-pairings';
 import { Once } from './operations/once';
@@ -64,17 +65,18 @@ export function nodeProviders(holder: string): FactoryProvider[] {
     },
     {
       provide: NodeDesk,
-      inject: [STATE_STORE, Pairings, Dispatches, PeerRegistry, BACKPLANE, LOGGER],
+      inject: [STATE_STORE, Pairings, Dispatches, PeerRegistry, BACKPLANE, RefusalAudit, LOGGER],
       useFactory: (
-        ...[store, pairings, dispatches, registry, backplane, logger]: [
+        ...[store, pairings, dispatches, registry, backplane, audit, logger]: [
           StateStore,
           Pairings,
           Dispatches,
           PeerRegistry,
           Backplane,
+          RefusalAudit,
           Logger,
         ]
-      ) => new NodeDesk({ store, pairings, dispatches, registry, backplane, logger, newId: randomUUID, nowMs }),
+      ) => new NodeDesk({ store, pairings, dispatches, registry, backplane, audit, logger, newId: randomUUID, nowMs }),
     },
     {
       provide: PresenceFanOut,

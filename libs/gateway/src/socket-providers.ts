@@ -206,12 +206,17 @@ export function socketProviders(stamps: HandshakeStamps): FactoryProvider[] {
     },
     {
       provide: SocketSession,
-      inject: [RequestDesk, EventReplay, NodeDesk, WIRE_LIMITS, LOGGER],
+      inject: [RequestDesk, EventReplay, NodeDesk, RefusalAudit, WIRE_LIMITS, LOGGER],
       useFactory: (
         desk: RequestDesk,
         replay: EventReplay,
-        ...[nodes, { frameMaxBytes: maxBytes, jsonMaxDepth: maxDepth }, logger]: [NodeDesk, WireLimits, Logger]
-      ) => new SocketSession({ desk, replay, nodes, json: { maxBytes, maxDepth }, logger, newId, nowMs }),
+        ...[nodes, audit, { frameMaxBytes: maxBytes, jsonMaxDepth: maxDepth }, logger]: [
+          NodeDesk,
+          RefusalAudit,
+          WireLimits,
+          Logger,
+        ]
+      ) => new SocketSession({ desk, replay, nodes, audit, json: { maxBytes, maxDepth }, logger, newId, nowMs }),
     },
     {
       provide: EdgeLoops,

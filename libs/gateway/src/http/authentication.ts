@@ -15,6 +15,7 @@ export interface AuthenticationPorts {
   readonly admission: Admission;
   readonly addresses: ClientAddresses;
   readonly audit: RefusalAudit;
+  readonly door: 'http' | 'mcp';
   /** Exact origins whose pages may use the cookie. */
   readonly allowedOrigins: ReadonlySet<string>;
 }
@@ -25,7 +26,7 @@ export interface AuthenticationPorts {
  */
 export function authentication(ports: AuthenticationPorts) {
   const check = async (request: Request): Promise<void> => {
-    ports.admission.requireAddress(ports.addresses.of(request));
+    ports.admission.requireAddress(ports.addresses.of(request), ports.door);
     const credentials = credentialsOf({ ...request.headers, 'sec-websocket-protocol': undefined });
     const token = credentials.from === 'nowhere' ? undefined : credentials.token;
     const principal = token === undefined ? undefined : await ports.tokens.verify(token);
@@ -39,7 +40,7 @@ export function authentication(ports: AuthenticationPorts) {
     await noting(ports, principal, 'device_proof', async () => {
       if (isBound(principal)) await ports.proofs.require(request, principal);
     });
-    ports.admission.requirePrincipal(principal);
+    ports.admission.requirePrincipal(principal, ports.door);
     rememberPrincipal(request, principal, token);
   };
   return (request: Request, _response: Response, next: NextFunction): void => {
@@ -48,10 +49,13 @@ export function authentication(ports: AuthenticationPorts) {
 }
 
 /** Lets an address through as often as it may ask. */
-export function addressLimit(admission: Admission, addresses: ClientAddresses) {
+export function addressLimit(
+  { admission, addresses }: Pick<AuthenticationPorts, 'admission' | 'addresses'>,
+  door: 'http' | 'webhook',
+) {
   return (request: Request, _response: Response, next: NextFunction): void => {
     try {
-      admission.requireAddress(addresses.of(request));
+      admission.requireAddress(addresses.of(request), door);
     } catch (error) {
       return next(error);
     }
@@ -60,14 +64,14 @@ export function addressLimit(admission: Admission, addresses: ClientAddresses) {
 }
 
 /** A token that is known by its id is its tenant's business; the rest is the operator's of the installation. */
-async function noteFailure({ tokens, audit }: AuthenticationPorts, token: string | undefined): Promise<void> {
+async function noteFailure({ tokens, audit, door }: AuthenticationPorts, token: string | undefined): Promise<void> {
   const owner = token === undefined ? undefined : await tokens.ownerOf(token);
   const reason = token === undefined ? 'no_token' : 'bad_token';
-  audit.note({ type: 'auth.failed', tenantId: DEFAULT_TENANT_ID, ...owner, door: 'http', reason });
+  audit.note({ type: 'auth.failed', tenantId: DEFAULT_TENANT_ID, ...owner, door, reason });
 }
 
 async function noting(
-  { audit }: AuthenticationPorts,
+  { audit, door }: AuthenticationPorts,
   { tenantId, tokenId }: Principal,
   reason: string,
   check: () => void | Promise<void>,
@@ -75,7 +79,7 @@ async function noting(
   try {
     await check();
   } catch (error) {
-    if (error instanceof WireError) audit.note({ type: 'auth.failed', tenantId, tokenId, door: 'http', reason });
+    if (error instanceof WireError) audit.note({ type: 'auth.failed', tenantId, tokenId, door, reason });
     throw error;
   }
 }

@@ -119,6 +119,8 @@ export class EventStreamLink implements PeerLink {
 
 /** A reader of events over HTTP, among the connections of this edge. */
 export class EventStreamConnection extends Connection {
+  override readonly door = 'http';
+
   protected override format(frames: EventFrames): Buffer {
     return frames.serverSent();
   }

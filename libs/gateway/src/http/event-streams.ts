@@ -3,7 +3,7 @@ import type { Logger } from '@tyrum/platform';
 import { CloseCode, WireError } from '@tyrum/protocol';
 import type { Response } from 'express';
 import type { GatewayMetrics } from '../gateway-metrics';
-import type { ConnectionCaps } from '../limits/connection-caps';
+import type { CappedBy, ConnectionCaps } from '../limits/connection-caps';
 import type { RefusalAudit } from '../limits/refusal-audit';
 import type { ConnectionDirectory } from '../ws/connection-directory';
 import { serverSentEvent } from '../ws/event-frames';
@@ -44,6 +44,7 @@ export class EventStreams {
     const { directory, metrics, replay } = this.ports;
     const { maxConnections, sendBufferBytes } = this.options;
     if (directory.size >= maxConnections) {
+      this.noteFull(caller, 'edge');
       throw new WireError('overloaded', 'too many connections', { retry_after_ms: 5_000 });
     }
     const place = await this.placeOf(caller);
@@ -80,14 +81,17 @@ export class EventStreams {
       { by: 'device', id: `${tenantId}/token:${tokenId}`, limit },
     ]);
     if (place.full === undefined) return place;
-    const subject = place.full;
-    this.ports.audit.note({ type: 'authz.denied', tenantId, tokenId, door: 'http', reason: 'connections', subject });
+    this.noteFull({ tenantId, tokenId }, place.full);
     const message = {
       address: 'too many connections of this address',
       tenant: 'too many connections of this tenant',
       device: `a token may have ${limit} event streams`,
     }[place.full];
     throw new WireError('rate_limited', message, { retry_after_ms: 5_000 });
+  }
+
+  private noteFull({ tenantId, tokenId }: Pick<Principal, 'tenantId' | 'tokenId'>, subject: CappedBy | 'edge'): void {
+    this.ports.audit.note({ type: 'authz.denied', tenantId, tokenId, door: 'http', reason: 'connections', subject });
   }
 
   /** HTTP has no device: the streams of one token count together. */

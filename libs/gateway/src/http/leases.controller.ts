@@ -1,7 +1,7 @@
 import { Controller, Get, Param, Query, UseGuards } from '@nestjs/common';
 import { allows, isOperator, type Principal } from '@tyrum/identity';
-import { WireError, type LeaseHistoryResult, type LeaseListResult } from '@tyrum/protocol';
-import { notFound } from '../failures';
+import { type LeaseHistoryResult, type LeaseListResult } from '@tyrum/protocol';
+import { notFound, RefusedError } from '../failures';
 import { LeaseDirectory } from '../operations/lease-directory';
 import { conversationKeyParam, readQuery } from './query';
 import { Caller, Needs, ScopeGuard } from './request-principal';
@@ -45,7 +45,7 @@ export class LeasesController {
   private assertMayRead(caller: Principal, kind: string): void {
     if (this.directory.isOfTenants(kind) || mayReadAll(caller)) return;
     const who = "an administrator of the installation's own tenant";
-    throw new WireError('forbidden', `leases of this kind belong to no tenant: this is for ${who}`);
+    throw new RefusedError('operator', 'forbidden', `leases of this kind belong to no tenant: this is for ${who}`);
   }
 }
 

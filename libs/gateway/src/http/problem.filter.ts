@@ -4,8 +4,10 @@ import { QueueFullError } from '@tyrum/execution';
 import type { Logger } from '@tyrum/platform';
 import { PROBLEM_CONTENT_TYPE } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
-import { KeyReusedError, wireErrorOf } from '../failures';
+import { KeyReusedError, refusalOf, wireErrorOf } from '../failures';
+import type { RefusalAudit } from '../limits/refusal-audit';
 import { codeOf, HttpProblem, toProblem, type Problem } from './http-problem';
+import { knownPrincipal } from './request-principal';
 
 /** What writing to a peer that went away ends with. */
 const LEFT: ReadonlySet<string> = new Set([
@@ -18,7 +20,10 @@ const LEFT: ReadonlySet<string> = new Set([
 /** Every error of every route as `application/problem+json`, those of the framework too. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  constructor(private readonly logger: Logger) {}
+  constructor(
+    private readonly logger: Logger,
+    private readonly audit: RefusalAudit,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<Request>();
@@ -30,6 +35,7 @@ export class ProblemFilter implements ExceptionFilter {
       }
       return void response.destroy();
     }
+    this.noteRefusal(error, request);
     const problem = this.problemOf(error, request.path);
     response.status(problem.status);
     // What is left of the request will not be read.
@@ -39,6 +45,17 @@ export class ProblemFilter implements ExceptionFilter {
     if (retryAfterMs !== undefined) response.setHeader('Retry-After', Math.max(1, Math.ceil(retryAfterMs / 1000)));
     response.setHeader('Content-Type', PROBLEM_CONTENT_TYPE);
     response.end(JSON.stringify(problem));
+  }
+
+  /** What stands before there is a principal has noted its own refusals, and knows better whose they are. */
+  private noteRefusal(error: unknown, request: Request): void {
+    const refusal = refusalOf(error);
+    const principal = knownPrincipal(request);
+    if (!refusal || !principal) return;
+    const { tenantId, tokenId } = principal;
+    const route = (request as { route?: { path?: unknown } }).route?.path;
+    const subject = typeof route === 'string' ? { subject: `${request.method} ${route}` } : {};
+    this.audit.note({ ...refusal, ...subject, tenantId, tokenId, door: 'http' });
   }
 
   private problemOf(error: unknown, instance: string): Problem {

@@ -1,9 +1,9 @@
-import { createParamDecorator, Inject, SetMetadata, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { createParamDecorator, SetMetadata, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { allows, type Principal } from '@tyrum/identity';
 import { WireError, type RouteScope } from '@tyrum/protocol';
 import type { Request } from 'express';
-import { RefusalAudit } from '../limits/refusal-audit';
+import { RefusedError } from '../failures';
 
 // Beside the request and not on it, so that nothing a client sends can take its place.
 const principals = new WeakMap<Request, Presented>();
@@ -15,6 +15,11 @@ interface Presented {
 
 export function rememberPrincipal(request: Request, principal: Principal, token: string): void {
   principals.set(request, { principal, token });
+}
+
+/** Who sent the request, once that is known. */
+export function knownPrincipal(request: Request): Principal | undefined {
+  return principals.get(request)?.principal;
 }
 
 /** Who sent the request. @throws {WireError} unauthorized */
@@ -48,18 +53,12 @@ export const Needs = (scope: NonNullable<RouteScope>): MethodDecorator => SetMet
 export class ScopeGuard implements CanActivate {
   private readonly reflector = new Reflector();
 
-  constructor(@Inject(RefusalAudit) private readonly audit: RefusalAudit) {}
-
   canActivate(context: ExecutionContext): boolean {
     const request = context.switchToHttp().getRequest<Request>();
     const principal = principalOf(request);
     const scope = this.reflector.get<NonNullable<RouteScope> | undefined>(SCOPE, context.getHandler());
     if (scope === undefined) throw new WireError('forbidden', 'this route is open to nobody');
     if (scope === 'authenticated' || allows(principal, scope)) return true;
-    const { tenantId, tokenId } = principal;
-    const route = (request as { route?: { path?: unknown } }).route?.path;
-    const subject = typeof route === 'string' ? { subject: `${request.method} ${route}` } : {};
-    this.audit.note({ type: 'authz.denied', tenantId, tokenId, door: 'http', reason: 'scope', ...subject });
-    throw new WireError('forbidden', `this needs the scope ${scope}`);
+    throw new RefusedError('scope', 'forbidden', `this needs the scope ${scope}`);
   }
 }

@@ -1,7 +1,8 @@
 import { Controller, Delete, Get, HttpCode, Inject, Post, Req, Res, UseGuards } from '@nestjs/common';
 import { TokenStore, type Principal } from '@tyrum/identity';
-import { WireError, type Session } from '@tyrum/protocol';
+import type { Session } from '@tyrum/protocol';
 import type { CookieOptions, Request, Response } from 'express';
+import { RefusedError } from '../failures';
 import { ALLOWED_ORIGINS } from '../gateway-options';
 import { Audited } from '../operations/audited';
 import { actorOf } from '../operations/once';
@@ -33,10 +34,12 @@ export class SessionController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<Session> {
     if (!this.allowedOrigins.has(request.headers.origin ?? '')) {
-      throw new WireError('forbidden', 'this origin may not begin a session');
+      throw new RefusedError('origin', 'forbidden', 'this origin may not begin a session');
     }
     // A cookie cannot sign requests with the device's key.
-    if (caller.deviceId !== undefined) throw new WireError('forbidden', 'a device-bound token has no sessions');
+    if (caller.deviceId !== undefined) {
+      throw new RefusedError('device_bound', 'forbidden', 'a device-bound token has no sessions');
+    }
     const { tenantId } = caller;
     const detail = { origin: request.headers.origin };
     await this.audited.note({ tenantId, type: 'session.begun', actor: actorOf(caller), detail });

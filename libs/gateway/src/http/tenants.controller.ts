@@ -11,7 +11,7 @@ import {
   type TenantView,
 } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
-import { notFound } from '../failures';
+import { hiddenFromTenants, notFound, RefusedError } from '../failures';
 import { actorOf, Once } from '../operations/once';
 import { answerOf, idempotencyKey } from './idempotency-key';
 import { uuidParam } from './query';
@@ -69,7 +69,8 @@ export class TenantsController {
   @Get(':id')
   @Needs('operator.admin')
   async get(@Caller() caller: Principal, @Param('id') id: string): Promise<TenantView> {
-    const found = isOperator(caller) ? await this.tenants.get(uuidParam(id)) : undefined;
+    if (!isOperator(caller)) throw hiddenFromTenants('tenant');
+    const found = await this.tenants.get(uuidParam(id));
     if (!found) throw notFound('tenant');
     return viewOf(found);
   }
@@ -81,14 +82,15 @@ export class TenantsController {
   async update(@Caller() caller: Principal, @Param('id') id: string, @Body() body: unknown): Promise<TenantView> {
     const { disabled, ...quotas } = validatePayload(TenantUpdateBody, body, 'body');
     const wish = { actor: actorOf(caller), ...quotasOf(quotas), ...(disabled === undefined ? {} : { disabled }) };
-    const found = isOperator(caller) ? await this.tenants.update(uuidParam(id), wish) : undefined;
+    if (!isOperator(caller)) throw hiddenFromTenants('tenant');
+    const found = await this.tenants.update(uuidParam(id), wish);
     if (!found) throw notFound('tenant');
     return viewOf(found);
   }
 }
 
 function requireOperator(caller: Principal): void {
-  if (!isOperator(caller)) throw new WireError('forbidden', "this is for the installation's own tenant");
+  if (!isOperator(caller)) throw new RefusedError('operator', 'forbidden', "this is for the installation's own tenant");
 }
 
 function quotasOf({ max_connections, max_requests, max_stored_bytes }: TenantUpdateBody): TenantQuotas {

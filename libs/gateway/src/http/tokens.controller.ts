@@ -3,7 +3,7 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query, Req, Res, 
 import { allows, TokenStore, type NewToken, type Principal } from '@tyrum/identity';
 import { TokenCreateBody, validatePayload, WireError, type TokenCreated, type TokenList } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
-import { notFound } from '../failures';
+import { notFound, RefusedError } from '../failures';
 import { BY_TIME, readPage } from '../operations/list-cursor';
 import { actorOf, Once } from '../operations/once';
 import { answerOf, idempotencyKey } from './idempotency-key';
@@ -64,7 +64,7 @@ export class TokensController {
 function newTokenOf(caller: Principal, body: TokenCreateBody): NewToken {
   const scopes = body.scopes ?? [];
   if (caller.role !== 'admin' && (body.role === 'admin' || !scopes.every((scope) => allows(caller, scope)))) {
-    throw new WireError('forbidden', 'a token cannot issue what it does not hold itself');
+    throw new RefusedError('grant', 'forbidden', 'a token cannot issue what it does not hold itself');
   }
   return {
     tenantId: caller.tenantId,

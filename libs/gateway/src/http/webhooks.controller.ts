@@ -14,7 +14,7 @@ import {
   type WebhookList,
 } from '@tyrum/protocol';
 import type { Request, Response } from 'express';
-import { notFound } from '../failures';
+import { notFound, refusalOf } from '../failures';
 import { Admission } from '../limits/admission';
 import { RefusalAudit } from '../limits/refusal-audit';
 import { actorOf } from '../operations/once';
@@ -87,6 +87,11 @@ export class WebhookCallsController {
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<WebhookFired> {
+    let owner: string | undefined;
+    const admit = (tenantId: string): void => {
+      owner = tenantId;
+      this.admission.requireTrigger(tenantId, trigger);
+    };
     try {
       const timestamp = request.get(WEBHOOK_TIMESTAMP_HEADER) ?? '';
       const nonce = request.get(WEBHOOK_NONCE_HEADER) ?? '';
@@ -94,7 +99,6 @@ export class WebhookCallsController {
       if (!isUuid(trigger)) throw new CallRefusedError('unknown_trigger');
       if (!/^\d{1,12}$/.test(timestamp) || !/^[\x21-\x7e]{1,128}$/.test(nonce)) throw new CallRefusedError('signature');
       const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
-      const admit = (tenantId: string): void => this.admission.requirePrincipal({ tenantId, tokenId: trigger });
       return answerOf(
         response,
         await this.webhooks.fire(trigger, { timestamp, nonce, signature, body, headers: headersOf(request) }, admit),
@@ -104,6 +108,8 @@ export class WebhookCallsController {
         const { reason, tenantId = DEFAULT_TENANT_ID } = error;
         this.audit.note({ type: 'auth.failed', tenantId, door: 'webhook', reason });
       }
+      const refusal = refusalOf(error);
+      if (owner !== undefined && refusal) this.audit.note({ ...refusal, tenantId: owner, door: 'webhook' });
       throw error;
     }
   }

@@ -76,6 +76,22 @@ describe.each(['sqlite', 'postgres'] as const)('webhooks on %s', (database) => {
     expect(await turnsFired()).toBe(before + 2);
   });
 
+  it('are limited in their calls, of which their tenant is told under no token', async () => {
+    const limited = await startTestEdge({ database: { url: edge.databaseUrl }, env, limits: { perToken: 8 } });
+    const watcher = await TestClient.connect(edge.socketUrl, token);
+    try {
+      // More than two windows would let in: the clock may turn one in between.
+      const statuses: number[] = [];
+      for (let i = 0; i < 24; i += 1) statuses.push((await call('{}', {}, made.webhook.path, limited)).status);
+      expect(statuses.filter((status) => status === 429).length).toBeGreaterThanOrEqual(8);
+      const { payload } = await watcher.event('authz.denied');
+      expect(payload).toEqual({ reason: 'rate', subject: 'trigger', door: 'webhook', count: expect.any(Number) });
+    } finally {
+      await watcher.close();
+      await limited.stop();
+    }
+  });
+
   it('say the same to every call that is not as it must be, run nothing, and tell their tenant', async () => {
     const before = await turnsFired();
     const watcher = await TestClient.connect(edge.socketUrl, token);

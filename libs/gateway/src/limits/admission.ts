@@ -1,5 +1,6 @@
 import type { Principal } from '@tyrum/identity';
-import { WireError } from '@tyrum/protocol';
+import { DEFAULT_TENANT_ID, WireError } from '@tyrum/protocol';
+import type { Refusal } from './refusal-audit';
 import type { RequestWindows } from './request-windows';
 
 /** Requests in one window of `RequestWindows`. */
@@ -10,40 +11,56 @@ export interface RequestLimits {
 }
 
 /** Whom a limit is kept for. */
-export type LimitedBy = 'address' | 'token' | 'tenant';
+export type LimitedBy = 'address' | 'token' | 'trigger' | 'tenant';
+
+type Asker = Pick<Refusal, 'tenantId' | 'tokenId' | 'door'>;
 
 /** Decides whether another request may come in: one place for HTTP, upgrades and the WebSocket. */
 export class Admission {
   constructor(
     private readonly windows: RequestWindows,
     private readonly limits: RequestLimits,
-    private readonly onRefused: (by: LimitedBy) => void,
+    private readonly onRefused: (by: LimitedBy, refusal: Refusal) => void,
   ) {}
 
   /** How long that address has to wait, in ms; 0 = it may. */
-  waitOf(address: string): number {
+  waitOf(address: string, door: Refusal['door']): number {
     const wait = this.windows.take(`a:${address}`, this.limits.perAddress);
-    if (wait > 0) this.onRefused('address');
+    // Nobody's yet, and so the installation's. Addresses are not told apart: a flood from many of them is one refusal.
+    if (wait > 0) this.refused('address', { tenantId: DEFAULT_TENANT_ID, door });
     return wait;
   }
 
   /** @throws {WireError} rate_limited */
-  requireAddress(address: string): void {
-    const wait = this.waitOf(address);
+  requireAddress(address: string, door: Refusal['door']): void {
+    const wait = this.waitOf(address, door);
     if (wait > 0) throw tooMany('address', wait);
   }
 
   /** @throws {WireError} rate_limited */
-  requirePrincipal({ tenantId, tokenId, maxRequests }: Pick<Principal, 'tenantId' | 'tokenId' | 'maxRequests'>): void {
-    this.require('token', tokenId, this.limits.perToken);
-    this.require('tenant', tenantId, maxRequests ?? this.limits.perTenant);
+  requirePrincipal(principal: Principal, door: Refusal['door']): void {
+    const { tenantId, tokenId, maxRequests = this.limits.perTenant } = principal;
+    const asker = { tenantId, tokenId, door };
+    this.require('token', tokenId, { limit: this.limits.perToken, asker });
+    this.require('tenant', tenantId, { limit: maxRequests, asker });
   }
 
-  private require(by: LimitedBy, id: string, limit: number): void {
+  /** Limits the calls of a webhook as requests of a token. @throws {WireError} rate_limited */
+  requireTrigger(tenantId: string, triggerId: string): void {
+    const asker = { tenantId, door: 'webhook' } as const;
+    this.require('trigger', triggerId, { limit: this.limits.perToken, asker });
+    this.require('tenant', tenantId, { limit: this.limits.perTenant, asker });
+  }
+
+  private require(by: LimitedBy, id: string, { limit, asker }: { limit: number; asker: Asker }): void {
     const wait = this.windows.take(`${by}:${id}`, limit);
     if (wait === 0) return;
-    this.onRefused(by);
+    this.refused(by, asker);
     throw tooMany(by, wait);
+  }
+
+  private refused(by: LimitedBy, asker: Asker): void {
+    this.onRefused(by, { type: 'authz.denied', reason: 'rate', subject: by, ...asker });
   }
 }
 

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
 import type { Statement } from '@tyrum/statestore';
 import { eventually } from '@tyrum/test-services';
 import { openSocket, startTestEdge, TestClient, TestDevice, type TestEdge, type TestEdgeOptions } from '../testing';
@@ -21,6 +23,26 @@ const setQuota = (column: string): Statement => ({
   postgres: `update tenant set ${column} = $2 where tenant_id = $1`,
   sqlite: `update tenant set ${column} = ?2 where tenant_id = ?1`,
 });
+
+const refusals: Statement = {
+  name: 'refusals',
+  postgres: `select tenant_id, payload::text as payload from outbox where type in ('auth.failed', 'authz.denied')`,
+  sqlite: `select tenant_id, payload from outbox where type in ('auth.failed', 'authz.denied')`,
+};
+
+/** Waits for a refusal of that tenant to be written down, and returns how often it was counted in all. */
+function audited(edge: TestEdge, tenantId: string, wanted: Readonly<Record<string, string>>): Promise<number> {
+  return eventually(async () => {
+    const rows = await edge.store.execute<{ tenant_id: string; payload: string }>(refusals);
+    const told = rows
+      .filter((row) => row.tenant_id === tenantId)
+      .map(({ payload }) => JSON.parse(payload) as Record<string, unknown> & { count: number });
+    // Nothing else is in it: neither a token, nor an address.
+    const counts = told.flatMap(({ count, ...rest }) => (isDeepStrictEqual(rest, wanted) ? [count] : []));
+    expect(counts.length > 0 ? '' : JSON.stringify(told)).toBe('');
+    return counts.reduce((sum, count) => sum + count, 0);
+  });
+}
 
 /** Statuses of requests sent one after the other; more of them than a window's limit, whenever the window turns. */
 async function statuses(ask: () => Promise<Response>, count: number): Promise<Response[]> {
@@ -47,16 +69,21 @@ describe('rate limits', () => {
     expect((await get(edge, other)).status).toBe(200);
     const metrics = await (await fetch(`${edge.httpUrl}/metrics`)).text();
     expect(metrics).toMatch(/tyrum_gateway_rate_limited_total\{by="token"\} [1-9]/);
+    const wanted = { reason: 'rate', subject: 'token', door: 'http', token_id: idOf(token) };
+    expect(await audited(edge, DEFAULT_TENANT_ID, wanted)).toBe(refused.length);
   });
 
   it('hold on the WebSocket as well, and leave the connection open', async () => {
     const edge = await start({ limits: { perToken: 3 } });
-    const client = await TestClient.connect(edge.socketUrl, await edge.issue());
+    const token = await edge.issue();
+    const client = await TestClient.connect(edge.socketUrl, token);
     const answers = await Promise.all(Array.from({ length: 20 }, () => client.request('ping')));
     const refused = answers.filter(({ ok }) => !ok);
     expect(refused.length).toBeGreaterThanOrEqual(14);
     expect(refused[0]?.error).toMatchObject({ code: 'rate_limited', details: { retry_after_ms: expect.any(Number) } });
     expect(client.socket.readyState).toBe(client.socket.OPEN);
+    const wanted = { reason: 'rate', subject: 'token', door: 'ws', token_id: idOf(token) };
+    expect(await audited(edge, DEFAULT_TENANT_ID, wanted)).toBe(refused.length);
     await client.close();
   });
 
@@ -69,6 +96,9 @@ describe('rate limits', () => {
     const answers = await statuses(() => get(edge, tokens[(turn += 1) % 2] as string), 14);
     expect(answers.filter(({ status }) => status === 429).length).toBeGreaterThanOrEqual(6);
     expect((await get(edge, await edge.issue())).status).toBe(200);
+    for (const token of tokens) {
+      await audited(edge, tenantId, { reason: 'rate', subject: 'tenant', door: 'http', token_id: idOf(token) });
+    }
   });
 
   it('keep an address from asking for more, before its token is even looked at', async () => {
@@ -79,6 +109,9 @@ describe('rate limits', () => {
       Array.from({ length: 12 }, () => openSocket(edge.socketUrl, undefined).refused()),
     );
     expect(sockets).toContain(429);
+    for (const door of ['http', 'ws']) {
+      await audited(edge, DEFAULT_TENANT_ID, { reason: 'rate', subject: 'address', door });
+    }
   });
 
   it('are shared by the edges on one Redis', async () => {

@@ -10,9 +10,9 @@ export interface Refusal {
   readonly tenantId: string;
   readonly tokenId?: string;
   readonly door: 'ws' | 'http' | 'webhook' | 'mcp';
-  /** Why, as a stable word: `bad_token`, `scope`, `origin`, `connections`. */
+  /** Why, as a stable word: `bad_token`, `scope`, `origin`, `rate`, `connections`. */
   readonly reason: string;
-  /** What was asked for: a request type or a route pattern; of `connections` whose are too many: `address`, `tenant`, `device`. */
+  /** What was asked for: a request type or a route pattern; of `rate` and `connections` whose limit it was: `address`, `token`, … */
   readonly subject?: string;
 }
 

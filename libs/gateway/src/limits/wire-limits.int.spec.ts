@@ -1,6 +1,9 @@
+import { createDeviceIdentity, TyrumClient, type WebSocketConstructor } from '@tyrum/client';
 import { loadConfig } from '@tyrum/platform';
 import { CloseCode, LIMITS } from '@tyrum/protocol';
-import { openSocket, startTestEdge, TestClient, TestDevice, type TestEdge } from '../testing';
+import { eventually } from '@tyrum/test-services';
+import { WebSocket } from 'ws';
+import { openSocket, startTestEdge, TestClient, TestDevice, type Frame, type TestEdge } from '../testing';
 
 const MIB = 1024 * 1024;
 let edge: TestEdge | undefined;
@@ -119,6 +122,53 @@ it('TYRUM_PING_INTERVAL_MS and TYRUM_MISSED_PINGS cut a peer that does not answe
   expect(pings).toBe(1);
   expect((await lively.request('ping')).ok).toBe(true);
   await lively.close();
+});
+
+it('asks nodes by the request `ping` as well, and any frame of theirs is an answer', async () => {
+  const here = await start({ TYRUM_PING_INTERVAL_MS: '500', TYRUM_MISSED_PINGS: '2' });
+  const token = await here.issue({ role: 'node' });
+  const connect = (autoPong: boolean) => TestClient.connect(here.socketUrl, token, { role: 'node', autoPong });
+  // One does not know the request and sends pongs, one refuses it and sends none, one leaves both unanswered.
+  const [ponging, refusing] = [await connect(true), await connect(false)];
+  const gone = await connect(false);
+  // And one is the client library, in a browser that hides pings.
+  const sockets: WebSocket[] = [];
+  const NoPongs = class extends WebSocket {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols, { autoPong: false });
+      sockets.push(this);
+    }
+  };
+  const library = new TyrumClient({
+    url: here.socketUrl,
+    token,
+    identity: await createDeviceIdentity(),
+    role: 'node',
+    WebSocket: NoPongs as unknown as WebSocketConstructor,
+  });
+  await library.connect();
+  const client = await TestClient.connect(here.socketUrl, await here.issue());
+  refusing.socket.on('message', (data) => {
+    const { request_id, type, ok } = JSON.parse(String(data)) as Frame;
+    if (type !== 'ping' || ok !== undefined) return;
+    refusing.send({ request_id, type, ok: false, error: { code: 'not_found', message: 'no such request' } });
+  });
+  expect(await gone.closed).toMatchObject({ code: 1006 });
+  expect(gone.asks('ping')).toHaveLength(2);
+  expect(gone.asks('ping')[0]).toEqual({ request_id: expect.any(String), type: 'ping', payload: {} });
+  await eventually(() => {
+    for (const node of [ponging, refusing]) expect(node.asks('ping').length).toBeGreaterThan(4);
+  });
+  for (const node of [ponging, refusing]) {
+    expect((await node.request('ping')).ok).toBe(true);
+    expect(node.events().filter(({ type }) => type === 'error')).toEqual([]);
+    await node.close();
+  }
+  await library.request('ping', {});
+  expect(sockets).toHaveLength(1);
+  library.close();
+  expect(client.asks('ping')).toEqual([]);
+  await client.close();
 });
 
 it('TYRUM_CONNECTIONS_PER_DEVICE closes with 1008 on one more, and refuses another event stream', async () => {

@@ -2,7 +2,7 @@ import { buffer } from 'node:stream/consumers';
 import type { ArtifactStore } from '@tyrum/evidence';
 import { allows, type Principal } from '@tyrum/identity';
 import { artifactIdOf, isConversationKey, isUuid, LIMITS, WireError, type ArtifactRef } from '@tyrum/protocol';
-import { notFound } from '../failures';
+import { notFound, RefusedError } from '../failures';
 import type { ArtifactDesk } from '../operations/artifact-desk';
 import type { Chats } from '../operations/chats';
 
@@ -51,7 +51,9 @@ export class McpResources {
 
   /** @throws {WireError} not_found, forbidden, invalid_request for what is too large */
   async read(caller: Principal, uri: string): Promise<Contents> {
-    if (!allows(caller, 'operator.read')) throw new WireError('forbidden', 'this needs the scope operator.read');
+    if (!allows(caller, 'operator.read')) {
+      throw new RefusedError('scope', 'forbidden', 'this needs the scope operator.read');
+    }
     const artifactId = artifactIdOf(uri);
     if (artifactId !== undefined && isUuid(artifactId)) return this.readArtifact(caller, uri, artifactId);
     const key = keyIn(uri);

@@ -1,7 +1,7 @@
-import { allows } from '@tyrum/identity';
-import { validatePayload, WireError, type WireErrorBody } from '@tyrum/protocol';
+import { allows, type Principal } from '@tyrum/identity';
+import { validatePayload, type WireErrorBody } from '@tyrum/protocol';
 import type { Logger } from '@tyrum/platform';
-import { wireErrorOf } from '../failures';
+import { RefusedError, refusalOf, wireErrorOf } from '../failures';
 import type { RefusalAudit } from '../limits/refusal-audit';
 import type { McpPost } from './mcp-door';
 import type { McpResources } from './mcp-resources';
@@ -74,28 +74,22 @@ export class McpServers {
   /** What goes wrong is a result too, so that whoever asked reads what to do otherwise. */
   private async call(tool: McpTool, input: unknown, call: McpCall) {
     try {
-      this.requireScope(tool, call);
+      const { scope } = tool;
+      if (!allows(call.caller, scope)) throw new RefusedError('scope', 'forbidden', `this needs the scope ${scope}`);
       const answer = await tool.run(call, validatePayload(tool.payload, input, 'arguments'));
       return { content: [text(answer)], structuredContent: { ...answer } };
     } catch (error) {
-      return { content: [text({ error: this.bodyOf(error) })], isError: true };
+      return { content: [text({ error: this.bodyOf(error, call.caller, tool.name) })], isError: true };
     }
-  }
-
-  private requireScope({ name, scope }: McpTool, { caller }: McpCall): void {
-    if (allows(caller, scope)) return;
-    const { tenantId, tokenId } = caller;
-    this.ports.audit.note({ type: 'authz.denied', tenantId, tokenId, door: 'mcp', reason: 'scope', subject: name });
-    throw new WireError('forbidden', `this needs the scope ${scope}`);
   }
 
   private serveResources(sdk: Sdk, server: Server, { caller }: Poster): void {
     const { resources } = this.ports;
-    const failing = async <T>(work: () => Promise<T>): Promise<T> => {
+    const failing = async <T>(method: string, work: () => Promise<T>): Promise<T> => {
       try {
         return await work();
       } catch (error) {
-        const { code, message } = this.bodyOf(error);
+        const { code, message } = this.bodyOf(error, caller, method);
         const number = { not_found: RESOURCE_NOT_FOUND, internal: sdk.ErrorCode.InternalError }[code as string];
         throw new sdk.McpError(number ?? sdk.ErrorCode.InvalidRequest, message, { code });
       }
@@ -104,14 +98,16 @@ export class McpServers {
       resourceTemplates: resources.templates,
     }));
     server.setRequestHandler(sdk.ListResourcesRequestSchema, ({ params }) =>
-      failing(() => resources.list(caller, params?.cursor)),
+      failing('resources/list', () => resources.list(caller, params?.cursor)),
     );
     server.setRequestHandler(sdk.ReadResourceRequestSchema, ({ params }) =>
-      failing(async () => ({ contents: [await resources.read(caller, params.uri)] })),
+      failing('resources/read', async () => ({ contents: [await resources.read(caller, params.uri)] })),
     );
   }
 
-  private bodyOf(error: unknown): WireErrorBody {
+  private bodyOf(error: unknown, { tenantId, tokenId }: Principal, subject: string): WireErrorBody {
+    const refusal = refusalOf(error);
+    if (refusal) this.ports.audit.note({ ...refusal, subject, tenantId, tokenId, door: 'mcp' });
     return wireErrorOf(error, (unexpected) => this.ports.logger.error({ err: unexpected }, 'an MCP call failed'));
   }
 }

@@ -7,9 +7,8 @@ import {
   McpTurnRef,
   McpWaitForTurn,
   TurnListPayload,
-  WireError,
 } from '@tyrum/protocol';
-import { notFound } from '../failures';
+import { notFound, RefusedError } from '../failures';
 import type { ArtifactDesk } from '../operations/artifact-desk';
 import { listTurns } from '../operations/turn-list';
 import { resolutionOf, type Workflows } from '../operations/workflows';
@@ -133,6 +132,8 @@ async function waitFor(
       call.report(done, steps.length + 1, `${turn.status}, ${done - 1} of ${steps.length} steps`);
     },
   });
-  if (!(await call.stillHolds())) throw new WireError('unauthorized', 'the token does not hold any more');
+  if (!(await call.stillHolds())) {
+    throw new RefusedError('token_ended', 'unauthorized', 'the token does not hold any more');
+  }
   return waited;
 }

@@ -1,6 +1,6 @@
 import type { TurnAnswer, TurnReader } from '@tyrum/execution';
-import { LIMITS, WireError, type WaitGoal } from '@tyrum/protocol';
-import { notFound } from '../failures';
+import { LIMITS, type WaitGoal } from '@tyrum/protocol';
+import { notFound, RefusedError } from '../failures';
 import type { TurnWatch } from './turn-watch';
 
 /** A turn as it was when waiting was over. */
@@ -48,7 +48,7 @@ export class TurnWaits {
     const count = this.perToken.get(tokenId) ?? 0;
     if (count >= LIMITS.mcpWaitsPerToken) {
       const message = `a token may wait for ${LIMITS.mcpWaitsPerToken} turns at a time`;
-      throw new WireError('rate_limited', message, { retry_after_ms: 1_000 });
+      throw new RefusedError('turn_waits', 'rate_limited', message, { retry_after_ms: 1_000 });
     }
     this.perToken.set(tokenId, count + 1);
     try {

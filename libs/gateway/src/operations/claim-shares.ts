@@ -4,7 +4,7 @@ import { ContractError, LIMITS, WireError, type ClaimShareBody, type ClaimShareV
 import type { StateStore } from '@tyrum/statestore';
 import { Tenants } from '@tyrum/statestore/records';
 import type { TurnStore } from '@tyrum/statestore/turns';
-import { notFound } from '../failures';
+import { hiddenFromTenants, notFound, RefusedError } from '../failures';
 import { actorOf } from './once';
 
 /**
@@ -29,7 +29,7 @@ export class ClaimShares {
     const { tenant_id: tenantId = caller.tenantId, agent_key: agentKey, weight, max_running: maxRunning } = body;
     await this.requireTenant(caller, tenantId);
     if (agentKey === undefined && !isOperator(caller)) {
-      throw new WireError('forbidden', 'the share of a tenant is set by an admin of the default tenant');
+      throw new RefusedError('operator', 'forbidden', 'the share of a tenant is set by an admin of the default tenant');
     }
     if (agentKey !== undefined && weight !== undefined) {
       throw ContractError.at('body.weight', 'tenantOnly', 'is of a tenant only: agents have caps');
@@ -52,8 +52,9 @@ export class ClaimShares {
   /** Another tenant's is as if it were not there, but for those who run the installation. */
   private async requireTenant(caller: Principal, tenantId: string): Promise<void> {
     if (tenantId === caller.tenantId) return;
+    if (!isOperator(caller)) throw hiddenFromTenants('tenant');
     const known = await this.store.read((db) => db.records(Tenants).existsBy({ tenant_id: tenantId }));
-    if (!isOperator(caller) || !known) throw notFound('tenant');
+    if (!known) throw notFound('tenant');
   }
 
   private async requireRoom(tenantId: string, agentKey = ''): Promise<void> {

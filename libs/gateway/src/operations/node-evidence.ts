@@ -3,7 +3,7 @@ import { StoredBytesExceededError, type ArtifactStore } from '@tyrum/evidence';
 import type { IdempotencyKey } from '@tyrum/idempotency';
 import type { Dispatches } from '@tyrum/nodes';
 import { isUuid, type AttemptEvidencePayload } from '@tyrum/protocol';
-import { notFound } from '../failures';
+import { notFound, RefusedError } from '../failures';
 import type { Once } from './once';
 
 export interface EvidencePorts {
@@ -26,7 +26,8 @@ export class NodeEvidence {
     const { dispatches, once, artifacts, backplane } = this.ports;
     const { dispatch_id: id } = payload;
     const dispatch = isUuid(id) ? await dispatches.find(key.tenantId, id) : undefined;
-    if (dispatch?.node_id !== nodeId) throw notFound('dispatch');
+    if (!dispatch) throw notFound('dispatch');
+    if (dispatch.node_id !== nodeId) throw new RefusedError('other_node', 'not_found', notFound('dispatch').message);
     const about = {
       tenantId: key.tenantId,
       turnId: dispatch.turn_id,

@@ -32,6 +32,7 @@ export interface PeerLink {
 
 /** An established connection: who it is, and how much it has asked for. */
 export class Connection {
+  readonly door: 'ws' | 'http' = 'ws';
   private readonly running = new Set<Promise<unknown>>();
   private held: HeldPieces | undefined;
   private release: (() => void) | undefined;

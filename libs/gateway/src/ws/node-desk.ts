@@ -11,6 +11,7 @@ import {
   type ResponseEnvelope,
 } from '@tyrum/protocol';
 import { StoreUnavailableError, UnknownCommitError, type StateStore } from '@tyrum/statestore';
+import type { Refusal, RefusalAudit } from '../limits/refusal-audit';
 import type { Connection } from './connection';
 import { outcomeOfAnswer } from './node-answer';
 import { journalOf } from './node-journal';
@@ -21,6 +22,7 @@ export interface NodeDeskPorts {
   readonly dispatches: Dispatches;
   readonly registry: PeerRegistry;
   readonly backplane: Backplane;
+  readonly audit: RefusalAudit;
   readonly logger: Logger;
   readonly newId: () => string;
   readonly nowMs: () => number;
@@ -122,6 +124,7 @@ export class NodeDesk {
     const node = this.nodes.get(connection);
     if (!node || response.type !== 'task.execute' || !isUuid(response.request_id)) return;
     if (node.answersInFlight >= MAX_ANSWERS) {
+      this.noteRefusal(connection, { reason: 'answers_in_flight' });
       return connection.link.close(CloseCode.Overloaded, 'too many answers at once');
     }
     node.answersInFlight += 1;
@@ -162,6 +165,7 @@ export class NodeDesk {
       this.ports.backplane.publish('outbox');
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
+      this.noteRefusal(node.connection, { reason: 'pairings_waiting' });
       node.connection.link.close(CloseCode.Overloaded, error.message);
     }
   }
@@ -196,8 +200,14 @@ export class NodeDesk {
     }
     node.told = { status: row.status, updated_at: row.updated_at };
     if (row.status === 'denied' || row.status === 'revoked') {
+      this.noteRefusal(connection, { reason: 'pairing', subject: row.status });
       connection.link.close(CloseCode.Unauthorized, `the pairing was ${row.status}`);
     }
+  }
+
+  private noteRefusal({ peer }: Connection, why: Pick<Refusal, 'reason' | 'subject'>): void {
+    const { tenantId, tokenId } = peer;
+    this.ports.audit.note({ type: 'authz.denied', tenantId, tokenId, door: 'ws', ...why });
   }
 
   private event(nodeId: string, payload: object): object {

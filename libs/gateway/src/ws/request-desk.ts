@@ -1,4 +1,4 @@
-import { allows, type TokenStore } from '@tyrum/identity';
+import { allows, type Principal, type TokenStore } from '@tyrum/identity';
 import { withLogContext, type Logger } from '@tyrum/platform';
 import {
   CloseCode,
@@ -13,12 +13,11 @@ import {
   type RequestEnvelope,
   type RequestType,
   type ResponseEnvelope,
-  type WireErrorBody,
 } from '@tyrum/protocol';
-import { wireErrorOf } from '../failures';
+import { RefusedError, refusalOf, wireErrorOf } from '../failures';
 import type { GatewayMetrics } from '../gateway-metrics';
 import type { Admission } from '../limits/admission';
-import type { RefusalAudit } from '../limits/refusal-audit';
+import type { Refusal, RefusalAudit } from '../limits/refusal-audit';
 import { actorOf } from '../operations/once';
 import type { Connection } from './connection';
 import type { RequestCall, RequestHandler, RequestHandlers } from './request-handlers';
@@ -52,42 +51,42 @@ export class RequestDesk {
     const { type } = request;
     try {
       if (!isRequestType(type)) throw ContractError.at('type', 'requestType', 'is not a request type');
-      const refusal = await this.refusalOf(connection, type);
-      if (refusal === 'session_over') {
+      // In a cache of a second, and each time: a revocation ends sessions, not only log-ins.
+      const principal = await this.ports.tokens.recheck(connection.peer.tokenId);
+      if (!principal) {
+        this.note(connection, { type: 'auth.failed', reason: 'token_ended' });
         connection.link.close(CloseCode.SessionExpired, 'the token has expired or was revoked');
         return undefined;
       }
-      if (refusal) return errorResponse(request, refusal);
+      this.ports.admission.requirePrincipal(principal, 'ws');
+      this.requireRight(connection, type, principal);
       const payload = validateRequest(type, request.payload);
       const handler = this.ports.handlers[type] as RequestHandler<RequestType> | undefined;
       if (!handler) throw new WireError('not_found', `${type} is not served by this gateway`);
       return okResponse(request, await handler(callOf(connection, request), payload));
     } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal) this.note(connection, { ...refusal, subject: type });
       const log = (unexpected: unknown) => this.ports.logger.error({ err: unexpected, type }, 'request failed');
       return errorResponse(request, wireErrorOf(error, log));
     }
   }
 
-  /** Looks the token up again each time, in a cache of a second: a revocation ends sessions, not only log-ins. */
-  private async refusalOf(
-    { peer }: Connection,
-    type: RequestType,
-  ): Promise<WireErrorBody | 'session_over' | undefined> {
-    const principal = await this.ports.tokens.recheck(peer.tokenId);
-    if (!principal) return 'session_over';
-    this.ports.admission.requirePrincipal(principal);
+  /** @throws {WireError} */
+  private requireRight({ peer }: Connection, type: RequestType, principal: Principal): void {
     if (type === 'connect.init' || type === 'connect.proof') {
-      return { code: 'invalid_request', message: 'the handshake is over' };
+      throw new WireError('invalid_request', 'the handshake is over');
     }
     const { roles, scope } = REQUESTS[type];
-    const denied = (reason: string, message: string): WireErrorBody => {
-      const { tenantId, tokenId } = principal;
-      this.ports.audit.note({ type: 'authz.denied', tenantId, tokenId, door: 'ws', reason, subject: type });
-      return { code: 'forbidden', message };
-    };
-    if (!roles.includes(peer.role)) return denied('role', `a ${peer.role} may not send ${type}`);
-    if (scope !== null && !allows(principal, scope)) return denied('scope', `${type} needs the scope ${scope}`);
-    return undefined;
+    if (!roles.includes(peer.role)) throw new RefusedError('role', 'forbidden', `a ${peer.role} may not send ${type}`);
+    if (scope !== null && !allows(principal, scope)) {
+      throw new RefusedError('scope', 'forbidden', `${type} needs the scope ${scope}`);
+    }
+  }
+
+  private note({ peer }: Connection, refusal: Pick<Refusal, 'type' | 'reason' | 'subject'>): void {
+    const { tenantId, tokenId } = peer;
+    this.ports.audit.note({ ...refusal, tenantId, tokenId, door: 'ws' });
   }
 }
 

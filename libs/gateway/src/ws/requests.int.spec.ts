@@ -350,6 +350,8 @@ describe('what is refused', () => {
     expect(limited.length).toBeGreaterThan(0);
     expect(answers.filter(({ ok }) => ok).length).toBe(count - limited.length);
     expect((await client.request('ping')).ok).toBe(true);
+    const { payload } = await client.event('authz.denied', (event) => event.payload.reason === 'requests_in_flight');
+    expect(payload).toMatchObject({ door: 'ws', count: limited.length });
   });
 
   it('closes the session with 4004 at the next request after a revocation', async () => {

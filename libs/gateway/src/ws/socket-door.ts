@@ -2,13 +2,13 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { allows, type Principal, type TokenStore } from '@tyrum/identity';
 import type { DrainSequence, Logger, WireLimits } from '@tyrum/platform';
-import { CloseCode, SUBPROTOCOL } from '@tyrum/protocol';
+import { CloseCode, DEFAULT_TENANT_ID, SUBPROTOCOL } from '@tyrum/protocol';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { EdgeLoops } from '../edge-loops';
 import type { GatewayMetrics } from '../gateway-metrics';
 import type { CappedBy, ConnectionCaps, Place } from '../limits/connection-caps';
 import type { ClientAddresses } from '../limits/client-addresses';
-import type { RefusalAudit } from '../limits/refusal-audit';
+import type { Refusal, RefusalAudit } from '../limits/refusal-audit';
 import type { SessionAudit } from '../limits/session-audit';
 import { Connection } from './connection';
 import type { ConnectionDirectory } from './connection-directory';
@@ -57,8 +57,11 @@ const REVOKED_SWEEP_MS = 1_000;
 const BUSY_RETRY_S = 5;
 const FULL = { status: 503, message: 'too many connections', retryAfterS: BUSY_RETRY_S } as const;
 
+/** The rest is malformed, or speaks another revision. */
 const HANDSHAKE_FAILURES: Partial<Record<CloseCode, string>> = {
   [CloseCode.Unauthorized]: 'role',
+  [CloseCode.HandshakeTimeout]: 'handshake_time',
+  [CloseCode.Policy]: 'handshake_messages',
   [CloseCode.DeviceIdMismatch]: 'device_id',
   [CloseCode.InvalidProof]: 'proof',
   [CloseCode.TokenBoundToOtherDevice]: 'other_device',
@@ -122,7 +125,10 @@ export class SocketDoor {
     socket.on('error', ignore);
     try {
       if (!this.accepting) return this.refuse(socket, { status: 503, message: 'restarting', retryAfterS: 1 });
-      if (this.isFull) return this.refuse(socket, FULL);
+      if (this.isFull) {
+        this.noteFull({ tenantId: DEFAULT_TENANT_ID }, 'edge');
+        return this.refuse(socket, FULL);
+      }
       const admission = await this.ports.gate.admit(request);
       if (admission.kind === 'refused') return this.refuse(socket, admission);
       const place = await this.placeFor(this.ports.addresses.of(request), admission.principal);
@@ -136,6 +142,7 @@ export class SocketDoor {
       // And those who asked at the same time may have come in.
       if (this.isFull) {
         place.release();
+        this.noteFull(admission.principal, 'edge');
         return this.refuse(socket, FULL);
       }
       socket.once('close', place.release);
@@ -166,20 +173,18 @@ export class SocketDoor {
     const link = new SocketLink(ws, socket, { ...wire, onClosing });
     const { messagesBeforeHandshake, frameMaxBytes: maxBytes, jsonMaxDepth: maxDepth } = wire;
     const handshake = new Handshake(principal, stamps, { messagesBeforeHandshake, json: { maxBytes, maxDepth } });
-    const tooLate = setTimeout(
-      () => link.close(CloseCode.HandshakeTimeout, 'the handshake took too long'),
-      wire.handshakeMs,
-    );
+    const fail = (code: CloseCode, reason: string): void => {
+      if (link.isOpen) this.noteFailure(principal, code);
+      link.close(code, reason);
+    };
+    const tooLate = setTimeout(() => fail(CloseCode.HandshakeTimeout, 'the handshake took too long'), wire.handshakeMs);
     ws.once('close', () => clearTimeout(tooLate));
     const onMessage = (data: Buffer, isBinary: boolean): void => {
       if (!link.isOpen) return;
       const step: HandshakeStep = isBinary
         ? { kind: 'close', code: CloseCode.BadMessage, reason: 'expected text frames' }
         : handshake.receive(data.toString());
-      if (step.kind === 'close') {
-        this.noteFailure(principal, step.code);
-        return link.close(step.code, step.reason);
-      }
+      if (step.kind === 'close') return fail(step.code, step.reason);
       if (step.kind === 'reply') return void link.send(JSON.stringify(step.response));
       clearTimeout(tooLate);
       ws.removeListener('message', onMessage);
@@ -222,18 +227,26 @@ export class SocketDoor {
     early.forEach(receive);
   }
 
-  private noteFull({ tenantId, tokenId }: Pick<Principal, 'tenantId' | 'tokenId'>, subject: CappedBy): void {
-    this.ports.audit.note({ type: 'authz.denied', tenantId, tokenId, door: 'ws', reason: 'connections', subject });
+  private noteFull(who: Pick<Refusal, 'tenantId' | 'tokenId'>, subject: CappedBy | 'edge'): void {
+    const { tenantId, tokenId } = who;
+    const token = tokenId === undefined ? {} : { tokenId };
+    this.ports.audit.note({ type: 'authz.denied', tenantId, ...token, door: 'ws', reason: 'connections', subject });
   }
 
-  /** A proof or a device that is not the token's is an attempt on it; a malformed message is just that. */
+  /** A proof or a device that is not the token's is an attempt on it, and so may be a handshake without an end. */
   private noteFailure({ tenantId, tokenId }: Principal, code: CloseCode): void {
     const reason = HANDSHAKE_FAILURES[code];
     if (reason) this.ports.audit.note({ type: 'auth.failed', tenantId, tokenId, door: 'ws', reason });
   }
 
+  /** Nodes are asked by a request as well: not every one of them sees WebSocket pings. Any frame answers both. */
   private checkConnections(): void {
-    for (const connection of this.ports.directory.all()) connection.link.ping();
+    for (const { link } of this.ports.directory.all()) link.ping();
+    // Not those that catch up: the answer to their proof comes first.
+    for (const { peer, link } of this.ports.directory.joined()) {
+      if (peer.role !== 'node') continue;
+      link.send(JSON.stringify({ request_id: this.options.stamps.newId(), type: 'ping', payload: {} }));
+    }
   }
 
   /** Ends the sessions whose tokens have expired or been revoked. Asks the database, so that no lost wake-up matters. */
@@ -241,8 +254,11 @@ export class SocketDoor {
     const connections = this.ports.directory.all();
     try {
       const ended = await this.ports.tokens.endedAmong([...new Set(connections.map(({ peer }) => peer.tokenId))]);
-      for (const { peer, link } of connections) {
-        if (ended.has(peer.tokenId)) link.close(CloseCode.SessionExpired, 'the token has expired or was revoked');
+      for (const { door, peer, link } of connections) {
+        if (!ended.has(peer.tokenId) || !link.isOpen) continue;
+        const { tenantId, tokenId } = peer;
+        this.ports.audit.note({ type: 'auth.failed', tenantId, tokenId, door, reason: 'token_ended' });
+        link.close(CloseCode.SessionExpired, 'the token has expired or was revoked');
       }
     } catch (error) {
       // No database, no verdict: the next round asks again.

@@ -8,6 +8,7 @@ import {
   type Envelope,
   type JsonTextLimits,
 } from '@tyrum/protocol';
+import type { RefusalAudit } from '../limits/refusal-audit';
 import type { Connection } from './connection';
 import type { EventReplay } from './event-replay';
 import type { HandshakeStep } from './handshake';
@@ -18,6 +19,7 @@ export interface SessionPorts {
   readonly desk: RequestDesk;
   readonly replay: EventReplay;
   readonly nodes: Pick<NodeDesk, 'answered'>;
+  readonly audit: RefusalAudit;
   readonly logger: Logger;
   readonly json: JsonTextLimits;
   readonly newId: () => string;
@@ -63,6 +65,8 @@ export class SocketSession {
     if (envelope.kind === 'event') return this.complain(connection, 'only the gateway sends events');
     const { request } = envelope;
     if (connection.isBusy) {
+      const { tenantId, tokenId } = connection.peer;
+      this.ports.audit.note({ type: 'authz.denied', tenantId, tokenId, door: 'ws', reason: 'requests_in_flight' });
       const message = 'too many requests in flight on this connection';
       return this.send(connection, errorResponse(request, { code: 'rate_limited', message }));
     }

@@ -35,7 +35,7 @@ export class UpgradeGate {
     const url = request.url ?? '/';
     const [path] = url.split('?', 1);
     if (path !== SOCKET_PATH) return refused(404, 'there is no WebSocket here');
-    const wait = this.ports.limits.waitOf(this.ports.addresses.of(request));
+    const wait = this.ports.limits.waitOf(this.ports.addresses.of(request), 'ws');
     if (wait > 0) return { ...refused(429, 'too many requests of this address'), retryAfterS: Math.ceil(wait / 1000) };
     // URLs end up in proxies' logs. Whoever sends a token there learns it at once, and its tenant that it has to be replaced.
     if (holdsToken(url)) {
