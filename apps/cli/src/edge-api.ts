@@ -19,7 +19,6 @@ import type {
   TokenCreated,
   TurnDetail,
   TurnListItem,
-  TurnListResult,
   WebhookCreated,
   WebhookList,
   WebhookView,
@@ -80,19 +79,9 @@ export class EdgeApi {
     return (await this.call('GET', `/v1/turns/${encodeURIComponent(turnId)}`, { again: true })) as TurnAnswer;
   }
 
-  /** As many of the newest turns as are wanted, page by page. */
-  async turns({ limit, ...filter }: { status?: string; dead?: string; limit: number }): Promise<TurnListItem[]> {
-    const turns: TurnListItem[] = [];
-    let cursor: string | undefined;
-    do {
-      const page = { limit: String(Math.min(limit - turns.length, LIMITS.turnListMax)), cursor };
-      const given = Object.entries({ ...filter, ...page }).filter((entry): entry is [string, string] => !!entry[1]);
-      const path = `/v1/turns?${new URLSearchParams(given).toString()}`;
-      const answer = (await this.call('GET', path, { again: true })) as TurnListResult;
-      turns.push(...answer.turns);
-      cursor = answer.next_cursor;
-    } while (cursor !== undefined && turns.length < limit);
-    return turns;
+  /** As many of the newest turns as are wanted. */
+  turns({ limit, ...filter }: { status?: string; dead?: string; limit: number }): Promise<TurnListItem[]> {
+    return this.list('/v1/turns', 'turns', filter, limit);
   }
 
   cancel(turnId: string, reason?: string): Promise<unknown> {
@@ -129,8 +118,8 @@ export class EdgeApi {
     return (await this.call('POST', '/v1/tokens', { body })) as TokenCreated;
   }
 
-  async tokens(): Promise<Omit<TokenCreated, 'token'>[]> {
-    return ((await this.call('GET', '/v1/tokens')) as { tokens: Omit<TokenCreated, 'token'>[] }).tokens;
+  tokens(): Promise<Omit<TokenCreated, 'token'>[]> {
+    return this.list('/v1/tokens', 'tokens');
   }
 
   async createSchedule(body: object): Promise<Schedule> {
@@ -179,18 +168,16 @@ export class EdgeApi {
     return this.call('DELETE', `/v1/${kind}/${encodeURIComponent(id)}`);
   }
 
-  async approvals(query: { status?: string }): Promise<Approval[]> {
-    const search = new URLSearchParams(query).toString();
-    return ((await this.call('GET', `/v1/approvals?${search}`, { again: true })) as { approvals: Approval[] })
-      .approvals;
+  approvals(query: { status?: string }): Promise<Approval[]> {
+    return this.list('/v1/approvals', 'approvals', query);
   }
 
   resolveApproval(id: string, body: object): Promise<unknown> {
     return this.call('POST', `/v1/approvals/${encodeURIComponent(id)}/resolve`, { body });
   }
 
-  async pairings(): Promise<Pairing[]> {
-    return ((await this.call('GET', '/v1/pairings', { again: true })) as { pairings: Pairing[] }).pairings;
+  pairings(): Promise<Pairing[]> {
+    return this.list('/v1/pairings', 'pairings');
   }
 
   decidePairing(id: string, verb: 'approve' | 'deny' | 'revoke', body: object): Promise<unknown> {
@@ -236,6 +223,26 @@ export class EdgeApi {
   /** An artifact's bytes, as they come. */
   artifactBytes(id: string, headers: Record<string, string>): Promise<Response> {
     return this.stream(`/v1/artifacts/${encodeURIComponent(id)}/content`, { headers });
+  }
+
+  /** A list, page by page, up to `limit` items of it. `name`: what holds them in the answer. */
+  private async list<T>(
+    path: string,
+    name: string,
+    query: Readonly<Record<string, string | undefined>> = {},
+    limit = Infinity,
+  ): Promise<T[]> {
+    const items: T[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = { limit: String(Math.min(limit - items.length, LIMITS.turnListMax)), cursor };
+      const given = Object.entries({ ...query, ...page }).filter((entry): entry is [string, string] => !!entry[1]);
+      const search = new URLSearchParams(given).toString();
+      const answer = await this.call('GET', `${path}?${search}`, { again: true });
+      items.push(...((answer as Record<string, T[]>)[name] ?? []));
+      cursor = (answer as { next_cursor?: string }).next_cursor;
+    } while (cursor !== undefined && items.length < limit);
+    return items;
   }
 
   private async stream(path: string, init: RequestInit): Promise<Response> {

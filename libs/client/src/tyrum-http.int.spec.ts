@@ -104,6 +104,15 @@ it('keeps the status of an answer that is no problem document', async () => {
   await expect(http().listSchedules()).rejects.toMatchObject({ status: 502, detail: '<h1>Bad Gateway</h1>' });
 });
 
+it('lists tokens to the end, page by page', async () => {
+  handlers = [
+    json(200, { tokens: [{ token_id: 'a' }], next_cursor: 'more' }),
+    json(200, { tokens: [{ token_id: 'b' }] }),
+  ];
+  expect((await http().listTokens()).map(({ token_id }) => token_id)).toEqual(['a', 'b']);
+  expect(requests.map(({ url }) => url)).toEqual(['/v1/tokens', '/v1/tokens?cursor=more']);
+});
+
 it('says that nothing listens', async () => {
   const port = await freePort();
   await expect(http(port).createToken({ role: 'client' })).rejects.toMatchObject({ mayHaveArrived: false });

@@ -122,8 +122,19 @@ export class TyrumHttp {
     return this.call({ method: 'POST', path: '/v1/tokens', body });
   }
 
+  /** Newest first: all of them, page by page. */
   async listTokens(): Promise<TokenView[]> {
-    return (await this.call<{ tokens: TokenView[] }>({ method: 'GET', path: '/v1/tokens' })).tokens;
+    const tokens: TokenView[] = [];
+    let query = '';
+    do {
+      const page = await this.call<{ tokens: TokenView[]; next_cursor?: string }>({
+        method: 'GET',
+        path: `/v1/tokens${query}`,
+      });
+      tokens.push(...page.tokens);
+      query = page.next_cursor === undefined ? '' : `?cursor=${page.next_cursor}`;
+    } while (query !== '');
+    return tokens;
   }
 
   async revokeToken(tokenId: string): Promise<void> {
