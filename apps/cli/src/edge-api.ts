@@ -130,14 +130,12 @@ export class EdgeApi {
     return ((await this.call('GET', '/v1/schedules')) as { schedules: Schedule[] }).schedules;
   }
 
-  async leases(kind?: string): Promise<Lease[]> {
-    const query = kind === undefined ? '' : `?${new URLSearchParams({ kind }).toString()}`;
-    return ((await this.call('GET', `/v1/leases${query}`, { again: true })) as { leases: Lease[] }).leases;
+  leases(kind?: string): Promise<Lease[]> {
+    return this.list('/v1/leases', 'leases', { kind });
   }
 
-  async leaseHistory(kind: string, name: string): Promise<LeaseChange[]> {
-    const path = `/v1/leases/${encodeURIComponent(kind)}/${encodeURIComponent(name)}/history`;
-    return ((await this.call('GET', path, { again: true })) as { history: LeaseChange[] }).history;
+  leaseHistory(kind: string, name: string): Promise<LeaseChange[]> {
+    return this.list(`/v1/leases/${encodeURIComponent(kind)}/${encodeURIComponent(name)}/history`, 'history');
   }
 
   async createTenant(body: object): Promise<TenantCreated> {

@@ -77,12 +77,12 @@ describeOnBothDialects('ArtifactStore', (stores) => {
     expect(await artifacts.find(OURS, ref.artifact_id)).toEqual(ref);
   });
 
-  it('lists a turn’s artifacts in order, and nobody else’s', async () => {
+  it('lists a turn’s artifacts, newest first, and nobody else’s', async () => {
     const turnId = randomUUID();
     const mine = [
       await artifacts.create(log(turnId), Buffer.from('1')),
       await artifacts.create(log(turnId), Buffer.from('2')),
-    ];
+    ].reverse();
     await artifacts.create(log(randomUUID()), Buffer.from('3'));
     await artifacts.create(log(turnId, { tenantId: OTHER_TENANT }), Buffer.from('4'));
     expect(await artifacts.listByTurn(DEFAULT_TENANT_ID, turnId)).toEqual(mine);

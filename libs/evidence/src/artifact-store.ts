@@ -1,7 +1,7 @@
 import { appendEvents } from '@tyrum/outbox';
 import type { ArtifactRef } from '@tyrum/protocol';
 import type { Reader, StateStore, Tx } from '@tyrum/statestore';
-import { Artifacts, type ArtifactRecord } from '@tyrum/statestore/records';
+import { Artifacts, LessThan, type ArtifactRecord } from '@tyrum/statestore/records';
 import { attachedEvent, createdEvent, refusedEvent } from './artifact-events';
 import { newRecord, toRef, type NewArtifact } from './artifact-record';
 import { attachArtifacts, findReadable } from './sql/attach-artifacts';
@@ -155,16 +155,25 @@ export class ArtifactStore {
     return new Set(rows.map(({ artifact_id }) => artifact_id));
   }
 
-  /** The newest artifacts of a turn, oldest first. */
-  async listByTurn(tenantId: string, turnId: string, limit = LISTED): Promise<ArtifactRef[]> {
+  /** The artifacts of a turn, newest first; `after` is the last one of the page before. */
+  async listByTurn(
+    tenantId: string,
+    turnId: string,
+    { limit = LISTED, after }: { readonly limit?: number; readonly after?: { at: number; id: string } } = {},
+  ): Promise<ArtifactRef[]> {
+    const own = { tenant_id: tenantId, turn_id: turnId };
+    const older = after && [
+      { ...own, created_at: LessThan(after.at) },
+      { ...own, created_at: after.at, artifact_id: LessThan(after.id) },
+    ];
     const rows = await this.store.read((reader) =>
       reader.records(Artifacts).find({
-        where: { tenant_id: tenantId, turn_id: turnId },
+        where: older ?? own,
         order: { created_at: 'DESC', artifact_id: 'DESC' },
         take: limit,
       }),
     );
-    return rows.reverse().map((row) => toRef(row, this.urlOf));
+    return rows.map((row) => toRef(row, this.urlOf));
   }
 
   /** What an artifact is, without its bytes. @param artifactId a UUID */

@@ -42,7 +42,7 @@ describeOnBothDialects('Leases', (stores) => {
     expect(await leases.acquire(NAME, 'b', TTL_MS)).toBeUndefined();
     await leases.release(first);
     expect((await acquire('b')).token).toBe(first.token + 1);
-    expect((await leases.history(NAME, 10)).map(({ at: _at, ...row }) => row)).toEqual([
+    expect((await leases.history(NAME, 10)).map(({ id: _id, at: _at, ...row }) => row)).toEqual([
       { token: 2, owner: 'b', taken_from: null, reason: 'acquired' },
       { token: 1, owner: 'a', taken_from: null, reason: 'released' },
       { token: 1, owner: 'a', taken_from: null, reason: 'acquired' },

@@ -33,6 +33,7 @@ export interface LeaseRow extends LeaseName {
 
 /** One change of hands. Of conversations only takeovers and losses are kept: the rest would double their writes. */
 export interface LeaseHistoryRow {
+  readonly id: number;
   readonly token: number;
   readonly owner: string;
   readonly taken_from: string | null;
@@ -89,15 +90,20 @@ export class Leases {
     await this.store.execute(noteLostLeases, [JSON.stringify(leases), owner]);
   }
 
-  /** The first `limit` leases of a kind, or of all, by kind and name. */
-  async list(kind?: string, limit = MAX_LISTED): Promise<LeaseRow[]> {
-    const rows = await this.store.read((db) => db.query<LeaseRow>(listLeases, [kind ?? null, limit]));
+  /** The first `limit` leases of a kind, or of all, by kind and name; `after` is the last one of the page before. */
+  async list(
+    kind?: string,
+    { limit = MAX_LISTED, after }: { readonly limit?: number; readonly after?: LeaseName } = {},
+  ): Promise<LeaseRow[]> {
+    const params = [kind ?? null, after?.kind ?? null, after?.name ?? null, limit];
+    const rows = await this.store.read((db) => db.query<LeaseRow>(listLeases, params));
     return rows.map((row) => ({ ...row, held: Boolean(row.held) }));
   }
 
-  /** Newest first. */
-  history({ kind, name }: LeaseName, limit: number): Promise<LeaseHistoryRow[]> {
-    return this.store.read((db) => db.query<LeaseHistoryRow>(listLeaseHistory, [kind, name, limit]));
+  /** Newest first; `before` is the last one's id of the page before. */
+  history({ kind, name }: LeaseName, limit: number, before?: number): Promise<LeaseHistoryRow[]> {
+    const params = [kind, name, before ?? null, limit];
+    return this.store.read((db) => db.query<LeaseHistoryRow>(listLeaseHistory, params));
   }
 
   /** Deletes up to `limit` entries of the history older than `olderThanMs`. Returns how many; fewer = none is left. */

@@ -1,5 +1,6 @@
 import { LIMITS } from './limits';
-import { OneOf, Optional, Text, TextList, Uuid, WholeNumber } from './payload-fields';
+import { PageQuery, type Page } from './page';
+import { OneOf, Optional, Text, TextList, Uuid } from './payload-fields';
 
 export const ARTIFACT_KINDS = [
   'screenshot',
@@ -65,13 +66,10 @@ export class ArtifactUploadQuery {
 }
 
 /** `GET /v1/turns/:id/artifacts`. */
-export class ArtifactListQuery {
-  @WholeNumber(1, LIMITS.artifactListMax)
-  limit: number = LIMITS.artifactListDefault;
-}
+export class ArtifactListQuery extends PageQuery {}
 
-export interface ArtifactList {
-  /** The newest so many, oldest first. */
+export interface ArtifactList extends Page {
+  /** The newest so many before the cursor, oldest first. */
   artifacts: ArtifactRef[];
 }
 

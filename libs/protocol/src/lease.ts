@@ -1,4 +1,5 @@
 import { LIMITS } from './limits';
+import type { Page } from './page';
 import { Optional, Text, WholeNumber } from './payload-fields';
 
 /** `GET /v1/leases`. */
@@ -10,12 +11,20 @@ export class LeaseListPayload {
 
   @WholeNumber(1, LIMITS.leaseListMax)
   limit: number = LIMITS.leaseListDefault;
+
+  @Optional()
+  @Text(LIMITS.listCursorLength)
+  cursor?: string;
 }
 
 /** `GET /v1/leases/:kind/:name/history`. */
 export class LeaseHistoryPayload {
   @WholeNumber(1, LIMITS.leaseListMax)
   limit: number = LIMITS.leaseListDefault;
+
+  @Optional()
+  @Text(LIMITS.cursorLength)
+  cursor?: string;
 }
 
 /** Who owns something, by the database's clock when it was read. */
@@ -36,7 +45,7 @@ export interface Lease {
   takeovers?: number;
 }
 
-export interface LeaseListResult {
+export interface LeaseListResult extends Page {
   leases: Lease[];
 }
 
@@ -50,7 +59,7 @@ export interface LeaseChange {
   taken_from: string | null;
 }
 
-export interface LeaseHistoryResult {
+export interface LeaseHistoryResult extends Page {
   /** Newest first. Of conversations only `taken_over` and `lost` are kept. */
   history: LeaseChange[];
 }

@@ -71,7 +71,7 @@ export const LIMITS = Object.freeze({
   titleLength: 200,
 
   // Lists
-  /** Of the lists that an installation's operators look through: tokens, pairings, nodes. */
+  /** Of lists that are short in most tenants: tokens, pairings, nodes, a turn's artifacts. */
   pageMax: 1_000,
   conversationListMax: 200,
   conversationListDefault: 50,
@@ -104,8 +104,6 @@ export const LIMITS = Object.freeze({
 
   // Artifacts
   artifactLabels: 32,
-  artifactListMax: 1_000,
-  artifactListDefault: 1_000,
   artifactStallMs: 60_000,
   artifactsPerMessage: 32,
   mimeTypeLength: 255,

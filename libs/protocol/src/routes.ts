@@ -278,13 +278,13 @@ export const ROUTES = {
     summary: 'Who owns what, since when',
     scope: 'operator.read',
     status: 200,
-    query: { payload: LeaseListPayload, fields: { kind: { kind: 'text' }, limit: { kind: 'number' } } },
+    query: { payload: LeaseListPayload, fields: { kind: { kind: 'text' }, ...PAGE.fields } },
   },
   'GET /v1/leases/:kind/:name/history': {
     summary: 'How a lease changed hands, newest first',
     scope: 'operator.read',
     status: 200,
-    query: { payload: LeaseHistoryPayload, fields: { limit: { kind: 'number' } } },
+    query: { payload: LeaseHistoryPayload, fields: PAGE.fields },
   },
   'GET /oidc/login': {
     summary: 'Begin a session at the OpenID provider; it goes on at `return_to`',
@@ -389,10 +389,10 @@ export const ROUTES = {
     media: 'application/octet-stream',
   },
   'GET /v1/turns/:id/artifacts': {
-    summary: "A turn's artifacts",
+    summary: "A turn's newest artifacts, oldest first; its next page is of older ones",
     scope: 'operator.read',
     status: 200,
-    query: { payload: ArtifactListQuery, fields: { limit: { kind: 'number' } } },
+    query: { payload: ArtifactListQuery, fields: PAGE.fields },
   },
 } as const satisfies Readonly<Record<string, RouteSpec>>;
 export type Route = keyof typeof ROUTES;

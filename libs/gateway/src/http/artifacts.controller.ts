@@ -86,7 +86,7 @@ export class ArtifactsController {
     await sendArtifact(request, response, artifact, { stallMs: this.stallMs, open });
   }
 
-  /** The newest artifacts of a turn, oldest first: `?limit=`. */
+  /** The newest artifacts of a turn, oldest first; the next page is of older ones. */
   @Get('turns/:id/artifacts')
   @Needs('operator.read')
   async list(
@@ -94,8 +94,8 @@ export class ArtifactsController {
     @Param('id') id: string,
     @Query() query: Record<string, unknown>,
   ): Promise<ArtifactList> {
-    const { limit } = readQuery('GET /v1/turns/:id/artifacts', query);
-    return { artifacts: await this.desk.listByTurn(caller.tenantId, uuidParam(id), limit) };
+    const page = readQuery('GET /v1/turns/:id/artifacts', query);
+    return this.desk.listByTurn(caller.tenantId, uuidParam(id), page);
   }
 
   /** What the headers say of the body. @throws {HttpProblem} 413, 415 @throws {ContractError} */

@@ -1,8 +1,9 @@
 import { Controller, Get, Param, Query, UseGuards } from '@nestjs/common';
 import { allows, isOperator, type Principal } from '@tyrum/identity';
-import { type LeaseHistoryResult, type LeaseListResult } from '@tyrum/protocol';
-import { notFound, RefusedError } from '../failures';
+import type { LeaseHistoryResult, LeaseListResult } from '@tyrum/protocol';
+import { RefusedError } from '../failures';
 import { LeaseDirectory } from '../operations/lease-directory';
+import { BY_LEASE, readPage } from '../operations/list-cursor';
 import { conversationKeyParam, readQuery } from './query';
 import { Caller, Needs, ScopeGuard } from './request-principal';
 
@@ -16,13 +17,16 @@ export class LeasesController {
   @Get()
   @Needs('operator.read')
   async list(@Caller() caller: Principal, @Query() query: Record<string, unknown>): Promise<LeaseListResult> {
-    const { kind, limit } = readQuery('GET /v1/leases', query);
+    const { kind, ...page } = readQuery('GET /v1/leases', query);
     if (kind !== undefined) this.assertMayRead(caller, kind);
     const own = kind === undefined || this.directory.isOfTenants(kind);
     const others = kind === undefined ? mayReadAll(caller) : !own;
-    const leases = own ? await this.directory.ofTenant(caller.tenantId, limit) : [];
-    if (others) leases.push(...(await this.directory.ofDeployment(kind, limit)));
-    return { leases: leases.slice(0, limit) };
+    const filter = { tenantId: caller.tenantId, kind, own, others };
+    const { rows, next } = await readPage(page, BY_LEASE, {
+      read: (part) => this.directory.list(filter, part),
+      placeOf: (lease) => lease,
+    });
+    return { leases: rows, ...next };
   }
 
   /** Newest first. */
@@ -35,11 +39,9 @@ export class LeasesController {
     @Query() query: Record<string, unknown>,
   ): Promise<LeaseHistoryResult> {
     this.assertMayRead(caller, kind);
-    const { limit } = readQuery('GET /v1/leases/:kind/:name/history', query);
+    const page = readQuery('GET /v1/leases/:kind/:name/history', query);
     if (this.directory.isOfTenants(kind)) conversationKeyParam(name);
-    const history = await this.directory.history(caller.tenantId, { kind, name }, limit);
-    if (!history) throw notFound('lease');
-    return { history };
+    return this.directory.history(caller.tenantId, { kind, name }, page);
   }
 
   private assertMayRead(caller: Principal, kind: string): void {

@@ -103,9 +103,7 @@ export function turnTools({ workflows, reader, desk, waits }: TurnToolPorts): Mc
       scope: 'operator.read',
       payload: McpListArtifacts,
       hints: READS,
-      run: async ({ caller }, { turn_id, limit }) => ({
-        artifacts: await desk.listByTurn(caller.tenantId, turn_id, limit),
-      }),
+      run: ({ caller }, { turn_id, ...page }) => desk.listByTurn(caller.tenantId, turn_id, page, 'arguments'),
     }),
   ];
 }

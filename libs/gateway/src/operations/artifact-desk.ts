@@ -8,10 +8,19 @@ import {
   type NewArtifact,
 } from '@tyrum/evidence';
 import type { IdempotencyKey } from '@tyrum/idempotency';
-import { ContractError, isUuid, payloadFingerprint, WireError, type ArtifactRef } from '@tyrum/protocol';
+import {
+  ContractError,
+  isUuid,
+  payloadFingerprint,
+  WireError,
+  type ArtifactList,
+  type ArtifactRef,
+  type PageQuery,
+} from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
 import type { TurnStore } from '@tyrum/statestore/turns';
 import { notFound } from '../failures';
+import { BY_TIME, readPage } from './list-cursor';
 import type { Answered, Once } from './once';
 
 export interface ArtifactPorts {
@@ -74,10 +83,19 @@ export class ArtifactDesk {
     return artifact;
   }
 
-  /** @throws {WireError} not_found for the turn */
-  async listByTurn(tenantId: string, turnId: string, limit: number): Promise<ArtifactRef[]> {
+  /** @throws {WireError} not_found for the turn @throws {ContractError} for a cursor that is none of ours */
+  async listByTurn(tenantId: string, turnId: string, query: PageQuery, field = 'query'): Promise<ArtifactList> {
     await this.requireTurn(tenantId, turnId);
-    return this.ports.artifacts.listByTurn(tenantId, turnId, limit);
+    const { rows, next } = await readPage(
+      query,
+      BY_TIME,
+      {
+        read: (page) => this.ports.artifacts.listByTurn(tenantId, turnId, page),
+        placeOf: ({ created_at, artifact_id }) => ({ at: Date.parse(created_at), id: artifact_id }),
+      },
+      field,
+    );
+    return { artifacts: rows.reverse(), ...next };
   }
 
   /**

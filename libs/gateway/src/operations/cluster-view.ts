@@ -42,7 +42,7 @@ export class ClusterView {
   }
 
   async deployment(): Promise<ClusterDeployment> {
-    const leases = await this.leases.ofDeployment(undefined, MAX_LEASES);
+    const leases = await this.leases.ofDeployment(undefined, { limit: MAX_LEASES });
     return this.store.read(async (db) => {
       const { queues, oldest, deadLetters } = await readAllQueues(db);
       const takeovers = await readTakeovers(db, RECENT);

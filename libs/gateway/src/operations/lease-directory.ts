@@ -1,9 +1,25 @@
-import { conversationLease, type LeaseHistoryRow, type LeaseRow, type Leases } from '@tyrum/leases';
-import type { Lease, LeaseChange } from '@tyrum/protocol';
+import { conversationLease, type LeaseHistoryRow, type LeaseName, type LeaseRow, type Leases } from '@tyrum/leases';
+import type { Lease, LeaseChange, LeaseHistoryResult, PageQuery } from '@tyrum/protocol';
 import { describeToken, type StateStore } from '@tyrum/statestore';
 import type { ConversationLeaseRow, ConversationStore } from '@tyrum/statestore/turns';
+import { notFound } from '../failures';
+import { BY_NUMBER, readPage } from './list-cursor';
 
 const CONVERSATION = 'conversation';
+
+/** Which leases are asked for: a kind or all, of the tenant's `own` and of those that belong to none. */
+export interface LeaseFilter {
+  readonly tenantId: string;
+  readonly kind: string | undefined;
+  readonly own: boolean;
+  readonly others: boolean;
+}
+
+export interface LeasePage {
+  readonly limit: number;
+  /** The last one of the page before. */
+  readonly after?: LeaseName;
+}
 
 /** Who owns what, and how it changed hands. Conversations are a tenant's; shards, seats and hosts are the deployment's. */
 export class LeaseDirectory {
@@ -18,32 +34,41 @@ export class LeaseDirectory {
     return kind === CONVERSATION;
   }
 
-  /** The tenant's conversations under a lease. */
-  async ofTenant(tenantId: string, limit: number): Promise<Lease[]> {
-    const rows = await this.store.read((db) => this.conversations.leases(db, tenantId, limit));
-    return rows.map(conversationView);
+  /** The tenant's conversations under a lease, then those that belong to no tenant, by kind and name. */
+  async list({ tenantId, kind, own, others }: LeaseFilter, { limit, after }: LeasePage): Promise<Lease[]> {
+    const leases: Lease[] = [];
+    const isBehind = after !== undefined && !this.isOfTenants(after.kind);
+    if (own && !isBehind) {
+      const page = { limit, ...(after ? { after: after.name } : {}) };
+      const rows = await this.store.read((db) => this.conversations.leases(db, tenantId, page));
+      leases.push(...rows.map(conversationView));
+    }
+    if (others && leases.length < limit) {
+      const page = { limit: limit - leases.length, ...(isBehind ? { after } : {}) };
+      leases.push(...(await this.ofDeployment(kind, page)));
+    }
+    return leases;
   }
 
   /** What belongs to no tenant. */
-  async ofDeployment(kind: string | undefined, limit: number): Promise<Lease[]> {
-    return (await this.leases.list(kind, limit)).map(view);
+  async ofDeployment(kind: string | undefined, page: LeasePage): Promise<Lease[]> {
+    return (await this.leases.list(kind, page)).map(view);
   }
 
-  /** Newest first. Undefined = there is no such lease, for that tenant. */
-  async history(
-    tenantId: string,
-    { kind, name }: { kind: string; name: string },
-    limit: number,
-  ): Promise<LeaseChange[] | undefined> {
-    if (!this.isOfTenants(kind)) {
-      const history = await this.leases.history({ kind, name }, limit);
-      // Retention takes the history of a lease that has not changed hands for long.
-      const known = history.length > 0 || (await this.leases.list(kind)).some((lease) => lease.name === name);
-      return known ? history.map(changeView) : undefined;
-    }
+  /** Newest first. @throws {WireError} not_found, when there is no such lease for that tenant */
+  async history(tenantId: string, { kind, name }: LeaseName, query: PageQuery): Promise<LeaseHistoryResult> {
     const ref = { tenantId, conversationKey: name };
-    if (!(await this.store.read((db) => this.conversations.find(db, ref)))) return undefined;
-    return (await this.leases.history(conversationLease(ref), limit)).map(changeView);
+    const isOwn = this.isOfTenants(kind);
+    if (isOwn && !(await this.store.read((db) => this.conversations.find(db, ref)))) throw notFound('lease');
+    const lease = isOwn ? conversationLease(ref) : { kind, name };
+    const { rows, next } = await readPage(query, BY_NUMBER, {
+      read: ({ limit, after }) => this.leases.history(lease, limit, after),
+      placeOf: ({ id }) => id,
+    });
+    // Retention takes the history of a lease that has not changed hands for long.
+    const isKnown = isOwn || rows.length > 0 || (await this.leases.list(kind)).some((known) => known.name === name);
+    if (!isKnown) throw notFound('lease');
+    return { history: rows.map(changeView), ...next };
   }
 }
 

@@ -17,8 +17,9 @@ export async function readPage<Row, Place>(
     read(page: { readonly limit: number; readonly after?: Place }): Promise<Row[]>;
     placeOf(row: Row): Place;
   },
+  field = 'query',
 ): Promise<{ rows: Row[]; next: Page }> {
-  const after = cursor === undefined ? {} : { after: decode(cursor, 'query.cursor') };
+  const after = cursor === undefined ? {} : { after: decode(cursor, `${field}.cursor`) };
   const found = await list.read({ limit: limit + 1, ...after });
   const rows = found.slice(0, limit);
   const last = found.length > limit ? rows.at(-1) : undefined;
@@ -35,6 +36,17 @@ export const BY_TIME: PlaceCodec<{ readonly at: number; readonly id: string }> =
 export const BY_NUMBER: PlaceCodec<number> = {
   encode: encodeJson,
   decode: (cursor, field) => decodeJson(cursor, field, (place) => Number.isSafeInteger(place)) as number,
+};
+
+/** By a kind and a name within it. */
+export const BY_LEASE: PlaceCodec<{ readonly kind: string; readonly name: string }> = {
+  encode: ({ kind, name }) => encodeJson([kind, name]),
+  decode: (cursor, field) => {
+    const isName = (text: unknown): boolean => typeof text === 'string' && !text.includes('\0');
+    const isPlace = (place: unknown): boolean => Array.isArray(place) && place.length === 2 && place.every(isName);
+    const [kind, name] = decodeJson(cursor, field, isPlace) as [string, string];
+    return { kind, name };
+  },
 };
 
 /** By a device's id. */

@@ -45,18 +45,19 @@ export const holdLease: Statement = {
 export const listLeases: Statement = {
   name: 'list-leases',
   postgres: `select kind, name, owner, token, expires_at, acquired_at, owner is not null and expires_at > ${NOW_MS.postgres} as held
-    from lease where $1::text is null or kind = $1 order by kind, name limit $2`,
+    from lease where ($1::text is null or kind = $1) and ($2::text is null or (kind, name) > ($2::text, $3::text))
+    order by kind, name limit $4`,
   sqlite: `select kind, name, owner, token, expires_at, acquired_at, owner is not null and expires_at > ${NOW_MS.sqlite} as held
-    from lease where ?1 is null or kind = ?1 order by kind, name limit ?2`,
+    from lease where (?1 is null or kind = ?1) and (?2 is null or (kind, name) > (?2, ?3)) order by kind, name limit ?4`,
 };
 
-/** Who held a lease, newest first. Parameters: kind, name, limit. Touches: lease_history. */
+/** Who held a lease, newest first. Parameters: kind, name, the last page's last id or null, limit. Touches: lease_history. */
 export const listLeaseHistory: Statement = {
   name: 'list-lease-history',
-  postgres:
-    'select token, owner, taken_from, reason, at from lease_history where kind = $1 and name = $2 order by id desc limit $3',
-  sqlite:
-    'select token, owner, taken_from, reason, at from lease_history where kind = ?1 and name = ?2 order by id desc limit ?3',
+  postgres: `select id, token, owner, taken_from, reason, at from lease_history where kind = $1 and name = $2
+    and ($3::bigint is null or id < $3::bigint) order by id desc limit $4`,
+  sqlite: `select id, token, owner, taken_from, reason, at from lease_history where kind = ?1 and name = ?2
+    and (?3 is null or id < ?3) order by id desc limit ?4`,
 };
 
 /** Deletes a batch of history past an age and returns it. Parameters: age in ms, limit. Touches: lease_history. */

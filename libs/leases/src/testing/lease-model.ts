@@ -136,7 +136,9 @@ export class RealLeases implements Real {
     const history = await Promise.all(NAMES.map((name) => leases.history({ kind: KIND, name }, 1_000)));
     return {
       leases: rows.map(({ name, owner, token, held }) => ({ name, owner, token, held })),
-      history: history.map((entries, i) => entries.map(({ at: _at, ...entry }) => ({ name: NAMES[i], ...entry }))),
+      history: history.map((entries, i) =>
+        entries.map(({ id: _id, at: _at, ...entry }) => ({ name: NAMES[i], ...entry })),
+      ),
       written: await this.store('a').read((db) => db.query(listWritten)),
     };
   }

@@ -1,6 +1,9 @@
 import { EntitySchema } from 'typeorm';
 import { flag, integer, json, key, nullableInteger, nullableJson, nullableText, text } from './columns';
 
+/** A condition of a look-up. */
+export { LessThan } from 'typeorm';
+
 /** Column names are the table's own (snake_case), so that a record reads like the row in psql. Times: ms since epoch. */
 export interface TenantRecord {
   tenant_id: string;

@@ -78,9 +78,13 @@ export class ConversationStore {
     return (await db.query<TranscriptRow>(listTranscript, params)).reverse();
   }
 
-  /** Who runs conversations of a tenant, or did and has not been heard of. */
-  async leases(db: Reader, tenantId: string, limit: number): Promise<ConversationLeaseRow[]> {
-    const rows = await db.query<ConversationLeaseRow>(listConversationLeases, [tenantId, limit]);
+  /** Who runs conversations of a tenant, or did and has not been heard of, by their keys; `after` ends the page before. */
+  async leases(
+    db: Reader,
+    tenantId: string,
+    { limit, after }: { readonly limit: number; readonly after?: string },
+  ): Promise<ConversationLeaseRow[]> {
+    const rows = await db.query<ConversationLeaseRow>(listConversationLeases, [tenantId, after ?? null, limit]);
     return rows.map((row) => ({ ...row, held: Boolean(row.held) }));
   }
 
