@@ -13,6 +13,7 @@ import {
   type WebhookFired,
   type WebhookList,
 } from '@tyrum/protocol';
+import type { TenantRecord } from '@tyrum/statestore/records';
 import type { Request, Response } from 'express';
 import { notFound, refusalOf } from '../failures';
 import { Admission } from '../limits/admission';
@@ -88,9 +89,9 @@ export class WebhookCallsController {
     @Res({ passthrough: true }) response: Response,
   ): Promise<WebhookFired> {
     let owner: string | undefined;
-    const admit = (tenantId: string): void => {
+    const admit = ({ tenant_id: tenantId, max_requests: maxRequests }: TenantRecord): void => {
       owner = tenantId;
-      this.admission.requireTrigger(tenantId, trigger);
+      this.admission.requireTrigger({ tenantId, triggerId: trigger, ...(maxRequests === null ? {} : { maxRequests }) });
     };
     try {
       const timestamp = request.get(WEBHOOK_TIMESTAMP_HEADER) ?? '';

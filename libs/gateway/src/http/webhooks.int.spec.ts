@@ -92,6 +92,19 @@ describe.each(['sqlite', 'postgres'] as const)('webhooks on %s', (database) => {
     }
   });
 
+  it('count against their tenant’s quota', async () => {
+    const set = 'update tenant set max_requests = ';
+    const quota = (text: string) => edge.store.execute({ name: 'quota', postgres: set + text, sqlite: set + text });
+    await quota('6');
+    try {
+      const statuses: number[] = [];
+      for (let i = 0; i < 18; i += 1) statuses.push((await call('{}')).status);
+      expect(statuses.filter((status) => status === 429).length).toBeGreaterThanOrEqual(6);
+    } finally {
+      await quota('null');
+    }
+  });
+
   it('say the same to every call that is not as it must be, run nothing, and tell their tenant', async () => {
     const before = await turnsFired();
     const watcher = await TestClient.connect(edge.socketUrl, token);

@@ -46,10 +46,14 @@ export class Admission {
   }
 
   /** Limits the calls of a webhook as requests of a token. @throws {WireError} rate_limited */
-  requireTrigger(tenantId: string, triggerId: string): void {
+  requireTrigger({
+    tenantId,
+    triggerId,
+    maxRequests = this.limits.perTenant,
+  }: Pick<Principal, 'tenantId' | 'maxRequests'> & { readonly triggerId: string }): void {
     const asker = { tenantId, door: 'webhook' } as const;
     this.require('trigger', triggerId, { limit: this.limits.perToken, asker });
-    this.require('tenant', tenantId, { limit: this.limits.perTenant, asker });
+    this.require('tenant', tenantId, { limit: maxRequests, asker });
   }
 
   private require(by: LimitedBy, id: string, { limit, asker }: { limit: number; asker: Asker }): void {

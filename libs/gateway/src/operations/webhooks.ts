@@ -17,7 +17,7 @@ import {
   type WebhookView,
 } from '@tyrum/protocol';
 import type { StateStore } from '@tyrum/statestore';
-import { Tenants, WebhookTriggers, type WebhookTriggerRecord } from '@tyrum/statestore/records';
+import { Tenants, WebhookTriggers, type TenantRecord, type WebhookTriggerRecord } from '@tyrum/statestore/records';
 import { notFound } from '../failures';
 import type { GatewayMetrics } from '../gateway-metrics';
 import { accept } from './accept';
@@ -133,6 +133,7 @@ export class Webhooks {
   /**
    * Fires a trigger, once for each nonce: a copy is answered alike and runs nothing. What the steps refer to of the call is put into
    * them here, so that the turn holds all it needs.
+   * @param admit is told whose call it is, and throws where that tenant has none left
    * @returns with the trigger's tenant
    * @throws {CallRefusedError} @throws {KeyReusedError} the nonce came with another body @throws {ContractError} the call lacks what a
    * step refers to @throws {OverloadedError} …
@@ -140,16 +141,16 @@ export class Webhooks {
   async fire(
     triggerId: string,
     call: SignedCall & { readonly signature: string; readonly headers: TriggerFacts['headers'] },
-    admit: (tenantId: string) => void,
+    admit: (tenant: TenantRecord) => void,
   ): Promise<Answered<WebhookFired>> {
-    const trigger = await this.findLive(triggerId);
-    if (!trigger || !this.ports.secrets) throw new CallRefusedError('unknown_trigger');
+    const { trigger, tenant } = await this.findLive(triggerId);
+    if (!trigger || !tenant || !this.ports.secrets) throw new CallRefusedError('unknown_trigger');
     const { tenant_id: tenantId, generation } = trigger;
     const secret = this.ports.secrets.secretOf({ tenantId, triggerId, generation });
     if (!isSignedWith(secret, call, call.signature)) throw new CallRefusedError('signature', tenantId);
     const age = Math.abs(this.stamps.nowMs() - Number(call.timestamp) * 1_000);
     if (!(age <= WEBHOOK_WINDOW_MS)) throw new CallRefusedError('timestamp', tenantId);
-    admit(tenantId);
+    admit(tenant);
     const execution = validatePayload(StepsExecution, trigger.execution, 'execution');
     const turnId = this.stamps.newId();
     const steps = stepsFor(execution, { body: call.body.toString('utf8'), headers: call.headers });
@@ -173,12 +174,12 @@ export class Webhooks {
     });
   }
 
-  private findLive(triggerId: string): Promise<WebhookTriggerRecord | undefined> {
+  private findLive(triggerId: string): Promise<{ trigger?: WebhookTriggerRecord; tenant?: TenantRecord }> {
     return this.ports.store.read(async (db) => {
       const trigger = await db.records(WebhookTriggers).findOneBy({ trigger_id: triggerId });
-      if (!trigger?.enabled) return undefined;
+      if (!trigger?.enabled) return {};
       const tenant = await db.records(Tenants).findOneBy({ tenant_id: trigger.tenant_id });
-      return tenant?.disabled_at === null ? trigger : undefined;
+      return tenant?.disabled_at === null ? { trigger, tenant } : {};
     });
   }
 
