@@ -1,14 +1,15 @@
 import type { TurnBudgets } from '@tyrum/protocol';
 import type { StepRow, TurnRow } from '@tyrum/statestore/turns';
+import { usageSnapshot, type EventDraft } from './turn-events';
 import { actionOf } from './turn-progress';
 
-/** Tokens as the usual model services count them, in either spelling. */
+/** Tokens as the usual model services count them, in either spelling. It is the server's word, and may be anything. */
 interface Usage {
-  readonly total_tokens?: number;
-  readonly prompt_tokens?: number;
-  readonly completion_tokens?: number;
-  readonly input_tokens?: number;
-  readonly output_tokens?: number;
+  readonly total_tokens?: unknown;
+  readonly prompt_tokens?: unknown;
+  readonly completion_tokens?: unknown;
+  readonly input_tokens?: unknown;
+  readonly output_tokens?: unknown;
 }
 
 export function budgetsOf(turn: TurnRow): TurnBudgets {
@@ -48,9 +49,31 @@ function usedBy(step: StepRow): Used {
   if (step.result === null || actionOf(step).type !== 'Llm') return nothing;
   const { usage } = JSON.parse(step.result) as { usage?: Usage };
   if (!usage) return nothing;
-  const prompt = usage.prompt_tokens ?? usage.input_tokens ?? 0;
-  const completion = usage.completion_tokens ?? usage.output_tokens ?? 0;
-  return { prompt, completion, total: usage.total_tokens ?? prompt + completion };
+  const prompt = count(usage.prompt_tokens) ?? count(usage.input_tokens) ?? 0;
+  const completion = count(usage.completion_tokens) ?? count(usage.output_tokens) ?? 0;
+  return { prompt, completion, total: count(usage.total_tokens) ?? prompt + completion };
+}
+
+function count(value: unknown): number | undefined {
+  return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : undefined;
+}
+
+/** `usage.snapshot` of a model call that has come to a result; nothing for other steps, and where no tokens were counted. */
+export function usageEvents(turn: TurnRow, step: StepRow, price: ModelPrice | undefined): EventDraft[] {
+  const used = usedBy(step);
+  if (used.total === 0) return [];
+  const { model } = JSON.parse(step.result ?? '{}') as { model?: unknown };
+  return [
+    usageSnapshot({
+      turn_id: turn.turn_id,
+      conversation_key: turn.conversation_key,
+      step_index: step.step_index,
+      ...(typeof model === 'string' ? { model } : {}),
+      ...(used.prompt + used.completion > 0 ? { input_tokens: used.prompt, output_tokens: used.completion } : {}),
+      total_tokens: used.total,
+      ...(price ? { usd_micros: microsSpent([step], price) } : {}),
+    }),
+  ];
 }
 
 /**

@@ -15,7 +15,7 @@ import type { RunPorts } from './conversation-run';
 import { retryDelayMs } from './retry-policy';
 import type { StepReport } from './step-execution';
 import type { StepOutcome } from './step-executor';
-import { TurnBudget } from './turn-budget';
+import { TurnBudget, usageEvents } from './turn-budget';
 import { nextMove } from './turn-driver';
 import type { ArrivedOutcome } from './waits';
 import * as progress from './turn-progress';
@@ -127,16 +127,22 @@ export class TurnCourse {
     const settled = progress.settleStep(step, outcome);
     const steps = [...open.steps.filter((s) => s.step_index !== step.step_index), settled];
     const now = { turn: open.turn, steps };
-    if (this.run.isCancelled()) return this.whenCancelled(now);
+    // An outcome without a result leaves that of an earlier attempt, which was told of.
+    const isResult = action.type === 'Llm' && (outcome.kind === 'succeeded' || outcome.kind === 'failed');
+    const used = isResult ? usageEvents(open.turn, settled, this.ports.modelPrice) : [];
+    if (this.run.isCancelled()) {
+      const next = this.whenCancelled(now);
+      return { ...next, events: [...used, ...next.events] };
+    }
     const wait = this.waitAfter(open.turn, settled, outcome);
     if (wait) {
       const row = { ...settled, status: 'paused' } as const;
       const status = outcome.kind === 'waiting' ? outcome.kind : undefined;
       const event = progress.stepEvent(open.turn, row, { action, durationMs, status });
-      return { ...wait, rows: [row], events: [event, ...wait.events] };
+      return { ...wait, rows: [row], events: [event, ...used, ...wait.events] };
     }
     const next = this.proceed(now, [settled]);
-    const events = [progress.stepEvent(open.turn, settled, { action, durationMs }), ...next.events];
+    const events = [progress.stepEvent(open.turn, settled, { action, durationMs }), ...used, ...next.events];
     return { ...next, events, ...(post ? { post } : {}) };
   }
 

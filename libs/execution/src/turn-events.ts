@@ -1,5 +1,6 @@
 import { type ConversationRef } from '@tyrum/statestore';
 import type { OutboxEvent } from '@tyrum/outbox';
+import type { UsageSnapshotEvent } from '@tyrum/protocol';
 
 /** An event before it has its place in the conversation. */
 export type EventDraft = Pick<OutboxEvent, 'type' | 'scope' | 'payload'> & { readonly turnId?: string };
@@ -72,6 +73,16 @@ export function toolLifecycle(step: ToolLifecycle): EventDraft {
       ...(step.durationMs === undefined ? {} : { duration_ms: step.durationMs }),
       ...(step.error === undefined ? {} : { error: step.error }),
     },
+  };
+}
+
+/** `usage.snapshot`: what a model call has used. */
+export function usageSnapshot(usage: UsageSnapshotEvent): EventDraft {
+  return {
+    type: 'usage.snapshot',
+    turnId: usage.turn_id,
+    scope: { kind: 'turn', id: usage.turn_id },
+    payload: { ...usage },
   };
 }
 

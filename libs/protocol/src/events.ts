@@ -2,7 +2,6 @@ import type { Approval, PolicyOverride } from './approval';
 import type { ArtifactRef } from './artifact';
 import type { Conversation, MessageRole, UiMessageChunk } from './conversation';
 import type { ErrorCode } from './error-codes';
-import type { JsonValue } from './json';
 import type { Capability, Pairing } from './pairing';
 import type { PresenceEntry } from './presence';
 import type { BlockedReason, Turn, TurnItem } from './turn';
@@ -61,6 +60,22 @@ export interface MessageEvent {
   turn_id?: string;
 }
 
+/** What one model call has used, by the model service's own count. Told once a call, with its result. */
+export interface UsageSnapshotEvent {
+  turn_id: string;
+  conversation_key: string;
+  /** The place of the call's step in its turn. */
+  step_index: number;
+  /** The model that was asked for. */
+  model?: string;
+  /** Tokens. Both are absent where the service tells the total alone. */
+  input_tokens?: number;
+  output_tokens?: number;
+  total_tokens: number;
+  /** Micro-dollars, rounded up; absent where the worker does not know what the model costs. */
+  usd_micros?: number;
+}
+
 export type ChatStreamEvent =
   | { stream_id: string; stage: 'chunk'; chunk: UiMessageChunk }
   | { stream_id: string; stage: 'done' }
@@ -96,7 +111,7 @@ export interface EventPayloads {
   'presence.pruned': { instance_id: string };
   'capability.ready': { node_id: string; capabilities: Capability[]; [field: string]: unknown };
   'delivery.receipt': { conversation_id: string; message_id: string; status: string; [field: string]: unknown };
-  'usage.snapshot': { [field: string]: JsonValue };
+  'usage.snapshot': UsageSnapshotEvent;
   'auth.failed': { reason: string; [field: string]: unknown };
   'authz.denied': { reason: string; [field: string]: unknown };
   error: { code: ErrorCode; message: string };
@@ -146,7 +161,7 @@ export const EVENTS: Readonly<Record<EventType, EventNature>> = Object.freeze({
   'presence.pruned': bestEffort,
   'capability.ready': durable,
   'delivery.receipt': reserved,
-  'usage.snapshot': reserved,
+  'usage.snapshot': durable,
   'auth.failed': durable,
   'authz.denied': durable,
   error: durable,

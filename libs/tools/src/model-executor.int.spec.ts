@@ -61,7 +61,8 @@ describe('ModelExecutor', () => {
     const result = resultOf(
       await run(step([{ role: 'user', parts: [{ type: 'text', text: 'Hi' }] }]), undefined, 'key-1'),
     );
-    expect(result).toMatchObject({ text: 'Hello', calls: [], usage: { prompt_tokens: 3, completion_tokens: 2 } });
+    expect(result).toMatchObject({ text: 'Hello', model: 'small', usage: { prompt_tokens: 3, completion_tokens: 2 } });
+    expect(result['calls']).toEqual([]);
     expect(chunks).toEqual([
       { type: 'start' },
       { type: 'text-start', id: 'text-0' },

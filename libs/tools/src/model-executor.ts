@@ -71,7 +71,7 @@ export class ModelExecutor implements StepExecutor {
     messages: ChatMessage[],
     reply: Reply,
     signal: AbortSignal,
-  ): Promise<ModelStepResult & { usage?: unknown }> {
+  ): Promise<ModelStepResult & { model: string; usage?: unknown }> {
     const { model } = this.options;
     const chunks = await this.client.chat.completions.create(
       { model, messages, tools: toolDefinitions(), stream: true, stream_options: { include_usage: true } },
@@ -81,7 +81,7 @@ export class ModelExecutor implements StepExecutor {
       reply.add(chunk.choices?.[0]?.delta);
       if (chunk.usage) reply.usage = chunk.usage;
     }
-    return reply.end();
+    return { ...reply.end(), model };
   }
 }
 
