@@ -76,7 +76,7 @@ class Run {
 function eventAt(at: number) {
   return {
     event_id: randomUUID(),
-    type: 'usage.snapshot',
+    type: 'delivery.receipt',
     occurred_at: new Date().toISOString(),
     scope: { kind: 'global' },
     payload: { at: String(at), pad: PAYLOAD_PAD },
