@@ -20,7 +20,7 @@ import {
 import { notFound } from '../failures';
 import type { GatewayMetrics } from '../gateway-metrics';
 import { accept } from './accept';
-import { decodeListCursor, encodeListCursor } from './list-cursor';
+import { BY_UPDATE } from './list-cursor';
 import type { ArtifactDesk } from './artifact-desk';
 import type { Answered, Once } from './once';
 
@@ -59,7 +59,7 @@ export class Chats {
   }
 
   async list(tenantId: string, payload: ConversationListPayload): Promise<ConversationListResult> {
-    const after = payload.cursor === undefined ? undefined : decodeListCursor(payload.cursor);
+    const after = payload.cursor === undefined ? undefined : BY_UPDATE.decode(payload.cursor, 'payload.cursor');
     const page = await this.ports.conversations.list({
       tenantId,
       ...(payload.agent_key === undefined ? {} : { agentKey: payload.agent_key }),
@@ -70,7 +70,7 @@ export class Chats {
     });
     return {
       conversations: page.conversations,
-      ...(page.next ? { next_cursor: encodeListCursor(page.next) } : {}),
+      ...(page.next ? { next_cursor: BY_UPDATE.encode(page.next) } : {}),
     };
   }
 

@@ -16,7 +16,7 @@ import {
 import type { StateStore } from '@tyrum/statestore';
 import type { TurnStore } from '@tyrum/statestore/turns';
 import { notFound } from '../failures';
-import { BY_TIME, decodeRowCursor, encodeRowCursor, readPage } from './list-cursor';
+import { BY_TIME, readPage } from './list-cursor';
 import type { Answered, Once, RequestKey } from './once';
 
 export interface GatePorts {
@@ -44,7 +44,10 @@ export class Gates {
       ...(turn_id === undefined ? {} : { turnId: turn_id }),
       ...(cursor === undefined ? {} : { after: placeOf(cursor, `${field}.cursor`) }),
     });
-    return { approvals, ...(last ? { next_cursor: encodeRowCursor(last.created_at, last.approval_id) } : {}) };
+    return {
+      approvals,
+      ...(last ? { next_cursor: BY_TIME.encode({ at: last.created_at, id: last.approval_id }) } : {}),
+    };
   }
 
   /** @throws {WireError} not_found */
@@ -126,6 +129,6 @@ export class Gates {
 }
 
 function placeOf(cursor: string, field: string): { createdAt: number; approvalId: string } {
-  const { at, id } = decodeRowCursor(cursor, field);
+  const { at, id } = BY_TIME.decode(cursor, field);
   return { createdAt: at, approvalId: id };
 }

@@ -1,27 +1,40 @@
 import { ContractError } from '@tyrum/protocol';
-import { decodeListCursor, decodeRowCursor, encodeListCursor, encodeRowCursor } from './list-cursor';
+import { BY_DEVICE, BY_LEASE, BY_NUMBER, BY_TIME, BY_UPDATE, type PlaceCodec } from './list-cursor';
 
-it('round-trips', () => {
-  const place = { updatedAt: 1_700_000_000_123, conversationKey: 'agent:default:ui:default:channel:ü' };
-  expect(decodeListCursor(encodeListCursor(place))).toEqual(place);
-});
+const ID = '11111111-1111-4111-8111-111111111111';
+const textOf = (place: unknown): string => Buffer.from(JSON.stringify(place)).toString('base64url');
 
-it.each([
-  '',
-  'x',
-  Buffer.from('[1]').toString('base64url'),
-  Buffer.from('{}').toString('base64url'),
-  Buffer.from('null').toString('base64url'),
-])('refuses %j and names the field', (cursor) => {
-  expect(() => decodeListCursor(cursor)).toThrow(ContractError);
-  expect(() => decodeListCursor(cursor)).toThrow(/^payload\.cursor: /);
-});
+/** Each with a place of its list, and places that look like one and are none. */
+const CODECS: [string, PlaceCodec<unknown>, unknown, unknown[]][] = [
+  [
+    'time',
+    BY_TIME as never,
+    { at: 1_700_000_000_123, id: ID },
+    [
+      [1, 'x'],
+      [1, ID, 1],
+      ['1', ID],
+      [1.5, ID],
+    ],
+  ],
+  [
+    'update',
+    BY_UPDATE as never,
+    { updatedAt: 1_700_000_000_123, conversationKey: 'agent:default:ui:default:channel:ü' },
+    [[1, 'x'], [1]],
+  ],
+  ['number', BY_NUMBER as never, 7, ['7', 0.5, [7]]],
+  ['lease', BY_LEASE as never, { kind: 'shard', name: '0' }, [['shard'], ['shard', 0], ['shard', 'a\0']]],
+  ['device', BY_DEVICE as never, 'dev_abcdef234567', ['dev_', 'dev_A', 'x', 7]],
+];
 
-it('round-trips the place of what is named by a UUID, and refuses other names', () => {
-  const id = '11111111-1111-4111-8111-111111111111';
-  expect(decodeRowCursor(encodeRowCursor(1_700_000_000_123, id), 'query.cursor')).toEqual({
-    at: 1_700_000_000_123,
-    id,
+describe.each(CODECS)('a place by %s', (_name, codec, place, others) => {
+  it('round-trips', () => {
+    expect(codec.decode(codec.encode(place), 'query.cursor')).toEqual(place);
   });
-  expect(() => decodeRowCursor(encodeRowCursor(1, 'x'), 'query.cursor')).toThrow(/^query\.cursor: /);
+
+  it.each(['', 'x', textOf({}), textOf(null), ...others.map(textOf)])('is not %j, and the field is named', (cursor) => {
+    expect(() => codec.decode(cursor, 'query.cursor')).toThrow(ContractError);
+    expect(() => codec.decode(cursor, 'query.cursor')).toThrow(/^query\.cursor: /);
+  });
 });

@@ -28,8 +28,20 @@ export async function readPage<Row, Place>(
 
 /** By time, of what is named by a UUID. */
 export const BY_TIME: PlaceCodec<{ readonly at: number; readonly id: string }> = {
-  encode: ({ at, id }) => encodeRowCursor(at, id),
-  decode: decodeRowCursor,
+  encode: ({ at, id }) => encodeJson([at, id]),
+  decode: (cursor, field) => {
+    const [at, id] = timeAndName(cursor, (name) => typeof name === 'string' && isUuid(name), field);
+    return { at, id };
+  },
+};
+
+/** By time, of conversations. */
+export const BY_UPDATE: PlaceCodec<{ readonly updatedAt: number; readonly conversationKey: string }> = {
+  encode: ({ updatedAt, conversationKey }) => encodeJson([updatedAt, conversationKey]),
+  decode: (cursor, field) => {
+    const [updatedAt, conversationKey] = timeAndName(cursor, isConversationKey, field);
+    return { updatedAt, conversationKey };
+  },
 };
 
 /** By a number that is given out once. */
@@ -55,34 +67,6 @@ export const BY_DEVICE: PlaceCodec<string> = {
   decode: (cursor, field) =>
     decodeJson(cursor, field, (place) => typeof place === 'string' && /^dev_[a-z2-7]{1,60}$/.test(place)) as string,
 };
-
-/** Where a list of conversations goes on: after this row. */
-export interface ListPlace {
-  readonly updatedAt: number;
-  readonly conversationKey: string;
-}
-
-/** The place as the opaque text clients hand back. */
-export function encodeListCursor({ updatedAt, conversationKey }: ListPlace): string {
-  return encodeJson([updatedAt, conversationKey]);
-}
-
-/** @throws {ContractError} when the text is none of ours */
-export function decodeListCursor(cursor: string, field = 'payload.cursor'): ListPlace {
-  const [updatedAt, conversationKey] = timeAndName(cursor, isConversationKey, field);
-  return { updatedAt, conversationKey };
-}
-
-/** The place in a list by time of what is named by a UUID: turns, approvals. */
-export function encodeRowCursor(at: number, id: string): string {
-  return encodeJson([at, id]);
-}
-
-/** @throws {ContractError} when the text is none of ours */
-export function decodeRowCursor(cursor: string, field: string): { at: number; id: string } {
-  const [at, id] = timeAndName(cursor, (name) => typeof name === 'string' && isUuid(name), field);
-  return { at, id };
-}
 
 function timeAndName(cursor: string, isName: (name: unknown) => boolean, field: string): [number, string] {
   const isPlace = (place: unknown): boolean =>

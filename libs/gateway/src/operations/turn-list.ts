@@ -1,6 +1,6 @@
 import type { TurnReader } from '@tyrum/execution';
 import { TURN_STATUSES, type TurnListPayload, type TurnListResult } from '@tyrum/protocol';
-import { decodeRowCursor, encodeRowCursor } from './list-cursor';
+import { BY_TIME } from './list-cursor';
 
 /**
  * A page of a tenant's turns, for the WebSocket and for HTTP alike.
@@ -13,10 +13,10 @@ export async function listTurns(
   { statuses, limit, dead, cursor }: TurnListPayload,
   field: string,
 ): Promise<TurnListResult> {
-  const place = cursor === undefined ? undefined : decodeRowCursor(cursor, `${field}.cursor`);
+  const place = cursor === undefined ? undefined : BY_TIME.decode(cursor, `${field}.cursor`);
   const page = { limit, ...(place ? { after: { at: place.at, turnId: place.id } } : {}) };
   const { turns, next } = await (dead
     ? reader.listDead(tenantId, page)
     : reader.list(tenantId, { ...page, statuses: statuses ?? TURN_STATUSES }));
-  return { turns, ...(next ? { next_cursor: encodeRowCursor(next.at, next.turnId) } : {}) };
+  return { turns, ...(next ? { next_cursor: BY_TIME.encode({ at: next.at, id: next.turnId }) } : {}) };
 }
