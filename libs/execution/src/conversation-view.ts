@@ -8,6 +8,11 @@ export function conversationOf({ tenantId, conversationKey }: ConversationRef): 
   return `${tenantId}/${conversationKey}`;
 }
 
+/** The conversation that a row is of. */
+export function refOf(row: { readonly tenant_id: string; readonly conversation_key: string }): ConversationRef {
+  return { tenantId: row.tenant_id, conversationKey: row.conversation_key };
+}
+
 /** A stored conversation in its wire shape; `messages` only where they were asked for. */
 export function toConversation(view: ConversationView, messages: readonly MessageRow[] = []): Conversation {
   return {

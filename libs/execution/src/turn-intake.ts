@@ -22,6 +22,7 @@ import {
   conversationOf,
   conversationsUpdated,
   newConversation,
+  refOf,
   textOf,
 } from './conversation-view';
 import { GroupCommit } from './group-commit';
@@ -250,10 +251,6 @@ function toOutcome(reservation: Reservation): AcceptOutcome {
   if (reservation.kind === 'conflict') return { kind: 'conflict' };
   const answer = JSON.parse(reservation.response) as object;
   return { kind: 'accepted', answer, replayed: reservation.kind === 'replay' };
-}
-
-function refOf(conversation: Enqueue['conversation']): ConversationRef {
-  return { tenantId: conversation.tenant_id, conversationKey: conversation.conversation_key };
 }
 
 function toEnqueue(group: readonly AcceptRequest[]): Enqueue {

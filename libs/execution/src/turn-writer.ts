@@ -27,6 +27,7 @@ import {
   conversationOf,
   conversationsUpdated,
   newConversation,
+  refOf,
   textOf,
 } from './conversation-view';
 import { GroupCommit } from './group-commit';
@@ -247,10 +248,6 @@ export class TurnWriter {
     if (written.some((w) => w.ready)) this.backplane.publish('work');
     for (const delayMs of delaysOf(batch, written)) this.backplane.wakeLater('work', delayMs);
   }
-}
-
-function refOf(message: NewMessage): ConversationRef {
-  return { tenantId: message.tenant_id, conversationKey: message.conversation_key };
 }
 
 function refsOf({ write, post, arrival }: TurnWrite): ConversationRef[] {
