@@ -5,6 +5,8 @@ const PROBE_MS = 250;
 const PROBE_TIMEOUT_MS = 2_000;
 /** Looks in a row that have to fail before a target gets nothing new, as balancers have it: a late answer is no outage. */
 const FALL = 4;
+/** What a target says of itself that is about to go. It is believed at once. */
+const GOING = /"name":"draining"/;
 
 interface Target {
   /** Looks in a row that have failed; it begins as one that has not been ready yet. */
@@ -69,7 +71,7 @@ export class Balancer {
         if (target.looking) return;
         target.looking = true;
         const trouble = await troubleAt(port);
-        target.failed = trouble === undefined ? 0 : target.failed + 1;
+        target.failed = trouble === undefined ? 0 : GOING.test(trouble) ? FALL : target.failed + 1;
         target.trouble = trouble ?? '';
         target.looking = false;
       }),
