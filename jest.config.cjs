@@ -23,6 +23,7 @@ const shared = {
   moduleNameMapper: {
     '^@tyrum/test-services$': '<rootDir>/tools/test-services/index.ts',
     '^@tyrum/statestore/(records|turns)$': '<rootDir>/libs/statestore/src/$1/index.ts',
+    '^@tyrum/secrets/redactor$': '<rootDir>/libs/secrets/src/redactor.ts',
     '^@tyrum/([^/]+)/testing$': '<rootDir>/libs/$1/src/testing/index.ts',
     '^@tyrum/([^/]+)/nest$': '<rootDir>/libs/$1/src/nest.ts',
     '^@tyrum/([^/]+)$': '<rootDir>/libs/$1/src/index.ts',

@@ -25,6 +25,7 @@ const samples: Readonly<Record<string, unknown>> = {
   'secret.databaseUrl': 'postgres://other.example/tyrum',
   'secret.redisUrl': 'redis://other.example:6379',
   'secret.auditKey': 'B'.repeat(42) + 'A',
+  'secret.secretKeys': 'B'.repeat(42) + 'A',
   'secret.webhookKey': 'b'.repeat(32),
   'secret.oidcClientSecret': 'another-of-some-length',
   approvalTools: ['Other'],
@@ -127,6 +128,7 @@ describe('refused, with a message that says why', () => {
     ['a short bootstrap token', 'everything', { 'secret.bootstrapToken': 'abc' }, /at least 16 characters/],
     ['a cluster without a database', 'everything', { 'secret.databaseUrl': '' }, /mode=cluster needs a database/],
     ['a Redis backplane without Redis', 'everything', { 'secret.redisUrl': '' }, /backplane=redis needs a Redis/],
+    ['a short key of secrets', 'everything', { 'secret.secretKeys': 'abc' }, /must be 1 to 10 keys/],
     ['a short webhook key', 'everything', { 'secret.webhookKey': 'abc' }, /must be 32 to 256 characters/],
     ['an audit key of other length', 'everything', { 'secret.auditKey': 'abc' }, /must be 32 bytes as base64url/],
     ['a short OIDC secret', 'everything', { 'secret.oidcClientSecret': 'abc' }, /must have at least 16 characters/],
@@ -168,6 +170,7 @@ describe('refused, with a message that says why', () => {
       'secret.databaseUrl': 'mysql://user:plaintext@x',
       'secret.bootstrapToken': 'plaintext',
       'secret.auditKey': 'plaintext',
+      'secret.secretKeys': 'plaintext',
       'secret.webhookKey': 'plaintext',
       'secret.oidcClientSecret': 'plaintext',
     };

@@ -33,6 +33,7 @@ const secrets: Readonly<Record<string, string>> = {
   TYRUM_REDIS_URL: 'redis://redis.example:6379',
   TYRUM_S3_ACCESS_KEY_ID: 'example',
   TYRUM_S3_SECRET_ACCESS_KEY: 'example',
+  TYRUM_SECRET_KEYS: 'A'.repeat(43),
   TYRUM_WEBHOOK_KEY: 'a'.repeat(32),
 };
 

@@ -13,8 +13,9 @@ export const ALLOWED = {
   execution: ['evidence', 'leases', 'idempotency', 'outbox', 'backplane', 'statestore', 'protocol', 'platform'],
   evidence: ['statestore', 'outbox', 'protocol', 'platform'],
   identity: ['evidence', 'statestore', 'protocol', 'platform'],
+  secrets: ['evidence', 'statestore', 'protocol', 'platform'],
   nodes: ['outbox', 'backplane', 'statestore', 'protocol', 'platform'],
-  tools: ['execution', 'nodes', 'evidence', 'leases', 'backplane', 'statestore', 'protocol', 'platform'],
+  tools: ['execution', 'nodes', 'secrets', 'evidence', 'leases', 'backplane', 'statestore', 'protocol', 'platform'],
   scheduling: [
     'execution',
     'idempotency',
@@ -35,6 +36,7 @@ export const ALLOWED = {
     'execution',
     'identity',
     'nodes',
+    'secrets',
     'evidence',
     'scheduling',
     'outbox',

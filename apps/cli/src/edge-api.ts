@@ -13,6 +13,8 @@ import type {
   Pairing,
   ProblemDetails,
   Schedule,
+  SecretResult,
+  SecretView,
   TenantCreated,
   TenantList,
   TenantView,
@@ -162,7 +164,20 @@ export class EdgeApi {
     return (await this.call('POST', `/v1/webhooks/${encodeURIComponent(triggerId)}/renew`)) as WebhookCreated;
   }
 
-  remove(kind: 'tokens' | 'schedules' | 'webhooks', id: string): Promise<unknown> {
+  async createSecret(body: object): Promise<SecretView> {
+    return ((await this.call('POST', '/v1/secrets', { body })) as SecretResult).secret;
+  }
+
+  async rotateSecret(key: string, body: object): Promise<SecretView> {
+    return ((await this.call('POST', `/v1/secrets/${encodeURIComponent(key)}/rotate`, { body })) as SecretResult)
+      .secret;
+  }
+
+  secrets(): Promise<SecretView[]> {
+    return this.list('/v1/secrets', 'secrets');
+  }
+
+  remove(kind: 'tokens' | 'schedules' | 'webhooks' | 'secrets', id: string): Promise<unknown> {
     return this.call('DELETE', `/v1/${kind}/${encodeURIComponent(id)}`);
   }
 

@@ -8,6 +8,7 @@ import { addLeaseCommands } from './lease-commands';
 import { addGateCommands } from './gate-commands';
 import { addResourceCommands } from './resource-commands';
 import { addWebhookCommands } from './webhook-commands';
+import { addSecretCommands } from './secret-commands';
 import { addTenantCommands } from './tenant-commands';
 import { addTurnCommands } from './turn-commands';
 
@@ -25,6 +26,7 @@ const program = new Command('tyrum')
 addTurnCommands(program);
 addResourceCommands(program);
 addWebhookCommands(program);
+addSecretCommands(program);
 addLeaseCommands(program);
 addTenantCommands(program);
 addGateCommands(program);

@@ -119,6 +119,29 @@ describe('the command line', () => {
     expect((await run(['token', 'list'])).out).not.toContain(token);
   });
 
+  it('keeps, rotates, lists and deletes a secret, and shows no value', async () => {
+    const file = join(tyrum.home, 'value.txt');
+    writeFileSync(file, 'a-value-nobody-sees\n');
+    const set = await run(['secret', 'set', 'github', '--file', file, '--description', 'reads']);
+    expect(set).toMatchObject({ code: 0, out: 'secret:github\nversion  1\n' });
+    const steps = [
+      {
+        type: 'CLI',
+        args: { cmd: 'sh', args: ['-c', 'printf "%s" "$X" > used; echo $X'], env: { X: 'secret:github' } },
+      },
+    ];
+    writeFileSync(join(tyrum.home, 'secret-steps.json'), JSON.stringify(steps));
+    const id = (await run(['start', join(tyrum.home, 'secret-steps.json')])).out.trim();
+    expect((await tyrum.ended(id)).steps[0]?.result?.output).toBe('[secret:github]\n');
+    expect(readFileSync(join(tyrum.workspace, 'used'), 'utf8')).toBe('a-value-nobody-sees');
+    expect((await run(['secret', 'rotate', 'github', '--file', file])).out).toContain('version  2');
+    const listed = await run(['secret', 'list']);
+    expect(listed.out).toMatch(/^secret:github +2 .* reads$/m);
+    expect(listed.out).not.toContain('nobody');
+    expect(await run(['secret', 'delete', 'github'])).toMatchObject({ code: 0, out: 'deleted\n' });
+    expect((await run(['secret', 'list'])).out).not.toContain('github');
+  });
+
   it('shows who owns what and how it changed hands', async () => {
     const started = await run(['start', '--cli', 'sleep 30', '--conversation', 'agent:default:leased:dm:x']);
     const held = /^conversation +agent:default:leased:dm:x +held +1\.1 /m;

@@ -27,6 +27,7 @@ oidcClientSecret: TYRUM_OIDC_CLIENT_SECRET
 redisUrl: TYRUM_REDIS_URL
 s3AccessKeyId: TYRUM_S3_ACCESS_KEY_ID
 s3SecretAccessKey: TYRUM_S3_SECRET_ACCESS_KEY
+secretKeys: TYRUM_SECRET_KEYS
 webhookKey: TYRUM_WEBHOOK_KEY
 {{- end }}
 
@@ -37,6 +38,7 @@ TYRUM_MODEL_API_KEY: [worker]
 TYRUM_OIDC_CLIENT_SECRET: [edge]
 TYRUM_S3_ACCESS_KEY_ID: [edge, worker, scheduler]
 TYRUM_S3_SECRET_ACCESS_KEY: [edge, worker, scheduler]
+TYRUM_SECRET_KEYS: [edge, worker]
 TYRUM_WEBHOOK_KEY: [edge]
 {{- end }}
 
@@ -100,6 +102,9 @@ would print. */}}
 {{- end }}
 {{- if not (regexMatch "^([A-Za-z0-9_-]{43})?$" $secret.auditKey) }}
 {{- fail "secret.auditKey must be 32 bytes as base64url, 43 characters" }}
+{{- end }}
+{{- if not (regexMatch "^([A-Za-z0-9_-]{43}(,[A-Za-z0-9_-]{43}){0,9})?$" $secret.secretKeys) }}
+{{- fail "secret.secretKeys must be 1 to 10 keys of 32 bytes as base64url, separated by commas" }}
 {{- end }}
 {{- if not (regexMatch "^([A-Za-z0-9_-]{32,256})?$" $secret.webhookKey) }}
 {{- fail "secret.webhookKey must be 32 to 256 characters of base64url" }}

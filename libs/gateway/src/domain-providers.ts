@@ -7,7 +7,8 @@ import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import { Tenants } from '@tyrum/identity';
 import { Leases } from '@tyrum/leases';
-import { CONFIG, type Config } from '@tyrum/platform';
+import { CONFIG, LOGGER, type Config, type Logger } from '@tyrum/platform';
+import { openKeyRing, SecretStore } from '@tyrum/secrets';
 import type { StateStore } from '@tyrum/statestore';
 import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
 import { GatewayMetrics } from './gateway-metrics';
@@ -85,6 +86,24 @@ export const domainProviders: FactoryProvider[] = [
       const secrets = webhookKey && new WebhookSecrets(webhookKey.reveal());
       const stamps = { newId: randomUUID, nowMs: () => Date.now() };
       return new Webhooks({ store, intake, once, metrics, secrets }, stamps);
+    },
+  },
+  {
+    provide: SecretStore,
+    inject: [STATE_STORE, CONFIG, LOGGER],
+    useFactory: async (store: StateStore, config: Config, logger: Logger) => {
+      const secrets = new SecretStore(store, await openKeyRing(config));
+      // A key that was put in front came with this start; nobody waits until all are under it.
+      secrets.rewrapAll().then(
+        ({ rewrapped, missing }) => {
+          if (rewrapped > 0) logger.info({ rewrapped }, 'secrets were brought under the first of TYRUM_SECRET_KEYS');
+          if (missing.length > 0)
+            logger.warn({ key_ids: missing }, 'keys of some secrets are not in TYRUM_SECRET_KEYS');
+        },
+        (err: unknown) =>
+          logger.warn({ err }, 'secrets could not be looked through for older keys: the next start tries again'),
+      );
+      return secrets;
     },
   },
   {

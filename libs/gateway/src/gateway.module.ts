@@ -37,6 +37,7 @@ import { ProblemFilter } from './http/problem.filter';
 import { httpMetrics, jsonBody, plainUrl, rawBody, requestContext } from './http/request-pipeline';
 import { streamedBody } from './http/streamed-body';
 import { LeasesController } from './http/leases.controller';
+import { SecretsController } from './http/secrets.controller';
 import { SchedulesController } from './http/schedules.controller';
 import { TenantsController } from './http/tenants.controller';
 import { TokensController } from './http/tokens.controller';
@@ -154,6 +155,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         SessionController,
         OidcController,
         SchedulesController,
+        SecretsController,
         ArtifactsController,
         DocumentsController,
         LeasesController,

@@ -281,6 +281,7 @@ describe('single values', () => {
     TYRUM_OIDC_GROUPS_CLAIM: ['a b'],
     TYRUM_OIDC_SCOPES: ['groups', 'openid,groups', 'openidx', 'openid  x'],
     TYRUM_OIDC_SESSION_MINUTES: ['4', '1441', '8h'],
+    TYRUM_SECRET_KEYS: ['short', `${'A'.repeat(42)}B`, `${'A'.repeat(43)},`, Array(11).fill('A'.repeat(43)).join()],
     TYRUM_WEBHOOK_KEY: ['short', `${'x'.repeat(32)}!`],
     TYRUM_ALLOWED_ORIGINS: ['*', 'https://a.example/', 'https://a.example,', 'ftp://a', 'https://A.example'],
   };

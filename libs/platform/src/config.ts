@@ -109,6 +109,8 @@ export interface Config {
   readonly oidc?: OidcConfig;
   /** Seed of the key that signs the audit; absent: it lies in the home. */
   readonly auditKey?: Secret;
+  /** Keys of secrets, base64url, separated by commas; absent: on SQLite it lies in the home, on Postgres there are no secrets. */
+  readonly secretKeys?: Secret;
   /** Exact origins whose pages may call the edge, and use the session cookie. */
   readonly allowedOrigins: readonly string[];
   /** `TYRUM_*` variables nobody reads, most likely misspelt. Names only. */
@@ -199,6 +201,7 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
     ...(oidc && { oidc }),
     ...(values.webhookKey && { webhookKey: values.webhookKey }),
     ...(values.auditKey && { auditKey: values.auditKey }),
+    ...(values.secretKeys && { secretKeys: values.secretKeys }),
     ...(model && { model }),
     drainMs: required(values.drainMs),
     drainNoticeMs,

@@ -16,3 +16,4 @@ export { CONFIG, LOGGER, PlatformModule } from './platform.module';
 export { Secret } from './secret';
 export { KNOWN_VARIABLES } from './variables';
 export { VERSION } from './version';
+export { openHomeKey } from './home-key';

@@ -1,3 +1,4 @@
+import { KEY_VARIABLES } from './key-variables';
 import {
   database,
   host,
@@ -17,7 +18,7 @@ import {
   webOrigin,
 } from './parsers';
 import { RETENTION_VARIABLES } from './retention-variables';
-import { SWEEPS, variable, type AppName, type Role } from './variable';
+import { variable, type AppName, type Role } from './variable';
 import { WIRE_VARIABLES } from './wire-variables';
 
 const ALL: readonly AppName[] = ['edge', 'worker', 'scheduler', 'desktop-runtime'];
@@ -198,15 +199,7 @@ export const VARIABLES = {
     fallback: () => 50,
   }),
   ...RETENTION_VARIABLES,
-  auditKey: variable({
-    name: 'TYRUM_AUDIT_KEY',
-    description:
-      'Seed of the Ed25519 key that signs the audit, the same wherever edges and schedulers share no TYRUM_HOME.',
-    expected: '32 bytes as base64url (43 characters)',
-    apps: SWEEPS,
-    parse: secretMatching(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/),
-    derivedDefault: 'the key in <TYRUM_HOME>/audit-key, made at the first start',
-  }),
+  ...KEY_VARIABLES,
   allowedOrigins: variable({
     name: 'TYRUM_ALLOWED_ORIGINS',
     description:
@@ -376,13 +369,6 @@ export const VARIABLES = {
     expected: '1 to 256 printable characters without spaces',
     apps: KEEPS_BLOBS,
     parse: secretMatching(/^[\x21-\x7e]{1,256}$/),
-  }),
-  webhookKey: variable({
-    name: 'TYRUM_WEBHOOK_KEY',
-    description: 'Key that the secrets of webhooks follow from, the same at every edge. Unset: there are no webhooks.',
-    expected: '32 to 256 characters of base64url',
-    apps: ['edge'],
-    parse: secretMatching(/^[A-Za-z0-9_-]{32,256}$/),
   }),
   httpAllow: variable({
     name: 'TYRUM_HTTP_ALLOW',

@@ -40,6 +40,7 @@ export * from './route-answers';
 export * from './tenants';
 export * from './trigger-references';
 export * from './turn';
+export * from './secrets';
 export * from './webhooks';
 export { objectSchema, type JsonSchema, type SchemaRef } from './json-schema';
 export { payloadSchema } from './payload-schema';

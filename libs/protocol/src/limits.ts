@@ -61,6 +61,12 @@ export const LIMITS = Object.freeze({
   httpHeaderValueLength: 8_192,
   stepTimeoutMaxMs: 24 * 60 * 60 * 1000,
   stepOutputBytes: 256 * KIB,
+  secretsPerStep: 64,
+
+  // Secrets: a shorter value could not be told apart from other text where it has to be taken out
+  secretLengthMin: 8,
+  secretLength: 32 * KIB,
+  secretsPerTenant: 1_000,
 
   // Conversations
   messagesPerSend: 200,

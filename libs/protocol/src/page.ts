@@ -12,6 +12,12 @@ export class PageQuery {
   cursor?: string;
 }
 
+/** The query of a route that gives a part of a list. */
+export const PAGE = {
+  payload: PageQuery,
+  fields: { limit: { kind: 'number' }, cursor: { kind: 'text' } },
+} as const;
+
 /** What the answer with a part of a list says of the rest. */
 export interface Page {
   /** Absent: there is no more. */

@@ -29,6 +29,7 @@ import type {
 import type { AuditListResult, AuditSeal } from './audit';
 import type { Cluster } from './cluster';
 import type { LeaseHistoryResult, LeaseListResult } from './lease';
+import type { SecretList, SecretResult } from './secrets';
 import type { TenantCreated, TenantList, TenantView } from './tenants';
 import type { TurnDetail } from './turn';
 import type { WebhookCreated, WebhookFired, WebhookList } from './webhooks';
@@ -90,6 +91,11 @@ export interface RouteAnswers {
   'POST /v1/schedules': Schedule;
   'GET /v1/schedules': ScheduleList;
   'DELETE /v1/schedules/:id': undefined;
+  'POST /v1/secrets': SecretResult;
+  'GET /v1/secrets': SecretList;
+  'GET /v1/secrets/:key': SecretResult;
+  'POST /v1/secrets/:key/rotate': SecretResult;
+  'DELETE /v1/secrets/:key': undefined;
   'POST /v1/webhooks': WebhookCreated;
   'GET /v1/webhooks': WebhookList;
   'DELETE /v1/webhooks/:id': undefined;

@@ -1,3 +1,4 @@
+import { ACCESS_ROUTES } from './access-routes';
 import { ArtifactListQuery, ArtifactUploadQuery } from './artifact';
 import { AuditListPayload } from './audit';
 import {
@@ -6,14 +7,13 @@ import {
   ConversationQueueBody,
   OidcLoginQuery,
   ScheduleCreateBody,
-  TokenCreateBody,
   TurnCancelBody,
   TurnRedriveBody,
   TurnResolveBody,
   TurnSignalBody,
 } from './http';
 import { PairingListQuery } from './node-http';
-import { PageQuery } from './page';
+import { PAGE } from './page';
 import {
   ApprovalListPayload,
   ApprovalResolveBody,
@@ -28,14 +28,6 @@ import {
 } from './requests';
 import { LeaseHistoryPayload, LeaseListPayload } from './lease';
 import type { RouteSpec } from './route-spec';
-import { TenantCreateBody, TenantUpdateBody } from './tenants';
-import { WebhookCreateBody } from './webhooks';
-
-/** A part of a list, of the rest of which the answer tells. */
-const PAGE = {
-  payload: PageQuery,
-  fields: { limit: { kind: 'number' }, cursor: { kind: 'text' } },
-} as const;
 
 /** Every HTTP route of an edge. A test holds the controllers to it, and the OpenAPI document is made from it. */
 export const ROUTES = {
@@ -298,38 +290,7 @@ export const ROUTES = {
     status: 200,
     media: 'text/html',
   },
-  'POST /v1/session': { summary: 'Begin a session with a cookie', scope: 'authenticated', status: 200 },
-  'GET /v1/session': { summary: 'Who the caller is', scope: 'authenticated', status: 200 },
-  'DELETE /v1/session': { summary: 'End the session with the cookie', scope: 'authenticated', status: 204 },
-  'POST /v1/tenants': {
-    summary: 'Create a tenant; the token of its first admin is shown this once',
-    scope: 'operator.admin',
-    status: 201,
-    body: TenantCreateBody,
-    keyed: true,
-  },
-  'GET /v1/tenants': { summary: 'Tenants', scope: 'operator.admin', status: 200 },
-  'GET /v1/tenants/:id': { summary: 'A tenant', scope: 'operator.admin', status: 200 },
-  'PATCH /v1/tenants/:id': {
-    summary: 'Set quotas of a tenant, disable or enable it',
-    scope: 'operator.admin',
-    status: 200,
-    body: TenantUpdateBody,
-  },
-  'POST /v1/tokens': {
-    summary: 'Issue a token; it is shown this once',
-    scope: 'operator.admin',
-    status: 201,
-    body: TokenCreateBody,
-    keyed: true,
-  },
-  'GET /v1/tokens': {
-    summary: 'Tokens, without their secrets, newest first',
-    scope: 'operator.admin',
-    status: 200,
-    query: PAGE,
-  },
-  'DELETE /v1/tokens/:id': { summary: 'Revoke a token', scope: 'operator.admin', status: 204 },
+  ...ACCESS_ROUTES,
   'POST /v1/schedules': {
     summary: 'Create a schedule',
     scope: 'operator.write',
@@ -339,26 +300,6 @@ export const ROUTES = {
   },
   'GET /v1/schedules': { summary: 'Schedules', scope: 'operator.read', status: 200 },
   'DELETE /v1/schedules/:id': { summary: 'Remove a schedule', scope: 'operator.write', status: 204 },
-  'POST /v1/webhooks': {
-    summary: 'Create a webhook; its secret is shown this once',
-    scope: 'operator.write',
-    status: 201,
-    body: WebhookCreateBody,
-    keyed: true,
-  },
-  'GET /v1/webhooks': { summary: 'Webhooks', scope: 'operator.read', status: 200 },
-  'DELETE /v1/webhooks/:id': { summary: 'Remove a webhook', scope: 'operator.write', status: 204 },
-  'POST /v1/webhooks/:id/renew': {
-    summary: 'Renew the secret of a webhook',
-    scope: 'operator.write',
-    status: 200,
-    keyed: true,
-  },
-  'POST /webhooks/:trigger': {
-    summary: 'Fire a webhook: the body is signed with its secret (HMAC-SHA256 over `timestamp.nonce.body`)',
-    scope: null,
-    status: 202,
-  },
   'POST /mcp': {
     summary: 'The Model Context Protocol, over streamable HTTP and without sessions',
     scope: 'authenticated',

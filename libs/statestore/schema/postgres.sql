@@ -429,6 +429,21 @@ create table schema_revision (
   min_binary_revision integer
 );
 
+create table secret (
+  tenant_id uuid not null,
+  key text not null,
+  description text,
+  version integer not null,
+  key_id text not null,
+  wrapped_key text not null,
+  ciphertext text not null,
+  created_at bigint not null,
+  updated_at bigint not null,
+  constraint secret_pkey PRIMARY KEY (tenant_id, key),
+  constraint secret_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenant(tenant_id),
+  constraint secret_version_check CHECK ((version > 0))
+);
+
 create table server_timeline (
   only_row boolean not null default true,
   identity text not null,

@@ -369,6 +369,19 @@ CREATE TABLE schedule (
 
 CREATE TABLE schema_revision (revision integer, min_binary_revision integer);
 
+CREATE TABLE secret (
+    tenant_id text not null references tenant,
+    key text not null,
+    description text,
+    version integer not null check (version > 0),
+    key_id text not null,
+    wrapped_key text not null,
+    ciphertext text not null,
+    created_at integer not null,
+    updated_at integer not null,
+    primary key (tenant_id, key)
+  );
+
 CREATE TABLE step (
     tenant_id text not null,
     turn_id text not null,

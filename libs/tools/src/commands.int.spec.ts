@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import type { AbortReason, StepOutcome, StepRequest } from '@tyrum/execution';
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
 import { eventually } from '@tyrum/test-services';
-import { buildToolRunner, cli, codeOf, openTestArtifacts, resultOf, TestWorkspace } from './testing';
+import { buildToolRunner, cli, codeOf, openTestArtifacts, resultOf, stepSecrets, TestWorkspace } from './testing';
 import { ToolRunnerClient } from './tool-runner-client';
 import { WorkspaceExecutor } from './workspace-executor';
 
@@ -47,7 +47,7 @@ describe('commands in the ToolRunner', () => {
       onExit: (_code, signal) => exits.push(signal),
     });
     clients.push(client);
-    return new WorkspaceExecutor(client, evidence.artifacts);
+    return new WorkspaceExecutor(client, evidence.artifacts, stepSecrets());
   }
 
   const run = (request: StepRequest, by = executor, signal: AbortSignal = new AbortController().signal) =>

@@ -16,7 +16,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { StepOutcome, StepRequest } from '@tyrum/execution';
 import type { Action } from '@tyrum/protocol';
-import { buildToolRunner, cli, codeOf, fs, openTestArtifacts, resultOf, TestWorkspace } from './testing';
+import { buildToolRunner, cli, codeOf, fs, openTestArtifacts, resultOf, stepSecrets, TestWorkspace } from './testing';
 import { ToolRunnerClient } from './tool-runner-client';
 import { WorkspaceExecutor } from './workspace-executor';
 
@@ -47,7 +47,7 @@ describe('files in the ToolRunner', () => {
       env: process.env,
       onExit: () => {},
     });
-    executor = new WorkspaceExecutor(client, evidence.artifacts);
+    executor = new WorkspaceExecutor(client, evidence.artifacts, stepSecrets());
   });
   afterEach(() => {
     client.close();

@@ -6,7 +6,9 @@ import type { AbortReason, StepOutcome, StepRequest } from '@tyrum/execution';
 import { DEFAULT_TENANT_ID, validateAction, type Action } from '@tyrum/protocol';
 import { freePort } from '@tyrum/test-services';
 import { HttpExecutor } from './http-executor';
-import { codeOf, openTestArtifacts, resultOf, TestWorkspace } from './testing';
+import { codeOf, openTestArtifacts, resultOf, stepSecrets, TestWorkspace } from './testing';
+
+const SECRETS = { token: 's3cr3t/of+some length', lines: 'secret of\ntwo lines' };
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -38,7 +40,10 @@ describe('HttpExecutor', () => {
     signal: AbortSignal = new AbortController().signal,
     artifacts = evidence.artifacts,
   ): Promise<StepOutcome> =>
-    new HttpExecutor(artifacts, new Set(['127.0.0.1'])).execute(request, { signal, stream: () => {} });
+    new HttpExecutor(artifacts, new Set(['127.0.0.1']), stepSecrets(SECRETS)).execute(request, {
+      signal,
+      stream: () => {},
+    });
   const run = (args: object, fields: Partial<StepRequest> = {}) => execute(workspace.step(http(args), fields));
   const answering = (status: number, headers: Record<string, string> = {}) =>
     serve((_request, response) => void response.writeHead(status, headers).end('body'));
@@ -238,7 +243,7 @@ describe('HttpExecutor', () => {
       response.end();
     });
     const { port } = new URL(inside);
-    const guarded = new HttpExecutor(evidence.artifacts, new Set());
+    const guarded = new HttpExecutor(evidence.artifacts, new Set(), stepSecrets());
     const refused = (url: string) =>
       guarded.execute(workspace.step(http({ url })), { signal: new AbortController().signal, stream: () => {} });
     const hosts = [
@@ -259,5 +264,56 @@ describe('HttpExecutor', () => {
     const bouncing = await answering(302, { location: `http://localhost:${port}/` });
     expect(codeOf(await run({ url: bouncing }))).toBe('address_refused');
     expect(reached).toBe(0);
+  });
+
+  describe('secrets', () => {
+    const headers = { authorization: 'Bearer secret:token', 'x-key': 'secret:token', 'x-text': 'no secret:token here' };
+    /** Answers with all it was sent, in the body and a header. */
+    const echo = () =>
+      serve(async (request, response) => {
+        const said = { ...request.headers, body: await text(request) };
+        response.writeHead(200, { 'x-echo': String(request.headers['x-key']) }).end(JSON.stringify(said));
+      });
+
+    it('go out in headers and body, and come back in nothing', async () => {
+      let seen: { headers: IncomingMessage['headers']; body: string } | undefined;
+      const url = await serve(async (request, response) => {
+        seen = { headers: request.headers, body: await text(request) };
+        response.writeHead(200, { 'x-echo': String(request.headers['x-key']) }).end(`${seen.body} ${SECRETS.token}`);
+      });
+      const body = { deep: ['secret:token', 'not secret:token'] };
+      const result = resultOf(await run({ url, method: 'POST', headers, body }));
+      expect(seen?.headers).toMatchObject({
+        authorization: `Bearer ${SECRETS.token}`,
+        'x-key': SECRETS.token,
+        'x-text': headers['x-text'],
+      });
+      expect(JSON.parse(seen?.body ?? '')).toEqual({ deep: [SECRETS.token, 'not secret:token'] });
+      expect(JSON.stringify(result)).not.toContain(SECRETS.token);
+      expect(result).toMatchObject({ headers: { 'x-echo': '[secret:token]' } });
+    });
+
+    it('do not follow a redirect to another origin', async () => {
+      const elsewhere = await echo();
+      const url = await serve((_request, response) => void response.writeHead(307, { location: elsewhere }).end());
+      const got = resultOf(await run({ url, headers }));
+      expect(got['output']).not.toContain('[secret:token]');
+      expect(got['output']).toContain('no secret:token here');
+      const posted = await run({ url, method: 'POST', body: 'secret:token' });
+      expect(resultOf(posted)).toMatchObject({ status: 307 });
+    });
+
+    it('that no header may hold are refused without being said', async () => {
+      const outcome = await run({ url: await echo(), headers: { 'x-key': 'secret:lines' } });
+      expect(outcome).toMatchObject({ error: { code: 'invalid_header' }, retryable: false });
+      expect(JSON.stringify(outcome)).not.toContain('two lines');
+    });
+
+    it('that are not there fail the step before anything is sent', async () => {
+      let asked = 0;
+      const url = await serve((_request, response) => void ((asked += 1), response.end()));
+      expect(codeOf(await run({ url, headers: { authorization: 'Bearer secret:missing' } }))).toBe('secret_not_found');
+      expect(asked).toBe(0);
+    });
   });
 });

@@ -2,9 +2,10 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { ArtifactStore } from '@tyrum/evidence';
 import type { StepContext, StepExecutor, StepOutcome, StepRequest } from '@tyrum/execution';
-import type { Action, JsonValue, StepResult } from '@tyrum/protocol';
+import { mapHandles, resolveHeader, type Action, type JsonValue, type StepResult } from '@tyrum/protocol';
 import { AddressRefusedError, guardedLookup, refusePrivateHost } from './address-guard';
 import { keepOutput } from './kept-output';
+import type { OpenedSecrets, StepSecrets } from './step-secrets';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const MAX_REDIRECTS = 5;
@@ -13,6 +14,9 @@ const MAX_BODY_BYTES = 16 * 1024 * 1024;
 const RETRYABLE = new Set([408, 425, 429, 500, 502, 503, 504]);
 /** They are for the first origin only. */
 const CREDENTIALS = ['authorization', 'cookie', 'proxy-authorization', 'idempotency-key', 'tyrum-fencing-token'];
+
+/** What Node sends in a header. */
+const HEADER_TEXT = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 interface HttpArgs {
   readonly method: string;
@@ -47,6 +51,7 @@ export class HttpExecutor implements StepExecutor {
     private readonly artifacts: ArtifactStore,
     /** Hosts that may be in a private network. */
     private readonly allowedHosts: ReadonlySet<string>,
+    private readonly secrets: StepSecrets,
   ) {}
 
   handles(action: Action): boolean {
@@ -55,20 +60,26 @@ export class HttpExecutor implements StepExecutor {
 
   async execute(request: StepRequest, { signal }: StepContext): Promise<StepOutcome> {
     if (signal.aborted) return { kind: 'interrupted' };
+    const opened = await this.secrets.open(request);
+    if ('kind' in opened) return opened;
+    const { redactor } = opened;
     try {
-      return await this.toOutcome(request, await this.follow(request, signal));
+      const { body, headers, ...answer } = await this.follow(request, opened, signal);
+      const shown = { ...answer, headers: redactor.json(headers), body: redactor.bytes(body) };
+      return await this.toOutcome(request, shown);
     } catch (error) {
-      if (error instanceof HttpFailure) return failed(request, error, signal);
-      throw error;
+      if (!(error instanceof HttpFailure)) throw error;
+      return redactor.json(failed(request, error, signal));
     }
   }
 
-  private async follow(request: StepRequest, signal: AbortSignal): Promise<Answer> {
-    const args = request.action.args as unknown as HttpArgs;
+  private async follow(request: StepRequest, { values }: OpenedSecrets, signal: AbortSignal): Promise<Answer> {
+    const args = withSecrets(request.action.args as unknown as HttpArgs, values);
     let url = new URL(args.url);
     let method = args.method.toUpperCase();
     let body = bodyOf(args.body);
     let headers = headersOf(args, body, request);
+    const credentials = [...CREDENTIALS, ...args.secretHeaders];
     for (let hop = 0; ; hop += 1) {
       const timeoutMs = args.timeout_ms ?? DEFAULT_TIMEOUT_MS;
       const sending = this.send({ url, method, headers, body, timeoutMs, signal });
@@ -78,8 +89,11 @@ export class HttpExecutor implements StepExecutor {
       if (hop === MAX_REDIRECTS)
         throw new HttpFailure('too_many_redirects', `more than ${MAX_REDIRECTS} redirects`, true);
       const next = redirectTarget(location, url);
-      if (next.origin !== url.origin) headers = without(headers, CREDENTIALS);
-      if (becomesGet(answer.status, method)) {
+      if (next.origin !== url.origin) headers = without(headers, credentials);
+      const drops = becomesGet(answer.status, method);
+      // Nobody else's business: the answer is that it is elsewhere.
+      if (next.origin !== url.origin && args.secretBody && body && !drops) return answer;
+      if (drops) {
         method = 'GET';
         body = undefined;
         headers = without(headers, ['content-type', 'content-length']);
@@ -192,10 +206,38 @@ function failed(request: StepRequest, { code, message, sent }: HttpFailure, sign
     return { kind: 'unknown', detail: `the request was sent, then: ${message}` };
   }
   if (signal.aborted) return { kind: 'interrupted' };
-  const permanent = ['address_refused', 'invalid_url', 'invalid_redirect', 'too_many_redirects', 'ENOTFOUND'].includes(
-    code,
-  );
+  const permanent = [
+    'address_refused',
+    'invalid_url',
+    'invalid_header',
+    'invalid_redirect',
+    'too_many_redirects',
+    'ENOTFOUND',
+  ].includes(code);
   return { kind: 'failed', error: { code, message }, retryable: !permanent };
+}
+
+/** The arguments with their handles resolved, and where something secret is now. */
+function withSecrets(
+  args: HttpArgs,
+  values: ReadonlyMap<string, string>,
+): HttpArgs & { readonly secretHeaders: readonly string[]; readonly secretBody: boolean } {
+  if (values.size === 0) return { ...args, secretHeaders: [], secretBody: false };
+  const secretHeaders: string[] = [];
+  const headers = Object.entries(args.headers ?? {}).map(([name, value]): [string, string] => {
+    const resolved = resolveHeader(value, values);
+    if (resolved !== value) secretHeaders.push(name.toLowerCase());
+    if (!HEADER_TEXT.test(resolved))
+      throw new HttpFailure('invalid_header', `${name}: not what a header may hold`, false);
+    return [name, resolved];
+  });
+  let secretBody = false;
+  const body = mapHandles((args.body ?? null) as JsonValue, (key) => {
+    const value = values.get(key);
+    secretBody ||= value !== undefined;
+    return value ?? `secret:${key}`;
+  });
+  return { ...args, headers: Object.fromEntries(headers), body, secretHeaders, secretBody };
 }
 
 function headersOf(args: HttpArgs, body: Buffer | undefined, request: StepRequest): Record<string, string> {

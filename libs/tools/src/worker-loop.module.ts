@@ -15,6 +15,7 @@ import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nes
 import { Heartbeat, Leases, LossLog } from '@tyrum/leases';
 import { DispatchLoop } from '@tyrum/nodes';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
+import { openKeyRing, SecretStore } from '@tyrum/secrets';
 import type { StateStore } from '@tyrum/statestore';
 import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
 import { HttpExecutor } from './http-executor';
@@ -23,6 +24,7 @@ import { NodeExecutor } from './node-executor';
 import { nodeProviders } from './node-providers';
 import { SignalExecutor } from './signal-executor';
 import { StepExecutors } from './step-executors';
+import { StepSecrets } from './step-secrets';
 import { ToolRunnerClient } from './tool-runner-client';
 import { WorkerObserver } from './worker-observer';
 import { WorkspaceExecutor } from './workspace-executor';
@@ -47,6 +49,13 @@ const artifacts: FactoryProvider<ArtifactStore> = {
     }),
 };
 
+const secrets: FactoryProvider<StepSecrets> = {
+  provide: StepSecrets,
+  inject: [STATE_STORE, CONFIG],
+  useFactory: async (store: StateStore, config: Config) =>
+    new StepSecrets(new SecretStore(store, await openKeyRing(config))),
+};
+
 const observer: FactoryProvider<WorkerObserver> = {
   provide: WorkerObserver,
   inject: [Metrics, LOGGER],
@@ -69,16 +78,16 @@ const runner: FactoryProvider<ToolRunnerClient> = {
 
 const executors: FactoryProvider<StepExecutors> = {
   provide: StepExecutors,
-  inject: [ToolRunnerClient, ArtifactStore, CONFIG, NodeExecutor],
+  inject: [ToolRunnerClient, ArtifactStore, CONFIG, NodeExecutor, StepSecrets],
   useFactory: async (
     client: ToolRunnerClient,
     store: ArtifactStore,
     { model, httpAllow }: Config,
-    nodes: NodeExecutor,
+    ...[nodes, opens]: [NodeExecutor, StepSecrets]
   ) =>
     new StepExecutors([
-      new WorkspaceExecutor(client, store),
-      new HttpExecutor(store, new Set(httpAllow)),
+      new WorkspaceExecutor(client, store, opens),
+      new HttpExecutor(store, new Set(httpAllow), opens),
       new SignalExecutor(),
       nodes,
       await modelExecutor(model),
@@ -167,6 +176,7 @@ export class WorkerLoopModule {
       providers: [
         { provide: RUNNER_ENVIRONMENT, useValue: env },
         artifacts,
+        secrets,
         observer,
         runner,
         ...nodeProviders,

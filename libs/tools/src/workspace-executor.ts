@@ -4,6 +4,7 @@ import type { StepContext, StepExecutor, StepOutcome, StepRequest } from '@tyrum
 import type { Action, JsonValue, StepResult } from '@tyrum/protocol';
 import { fileBytes, keepOutput } from './kept-output';
 import type { RunnerOutcome, RunnerResult, RunnerStep, RunnerWork } from './runner/messages';
+import type { StepSecrets } from './step-secrets';
 import { RunnerGoneError, type ToolRunnerClient } from './tool-runner-client';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -13,6 +14,7 @@ export class WorkspaceExecutor implements StepExecutor {
   constructor(
     private readonly runner: ToolRunnerClient,
     private readonly artifacts: ArtifactStore,
+    private readonly secrets: StepSecrets,
   ) {}
 
   handles(action: Action): boolean {
@@ -20,8 +22,11 @@ export class WorkspaceExecutor implements StepExecutor {
   }
 
   async execute(request: StepRequest, { signal }: StepContext): Promise<StepOutcome> {
+    const opened = await this.secrets.open(request);
+    if ('kind' in opened) return opened;
     try {
-      const outcome = await this.runner.execute(toRunnerStep(request), signal);
+      const step = { ...toRunnerStep(request), secrets: Object.fromEntries(opened.values) };
+      const outcome = await this.runner.execute(step, signal);
       return await this.toOutcome(request, outcome, signal);
     } catch (error) {
       if (!(error instanceof RunnerGoneError)) throw error;
@@ -100,6 +105,7 @@ function workOf(action: Action): RunnerWork {
     cmd: args['cmd'] as string,
     args: (args['args'] as string[] | undefined) ?? [],
     ...(typeof args['cwd'] === 'string' ? { cwd: args['cwd'] } : {}),
+    ...(args['env'] ? { env: args['env'] as Record<string, string> } : {}),
     timeoutMs: (args['timeout_ms'] as number | undefined) ?? DEFAULT_TIMEOUT_MS,
   };
 }

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ArtifactStore, DirectoryBlobStore } from '@tyrum/evidence';
 import { DEFAULT_TENANT_ID, type Action } from '@tyrum/protocol';
-import { ToolRunnerClient, WorkspaceExecutor } from '@tyrum/tools';
+import { SecretStore } from '@tyrum/secrets';
+import { StepSecrets, ToolRunnerClient, WorkspaceExecutor } from '@tyrum/tools';
 import { Engine, toRequest } from '../engine';
 import { median } from '../statistics';
 import type { Driver } from './driver';
@@ -33,6 +34,7 @@ export const shell: Driver = async ({ database, number }) => {
   const executor = new WorkspaceExecutor(
     client,
     new ArtifactStore(engine.store, new DirectoryBlobStore(join(folder, 'artifacts')), stamps),
+    new StepSecrets(new SecretStore(engine.store, undefined)),
   );
   try {
     const samples = number('samples');

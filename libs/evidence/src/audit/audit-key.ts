@@ -1,6 +1,6 @@
-import { createPrivateKey, createPublicKey, randomBytes, randomUUID, type KeyObject } from 'node:crypto';
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { join } from 'node:path';
+import { openHomeKey } from '@tyrum/platform';
 import { auditKeyId, decodeBase64Url, encodeBase64Url, signSeal, type AuditSeal } from '@tyrum/protocol';
 
 /** DER of an Ed25519 private key (RFC 8410) up to its 32 bytes of seed. */
@@ -35,38 +35,9 @@ export class AuditKey {
 }
 
 /**
- * The key of the configuration, or the one in `<home>/audit-key`, which is made if it is not there. Processes that share a home
- * and start together make one: a file is linked into its place, never replaced. @throws {TypeError} the file holds something else
+ * The key of the configuration, or the one in `<home>/audit-key`, which is made if it is not there.
+ * @throws {TypeError} the file holds something else
  */
 export async function openAuditKey(home: string, configured?: { reveal(): string }): Promise<AuditKey> {
-  if (configured) return new AuditKey(configured.reveal());
-  const path = join(home, 'audit-key');
-  const existing = await readSeed(path);
-  if (existing !== undefined) return new AuditKey(existing);
-  await mkdir(home, { recursive: true, mode: 0o700 });
-  const draft = `${path}.${randomUUID()}`;
-  const file = await open(draft, 'wx', 0o600);
-  try {
-    await file.writeFile(`${randomBytes(SEED_BYTES).toString('base64url')}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  try {
-    await link(draft, path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  } finally {
-    await rm(draft, { force: true });
-  }
-  return new AuditKey((await readSeed(path)) ?? '');
-}
-
-async function readSeed(path: string): Promise<string | undefined> {
-  try {
-    return (await readFile(path, 'utf8')).trim();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  return new AuditKey(configured?.reveal() ?? (await openHomeKey(join(home, 'audit-key'), SEED_BYTES)));
 }

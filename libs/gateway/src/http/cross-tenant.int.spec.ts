@@ -35,6 +35,7 @@ const BODIES: Partial<Record<keyof typeof ROUTES, object>> = {
   },
   'PUT /v1/conversations/:key/queue': { mode: 'collect' },
   'POST /v1/turns/:id/signals': { name: 'x' },
+  'POST /v1/secrets/:key/rotate': { value: 'another-value' },
   'POST /v1/approvals/:id/resolve': { decision: 'approved' },
   'POST /v1/pairings/:pairing/approve': { trust_level: 'local', capability_allowlist: [] },
 };
@@ -85,7 +86,11 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
     JSON.parse((await call(owner, 'POST', path, body)).text) as Record<string, string>;
 
   beforeAll(async () => {
-    edge = await startTestEdge({ database, imports: [Ports], env: { TYRUM_WEBHOOK_KEY: 'k'.repeat(32) } });
+    edge = await startTestEdge({
+      database,
+      imports: [Ports],
+      env: { TYRUM_WEBHOOK_KEY: 'k'.repeat(32), TYRUM_SECRET_KEYS: 'A'.repeat(43) },
+    });
     owner = await edge.issue();
     stranger = await edge.issue({ tenantId: await edge.newTenant() });
     before = await cursorOf(owner);
@@ -102,6 +107,7 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
       execution: { kind: 'steps', conversation_key, steps },
     });
     const token = await made('/v1/tokens', { role: 'client', label: CANARY });
+    await made('/v1/secrets', { key: CANARY, value: `${CANARY}-value` });
     const artifact = await made(`/v1/artifacts?filename=${CANARY}&turn_id=${turn['workflow_run_id']}`, {
       text: CANARY,
     });
@@ -114,6 +120,7 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
       artifacts: artifact['artifact_id'] as string,
       leases: conversation_key,
       ...asked,
+      secrets: CANARY,
       webhooks: (webhook['webhook'] as unknown as { trigger_id: string }).trigger_id,
     };
   });

@@ -16,6 +16,7 @@ const LISTS = [
   ['/v1/pairings?status=approved', 'pairings', 'pairing_id'],
   ['/v1/nodes', 'nodes', 'pairing_id'],
   ['/v1/presence', 'entries', 'instance_id'],
+  ['/v1/secrets', 'secrets', 'key'],
   ['/v1/leases', 'leases', 'name'],
   ['/v1/leases?kind=conversation', 'leases', 'name'],
   ['/v1/leases?kind=shard', 'leases', 'name'],
@@ -30,7 +31,7 @@ describe.each(['sqlite', 'postgres'] as const)('a list on %s', (database) => {
   const nodes: TestClient[] = [];
 
   beforeAll(async () => {
-    edge = await startTestEdge({ database });
+    edge = await startTestEdge({ database, env: { TYRUM_SECRET_KEYS: 'A'.repeat(43) } });
     token = await edge.issue();
     for (let i = 0; i < AT_LEAST; i += 1) await one();
     await eventually(async () => expect((await page('/v1/presence')).entries).toHaveLength(AT_LEAST));
@@ -52,7 +53,7 @@ describe.each(['sqlite', 'postgres'] as const)('a list on %s', (database) => {
       body: JSON.stringify(body),
     });
 
-  /** One more of everything: a token, an override, leases of both sorts, and a node that is approved and there. */
+  /** One more of everything: a token, a secret, an override, leases of both sorts, and a node that is approved and there. */
   async function one(): Promise<void> {
     const leases = new Leases(edge.store);
     await leases.acquire({ kind: 'shard', name: randomUUID() }, 'somebody', TTL_MS);
@@ -63,6 +64,7 @@ describe.each(['sqlite', 'postgres'] as const)('a list on %s', (database) => {
     const started = await post('/v1/workflows', { conversation_key: `agent:default:dm:${randomUUID()}`, steps });
     expect(started.status).toBe(202);
     await new TurnStore(edge.store).claim('somebody', TTL_MS, 10);
+    expect((await post('/v1/secrets', { key: randomUUID(), value: 'a-value-of-it' })).status).toBe(201);
     const device = new TestDevice();
     const options = { device, role: 'node', capabilities: [{ id: 'tyrum.fs.read', version: '1.0.0' }] } as const;
     nodes.push(await TestClient.connect(edge.socketUrl, await edge.issue({ role: 'node' }), options));

@@ -1,6 +1,7 @@
 import {
   ContractError,
   isConversationKey,
+  isSecretKey,
   isUuid,
   ROUTES,
   validatePayload,
@@ -62,5 +63,11 @@ export function uuidParam(value: string, name = 'id'): string {
 /** A conversation key of the path. @throws {ContractError} */
 export function conversationKeyParam(value: string): string {
   if (!isConversationKey(value)) throw ContractError.at('key', 'conversationKey', 'is not a conversation key');
+  return value;
+}
+
+/** The key of a secret in the path. @throws {ContractError} */
+export function secretKeyParam(value: string): string {
+  if (!isSecretKey(value)) throw ContractError.at('key', 'secretKey', 'is not the key of a secret');
   return value;
 }

@@ -1,4 +1,4 @@
-import { ContractError, isConversationKey, isUuid, type Page, type PageQuery } from '@tyrum/protocol';
+import { ContractError, isConversationKey, isSecretKey, isUuid, type Page, type PageQuery } from '@tyrum/protocol';
 
 /**
  * How the places of a list are named to clients, as opaque text.
@@ -66,6 +66,12 @@ export const BY_DEVICE: PlaceCodec<string> = {
   encode: encodeJson,
   decode: (cursor, field) =>
     decodeJson(cursor, field, (place) => typeof place === 'string' && /^dev_[a-z2-7]{1,60}$/.test(place)) as string,
+};
+
+/** By a secret's key. */
+export const BY_SECRET: PlaceCodec<string> = {
+  encode: encodeJson,
+  decode: (cursor, field) => decodeJson(cursor, field, isSecretKey) as string,
 };
 
 function timeAndName(cursor: string, isName: (name: unknown) => boolean, field: string): [number, string] {

@@ -1,6 +1,7 @@
 import { LIMITS } from '../limits';
 import { Flag, OneOf, Optional, Text, TextList, WholeNumber } from '../payload-fields';
 import { EFFECT_CLASSES, type EffectClass } from '../turn';
+import { SecretEnvironment } from '../secrets';
 import { OpenFields } from '../validate';
 
 /** `CLI`: one command, without a shell around it. */
@@ -17,6 +18,11 @@ export class CliArgs {
   @Optional()
   @Text(LIMITS.pathLength)
   cwd?: string;
+
+  /** An addition of ours: variables of its environment, each with a handle `secret:<key>`. */
+  @Optional()
+  @SecretEnvironment()
+  env?: Record<string, string>;
 
   @Optional()
   @WholeNumber(1, LIMITS.stepTimeoutMaxMs)

@@ -27,6 +27,8 @@ import { leanIndexesSqlite } from './0012-lean-indexes.sqlite';
 import { storedBytesPostgres } from './0013-stored-bytes.postgres';
 import { storedBytesSqlite } from './0013-stored-bytes.sqlite';
 import { namedIndexesPostgres } from './0014-named-indexes.postgres';
+import { secretsPostgres } from './0015-secrets.postgres';
+import { secretsSqlite } from './0015-secrets.sqlite';
 
 /** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
 interface PairedMigration {
@@ -54,6 +56,7 @@ const migrations: readonly PairedMigration[] = [
   { revision: 12, name: 'LeanIndexes', minBinaryRevision: 1, postgres: leanIndexesPostgres, sqlite: leanIndexesSqlite },
   { revision: 13, name: 'StoredBytes', minBinaryRevision: 1, postgres: storedBytesPostgres, sqlite: storedBytesSqlite },
   { revision: 14, name: 'NamedIndexes', minBinaryRevision: 1, postgres: namedIndexesPostgres, sqlite: [] },
+  { revision: 15, name: 'Secrets', minBinaryRevision: 1, postgres: secretsPostgres, sqlite: secretsSqlite },
 ];
 
 /** The newest schema revision this binary knows. */

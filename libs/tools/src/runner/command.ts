@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
+import { NOTHING_SECRET, type Redactor } from '@tyrum/secrets/redactor';
 import type { RunnerOutcome } from './messages';
 import { endGroup, killGroup } from './process-group';
 
@@ -15,6 +16,8 @@ export interface CommandOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** Takes secrets out of the output before any of it is kept. */
+  readonly redactor?: Redactor;
   /** Told when the command's process group begins and ends. */
   readonly onGroup: (pgid: number, alive: boolean) => void;
 }
@@ -42,8 +45,12 @@ export async function runCommand(options: CommandOptions): Promise<RunnerOutcome
   if (pid === undefined) return couldNotStart(options.cmd, (await once(child, 'error'))[0] as NodeJS.ErrnoException);
   options.onGroup(pid, true);
   const output = new Output();
-  child.stdout.on('data', (data: Buffer) => output.write(data));
-  child.stderr.on('data', (data: Buffer) => output.write(data));
+  // Each stream by itself: what the other one says may come in between.
+  const streams = [child.stdout, child.stderr].map((source) => {
+    const clean = (options.redactor ?? NOTHING_SECRET).stream();
+    source.on('data', (data: Buffer) => output.write(clean.write(data)));
+    return clean;
+  });
 
   let timedOut = false;
   const stop = () => stopGroup(pid);
@@ -67,6 +74,7 @@ export async function runCommand(options: CommandOptions): Promise<RunnerOutcome
     output.discard();
     return { kind: 'stopped', begun: true };
   }
+  for (const stream of streams) output.write(stream.end());
   const result = {
     ...(await output.end()),
     exit_code: code,

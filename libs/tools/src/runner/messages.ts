@@ -15,6 +15,8 @@ export interface RunnerStep {
   readonly idempotencyKey: string;
   readonly fencingToken: number;
   readonly work: RunnerWork;
+  /** Values of the secrets it names, by their keys. They go over the channel and into the command's environment, and nowhere else. */
+  readonly secrets?: Readonly<Record<string, string>>;
 }
 
 export type RunnerWork =
@@ -23,6 +25,8 @@ export type RunnerWork =
       readonly cmd: string;
       readonly args: readonly string[];
       readonly cwd?: string;
+      /** Variables with handles. */
+      readonly env?: Readonly<Record<string, string>>;
       readonly timeoutMs: number;
     }
   | { readonly kind: 'filesystem'; readonly args: Readonly<Record<string, unknown>> & { readonly op: string } };

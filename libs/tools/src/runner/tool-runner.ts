@@ -1,3 +1,4 @@
+import { Redactor } from '@tyrum/secrets/redactor';
 import { runCommand } from './command';
 import { workingDirectory } from './directory';
 import { Fence } from './fence';
@@ -141,6 +142,7 @@ export class ToolRunner {
       cwd,
       env: {
         ...this.options.env,
+        ...secretVariables(work.env ?? {}, step.secrets ?? {}),
         HOME: paths.root,
         TYRUM_TURN_ID: step.turnId,
         TYRUM_IDEMPOTENCY_KEY: step.idempotencyKey,
@@ -148,6 +150,7 @@ export class ToolRunner {
       },
       timeoutMs: work.timeoutMs,
       signal,
+      redactor: new Redactor(new Map(Object.entries(step.secrets ?? {}))),
       onGroup: (pgid, alive) => {
         if (alive) this.groups.add(pgid);
         else this.groups.delete(pgid);
@@ -163,6 +166,15 @@ const STALE: RunnerOutcome = {
   message: 'a later holder of the conversation has been here',
   retryable: false,
 };
+
+function secretVariables(
+  variables: Readonly<Record<string, string>>,
+  secrets: Readonly<Record<string, string>>,
+): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(variables).map(([name, handle]) => [name, secrets[handle.slice('secret:'.length)]]),
+  );
+}
 
 function fenceOf(records: string): Fence {
   return new Fence(`${records}.tokens`);

@@ -1,24 +1,24 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { transformSync } from '@swc/core';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildSync } from 'esbuild';
 
-const SOURCE = join(__dirname, '..', 'runner');
-/** Below node_modules, so that the compiled runner finds its packages as the bundled one does. */
-const CACHE = join(__dirname, '..', '..', '..', '..', 'node_modules', '.cache');
+const ROOT = join(__dirname, '..', '..', '..', '..');
+/** Below node_modules, so that the runner finds its packages as the built one does. */
+const CACHE = join(ROOT, 'node_modules', '.cache');
 
-/** The ToolRunner as a script of plain JavaScript, compiled from the sources at hand. `remove` it after the tests. */
+/** The ToolRunner as a script of plain JavaScript, bundled from the sources at hand. `remove` it after the tests. */
 export function buildToolRunner(): { readonly script: string; remove(): void } {
   const folder = join(CACHE, `tyrum-tool-runner-${process.pid}`);
   mkdirSync(folder, { recursive: true });
-  for (const name of readdirSync(SOURCE).filter((file) => file.endsWith('.ts') && !file.endsWith('.spec.ts'))) {
-    const { code } = transformSync(readFileSync(join(SOURCE, name), 'utf8'), {
-      filename: name,
-      swcrc: false,
-      jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
-      module: { type: 'commonjs' },
-    });
-    writeFileSync(join(folder, `${basename(name, '.ts')}.js`), code);
-  }
-  writeFileSync(join(folder, 'package.json'), '{"type":"commonjs"}');
-  return { script: join(folder, 'main.js'), remove: () => rmSync(folder, { recursive: true, force: true }) };
+  const script = join(folder, 'main.cjs');
+  buildSync({
+    entryPoints: [join(__dirname, '..', 'runner', 'main.ts')],
+    outfile: script,
+    bundle: true,
+    platform: 'node',
+    target: 'es2022',
+    format: 'cjs',
+    tsconfig: join(ROOT, 'tsconfig.base.json'),
+  });
+  return { script, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
