@@ -62,6 +62,9 @@ function withFileNames(path) {
     .split('\n')
     .filter((line) => !NODE_ONLY.some((name) => line === `export * from './${name}';`))
     .join('\n')
-    .replace(/(from |import\()'(\.[^']*)'/g, (_, before, name) => `${before}'${target(name)}'`)
+    .replace(
+      /(from |import\()(['"])(\.[^'"]*)\2/g,
+      (_, before, quote, name) => `${before}${quote}${target(name)}${quote}`,
+    )
     .replaceAll(`'@tyrum/protocol'`, `'${toProtocol}'`);
 }

@@ -19,11 +19,14 @@ export function addSecretCommands(program: Command): void {
     .description('keep a value, read from standard input, under secret:<key>')
     .option('--file <path>', 'read it from there')
     .option('--description <text>', 'what it is for')
-    .action(async (key: string, { file, description }: { file?: string; description?: string }) => {
-      const value = await valueFrom(file);
-      shown(
-        await connect(globals()).createSecret({ key, value, ...(description === undefined ? {} : { description }) }),
-      );
+    .option(
+      '--host <host...>',
+      'the only hosts it may be sent to; steps that a model chose may use no other secrets than such',
+    )
+    .action(async (key: string, options: { file?: string; description?: string; host?: string[] }) => {
+      const { file, description, host } = options;
+      const about = { ...(description === undefined ? {} : { description }), ...(host ? { hosts: host } : {}) };
+      shown(await connect(globals()).createSecret({ key, value: await valueFrom(file), ...about }));
     });
 
   secret
@@ -39,8 +42,14 @@ export function addSecretCommands(program: Command): void {
     .description('all secrets, without their values')
     .action(async () => {
       const secrets = await connect(globals()).secrets();
-      const rows = secrets.map((s) => [s.handle, String(s.version), s.updated_at, s.description ?? '']);
-      print(globals(), secrets, table(['SECRET', 'VERSION', 'UPDATED', 'DESCRIPTION'], rows));
+      const rows = secrets.map((s) => [
+        s.handle,
+        String(s.version),
+        s.updated_at,
+        s.hosts?.join(' ') ?? '',
+        s.description ?? '',
+      ]);
+      print(globals(), secrets, table(['SECRET', 'VERSION', 'UPDATED', 'HOSTS', 'DESCRIPTION'], rows));
     });
 
   secret

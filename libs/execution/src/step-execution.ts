@@ -95,6 +95,7 @@ export class StepExecution {
       stepIndex: step.step_index,
       attempt: step.attempts,
       action,
+      chosenBy: turn.kind === 'chat' ? 'model' : 'caller',
       effect: step.effect,
       // A hash, and only what has an effect needs it.
       get idempotencyKey() {

@@ -12,6 +12,8 @@ export interface StepRequest {
   /** 1 for the first execution; grows with every retry and takeover. */
   readonly attempt: number;
   readonly action: Action;
+  /** Who decided on it. What a model has read may have told it to, whoever asked the model. */
+  readonly chosenBy: 'caller' | 'model';
   readonly effect: EffectClass;
   /** The same for every attempt of the step; handed to receivers that can deduplicate. */
   readonly idempotencyKey: string;

@@ -67,6 +67,7 @@ export const LIMITS = Object.freeze({
   secretLengthMin: 8,
   secretLength: 32 * KIB,
   secretsPerTenant: 1_000,
+  hostsPerSecret: 16,
 
   // Conversations
   messagesPerSend: 200,

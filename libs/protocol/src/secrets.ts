@@ -34,6 +34,17 @@ export function secretKeysIn({ type, args }: { readonly type: string; readonly a
   return keys;
 }
 
+/** Whether a value is a handle, or has one in it, where a step's arguments would resolve it. */
+export function namesSecret(value: JsonValue): boolean {
+  if (typeof value === 'string') return HEADER.test(value);
+  let found = false;
+  mapHandles(value, (key) => {
+    found = true;
+    return key;
+  });
+  return found;
+}
+
 /** A header's value with the handle in it resolved. */
 export function resolveHeader(value: string, values: ReadonlyMap<string, string>): string {
   const [, scheme = '', key = ''] = HEADER.exec(value) ?? [];
@@ -72,6 +83,21 @@ function isSecretEnvironment(value: unknown): boolean {
   );
 }
 
+/** Hosts as a URL names them: lower case, without a port. */
+function HostList(): PropertyDecorator {
+  const isHost = (host: unknown): boolean =>
+    typeof host === 'string' && URL.canParse(`http://${host}`) && new URL(`http://${host}`).hostname === host;
+  const isList = (hosts: unknown): boolean =>
+    Array.isArray(hosts) && hosts.length > 0 && hosts.length <= LIMITS.hostsPerSecret && hosts.every(isHost);
+  const message = `must be 1 to ${LIMITS.hostsPerSecret} host names in lower case, without a port`;
+  return rule('hostList', message, isList, {
+    type: 'array',
+    minItems: 1,
+    maxItems: LIMITS.hostsPerSecret,
+    items: { type: 'string', maxLength: 253 },
+  });
+}
+
 function SecretKeyText(): PropertyDecorator {
   const message = 'must be 1 to 128 letters, digits, dots, underscores and hyphens, a letter or digit first';
   return rule('secretKey', message, isSecretKey, { type: 'string', pattern: ONLY_KEY.source });
@@ -88,6 +114,11 @@ export class SecretCreateBody {
   @Optional()
   @Text(LIMITS.labelLength)
   description?: string;
+
+  /** The only hosts it may be sent to; commands do not get it then. Steps that a model chose may use no other secrets than such. */
+  @Optional()
+  @HostList()
+  hosts?: string[];
 }
 
 /** `POST /v1/secrets/:key/rotate`. */
@@ -102,6 +133,8 @@ export interface SecretView {
   /** What steps are given: `secret:<key>`. */
   handle: string;
   description?: string;
+  /** The only hosts it may be sent to. */
+  hosts?: string[];
   /** 1, and one more with each new value. */
   version: number;
   created_at: string;

@@ -32,6 +32,24 @@ describe('references to a trigger', () => {
     expect(made?.args).toEqual({ capability: 'tyrum.a.b', deep: [5], t: '$trigger.body/n' });
   });
 
+  it('bring no handle of a secret into a request', () => {
+    const post = (args: object): Action =>
+      ({ type: 'Http', args: { method: 'POST', url: 'https://x', ...args } }) as Action;
+    const resolve = (args: object) =>
+      resolveTriggerReferences(
+        [post(args)],
+        facts({ a: 'secret:x', deep: [{ b: 'secret:x' }] }, { h: 'Bearer secret:x' }),
+        's',
+      );
+    for (const args of [
+      { body: '$trigger.body/a' },
+      { body: { c: '$trigger.body/deep' } },
+      { headers: { authorization: '$trigger.headers.h' } },
+    ])
+      expect(() => resolve(args)).toThrow('must not name a secret');
+    expect(resolve({ body: '$trigger.body' })).toHaveLength(1);
+  });
+
   it('reach by JSON pointer what has slashes and tildes in its name, and nothing that is inherited', () => {
     const step = cli('x', '$trigger.body/a~1b/~0');
     expect(argsOf(resolveTriggerReferences([step], facts({ 'a/b': { '~': 'y' } }), 's')[0])).toEqual(['y']);

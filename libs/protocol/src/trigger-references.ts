@@ -1,6 +1,7 @@
 import type { Action } from './actions';
 import { ContractError, type Violation } from './error-codes';
 import { isJsonObject, type JsonValue } from './json';
+import { namesSecret } from './secrets';
 
 /** What fired a turn, as its steps may refer to it. */
 export interface TriggerFacts {
@@ -31,6 +32,11 @@ export function resolveTriggerReferences(steps: readonly Action[], trigger: Trig
       const value = valueOf(reference, trigger, body);
       if (value === undefined) {
         violations.push({ field: path, rule: 'triggerReference', message: `the trigger has no ${text}` });
+        return text;
+      }
+      // Somebody outside would decide which secret goes where.
+      if (step.type === 'Http' && namesSecret(value)) {
+        violations.push({ field: path, rule: 'triggerReference', message: 'a trigger must not name a secret' });
         return text;
       }
       return step.type === 'CLI' && typeof value !== 'string' ? JSON.stringify(value) : value;

@@ -1,3 +1,11 @@
 export { KeyRing, openKeyRing, UnreadableSecretError, type Sealed, type SealedFor } from './key-ring';
 export { NOTHING_SECRET, redactedAs, Redactor } from './redactor';
-export { NoKeysError, SecretStore, UnknownSecretError, type SecretRecord, type SecretRef } from './secret-store';
+export {
+  NoKeysError,
+  SecretRefusedError,
+  SecretStore,
+  UnknownSecretError,
+  type SecretRecord,
+  type SecretRef,
+  type SecretUse,
+} from './secret-store';

@@ -3,14 +3,14 @@ import { DEFAULT_TENANT_ID, LIMITS } from '@tyrum/protocol';
 import { portable, type StateStore } from '@tyrum/statestore';
 import { describeOnBothDialects } from '@tyrum/statestore/testing';
 import { KeyRing, UnreadableSecretError } from './key-ring';
-import { NoKeysError, SecretStore, UnknownSecretError } from './secret-store';
+import { NoKeysError, SecretRefusedError, SecretStore, UnknownSecretError } from './secret-store';
 
 const newKey = () => randomBytes(32).toString('base64url');
 const [OLD, NEW] = [newKey(), newKey()];
 const ACTOR = 'token:x';
 const OTHER_TENANT = '00000000-0000-4000-8000-0000000000bb';
 const refTo = (key: string, tenantId = DEFAULT_TENANT_ID) => ({ tenantId, key, actor: ACTOR });
-const use = { actor: 'engine', detail: { turn_id: 't' } };
+const use = { actor: 'engine', detail: { turn_id: 't' }, byModel: false };
 
 const rows = portable('all-secrets', 'select * from secret order by tenant_id, key');
 const audited = portable('audited', 'select notes from audit_pending order by pending_id');
@@ -40,6 +40,7 @@ describeOnBothDialects('SecretStore', (stores) => {
     expect(await secrets.find(DEFAULT_TENANT_ID, 'github')).toEqual({
       key: 'github',
       description: null,
+      hosts: null,
       version: 1,
       created_at: expect.any(Number),
       updated_at: expect.any(Number),
@@ -100,6 +101,26 @@ describeOnBothDialects('SecretStore', (stores) => {
       { type: 'secret.used', actor: 'engine', subject: 'secret:a', detail: { turn_id: 't' } },
       { type: 'secret.deleted', actor: ACTOR, subject: 'secret:a' },
     ]);
+  });
+
+  it('gives what is bound to hosts to these alone, and to a model nothing else', async () => {
+    await create('free', 'value-of-free');
+    const hosts = ['api.example', '::1'];
+    await store.transaction((tx) => secrets.createIn(tx, refTo('bound'), { value: 'value-of-bound', hosts }));
+    expect((await secrets.find(DEFAULT_TENANT_ID, 'bound'))?.hosts).toEqual(hosts);
+    const ask = (key: string, byModel: boolean, host?: string) =>
+      secrets.open(DEFAULT_TENANT_ID, new Set([key]), { ...use, byModel, ...(host ? { host } : {}) });
+    for (const byModel of [true, false]) {
+      expect((await ask('bound', byModel, 'api.example')).get('bound')).toBe('value-of-bound');
+      await expect(ask('bound', byModel, 'evil.example')).rejects.toThrow(
+        'secret:bound may not be sent to evil.example',
+      );
+      await expect(ask('bound', byModel)).rejects.toThrow(SecretRefusedError);
+    }
+    expect((await ask('free', false, 'evil.example')).size).toBe(1);
+    await expect(ask('free', true, 'api.example')).rejects.toThrow(SecretRefusedError);
+    await expect(ask('free', true)).rejects.toThrow(SecretRefusedError);
+    expect((await notes()).filter(({ type }) => type === 'secret.used')).toHaveLength(3);
   });
 
   it('lists by key, a page after another', async () => {

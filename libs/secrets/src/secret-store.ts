@@ -16,6 +16,8 @@ import {
 export interface SecretRecord {
   readonly key: string;
   readonly description: string | null;
+  /** The only hosts it may be sent to, and then it goes nowhere else; null: wherever a step of the caller's own says. */
+  readonly hosts: readonly string[] | null;
   /** 1, and one more with each new value. */
   readonly version: number;
   readonly created_at: number;
@@ -36,6 +38,28 @@ export class UnknownSecretError extends Error {
     this.name = 'UnknownSecretError';
   }
 }
+
+/** The secret is not for what the step wants to do with it. */
+export class SecretRefusedError extends Error {
+  constructor(key: string, why: string) {
+    super(`secret:${key} ${why}`);
+    this.name = 'SecretRefusedError';
+  }
+}
+
+/** Who uses secrets for what. */
+export interface SecretUse {
+  readonly actor: string;
+  /** For the audit. */
+  readonly detail: Readonly<Record<string, unknown>>;
+  /** Where they are sent; absent: into a command. */
+  readonly host?: string;
+  /** A model chose the step. What it read may have told it to: it gets only what is bound to hosts, and for these. */
+  readonly byModel: boolean;
+}
+
+/** A row as it is stored. */
+type Row = Omit<SecretRecord, 'hosts'> & Sealed & { readonly hosts: string | null };
 
 /** No keys are set up with which a secret could be closed or opened. */
 export class NoKeysError extends Error {
@@ -66,12 +90,14 @@ export class SecretStore {
   async createIn(
     tx: Tx,
     ref: SecretRef,
-    { value, description }: { value: string; description?: string },
+    { value, description, hosts }: { value: string; description?: string; hosts?: readonly string[] },
   ): Promise<SecretRecord> {
     const { tenantId, key } = ref;
     const { key_id, wrapped_key, ciphertext } = this.keys().seal(value, ref);
-    const params = [tenantId, key, description ?? null, key_id, wrapped_key, ciphertext, LIMITS.secretsPerTenant];
-    const [made] = await tx.query<SecretRecord>(insertSecret, params);
+    const sealed = [key_id, wrapped_key, ciphertext];
+    const bound = hosts ? JSON.stringify(hosts) : null;
+    const params = [tenantId, key, description ?? null, ...sealed, LIMITS.secretsPerTenant, bound];
+    const [made] = await tx.query<Row>(insertSecret, params);
     if (!made) {
       const [taken] = await tx.query(findSecret, [tenantId, key]);
       throw new WireError(
@@ -79,22 +105,17 @@ export class SecretStore {
         taken ? `there is a secret:${key}` : `there are ${LIMITS.secretsPerTenant} secrets`,
       );
     }
-    await noteAudit(tx, [noteOf('secret.created', ref, { version: made.version })]);
-    return made;
+    await noteAudit(tx, [noteOf('secret.created', ref, { version: made.version, ...(hosts ? { hosts } : {}) })]);
+    return toRecord(made);
   }
 
   /** Puts another value in the place of the one there is, which is gone then. @throws {NoKeysError} */
   async renewIn(tx: Tx, ref: SecretRef, value: string): Promise<SecretRecord | undefined> {
     const { key_id, wrapped_key, ciphertext } = this.keys().seal(value, ref);
-    const [renewed] = await tx.query<SecretRecord>(renewSecret, [
-      ref.tenantId,
-      ref.key,
-      key_id,
-      wrapped_key,
-      ciphertext,
-    ]);
-    if (renewed) await noteAudit(tx, [noteOf('secret.rotated', ref, { version: renewed.version })]);
-    return renewed;
+    const [renewed] = await tx.query<Row>(renewSecret, [ref.tenantId, ref.key, key_id, wrapped_key, ciphertext]);
+    if (!renewed) return undefined;
+    await noteAudit(tx, [noteOf('secret.rotated', ref, { version: renewed.version })]);
+    return toRecord(renewed);
   }
 
   /** False = there is none. */
@@ -107,39 +128,36 @@ export class SecretStore {
   }
 
   /** A tenant's, by key. */
-  list(tenantId: string, { limit, after = '' }: { limit: number; after?: string }): Promise<SecretRecord[]> {
-    return this.store.read((db) => db.query<SecretRecord>(listSecrets, [tenantId, after, limit]));
+  async list(tenantId: string, { limit, after = '' }: { limit: number; after?: string }): Promise<SecretRecord[]> {
+    const rows = await this.store.read((db) => db.query<Row>(listSecrets, [tenantId, after, limit]));
+    return rows.map(toRecord);
   }
 
   async find(tenantId: string, key: string): Promise<SecretRecord | undefined> {
     const row = await this.store.read((db) => read(db, tenantId, key));
-    if (!row) return undefined;
-    const { key_id: _, wrapped_key: __, ciphertext: ___, ...shown } = row;
-    return shown;
+    return row && toRecord(row);
   }
 
   /**
    * The values that a step uses, for its process alone. The use is on record before the first of them is handed out.
-   * @param use who uses them for what: it goes into the audit
    * @returns values by key
-   * @throws {UnknownSecretError} @throws {UnreadableSecretError} @throws {NoKeysError} @throws {StoreUnavailableError}
+   * @throws {UnknownSecretError} @throws {SecretRefusedError} @throws {UnreadableSecretError} @throws {NoKeysError}
+   * @throws {StoreUnavailableError}
    */
-  open(
-    tenantId: string,
-    keys: ReadonlySet<string>,
-    use: { readonly actor: string; readonly detail: Readonly<Record<string, unknown>> },
-  ): Promise<Map<string, string>> {
+  open(tenantId: string, keys: ReadonlySet<string>, use: SecretUse): Promise<Map<string, string>> {
     const ring = this.keys();
     return this.store.transaction(async (tx) => {
       const values = new Map<string, string>();
       for (const key of keys) {
         const row = await read(tx, tenantId, key);
         if (!row) throw new UnknownSecretError(key);
+        refuseUnlessMeantFor(toRecord(row), use);
         values.set(key, ring.open(row, { tenantId, key }));
       }
+      const detail = { ...use.detail, ...(use.host === undefined ? {} : { host: use.host }) };
       await noteAudit(
         tx,
-        [...keys].map((key) => noteOf('secret.used', { tenantId, key, actor: use.actor }, use.detail)),
+        [...keys].map((key) => noteOf('secret.used', { tenantId, key, actor: use.actor }, detail)),
       );
       return values;
     });
@@ -182,9 +200,31 @@ export class SecretStore {
   }
 }
 
-async function read(db: Reader, tenantId: string, key: string): Promise<(SecretRecord & Sealed) | undefined> {
-  const [row] = await db.query<SecretRecord & Sealed>(findSecret, [tenantId, key]);
+async function read(db: Reader, tenantId: string, key: string): Promise<Row | undefined> {
+  const [row] = await db.query<Row>(findSecret, [tenantId, key]);
   return row;
+}
+
+function toRecord({
+  key,
+  description,
+  hosts,
+  version,
+  created_at,
+  updated_at,
+}: Row | Omit<Row, keyof Sealed>): SecretRecord {
+  const bound = hosts === null ? null : (JSON.parse(hosts) as string[]);
+  return { key, description, hosts: bound, version, created_at, updated_at };
+}
+
+/** @throws {SecretRefusedError} */
+function refuseUnlessMeantFor({ key, hosts }: SecretRecord, { host, byModel }: SecretUse): void {
+  if (hosts === null) {
+    if (byModel) throw new SecretRefusedError(key, 'is bound to no host: a step that a model chose may not use it');
+    return;
+  }
+  if (host === undefined) throw new SecretRefusedError(key, 'is bound to hosts: a command may not have it');
+  if (!hosts.includes(host)) throw new SecretRefusedError(key, `may not be sent to ${host}`);
 }
 
 function noteOf(type: AuditNote['type'], { tenantId, key, actor }: SecretRef, detail?: AuditNote['detail']): AuditNote {

@@ -433,6 +433,7 @@ create table secret (
   tenant_id uuid not null,
   key text not null,
   description text,
+  hosts text,
   version integer not null,
   key_id text not null,
   wrapped_key text not null,

@@ -293,6 +293,20 @@ describe('HttpExecutor', () => {
       expect(result).toMatchObject({ headers: { 'x-echo': '[secret:token]' } });
     });
 
+    it('are asked for with the host they go to and who chose that', async () => {
+      const uses: unknown[] = [];
+      const url = await echo();
+      const executor = new HttpExecutor(
+        evidence.artifacts,
+        new Set(['127.0.0.1']),
+        stepSecrets(SECRETS, (use) => uses.push(use)),
+      );
+      const step = workspace.step(http({ url, headers }), { chosenBy: 'model', attempt: 2 });
+      await executor.execute(step, { signal: new AbortController().signal, stream: () => {} });
+      const detail = { turn_id: step.turnId, step_index: 0, attempt: 2, tool: 'Http' };
+      expect(uses).toEqual([{ actor: 'engine', detail, byModel: true, host: '127.0.0.1' }]);
+    });
+
     it('do not follow a redirect to another origin', async () => {
       const elsewhere = await echo();
       const url = await serve((_request, response) => void response.writeHead(307, { location: elsewhere }).end());

@@ -4,6 +4,7 @@ import {
   NoKeysError,
   NOTHING_SECRET,
   Redactor,
+  SecretRefusedError,
   UnknownSecretError,
   UnreadableSecretError,
   type SecretStore,
@@ -23,12 +24,21 @@ export class StepSecrets {
   constructor(private readonly store: Pick<SecretStore, 'open'>) {}
 
   /** Or why the step cannot run: nothing of it has been done then. */
-  async open({ tenantId, turnId, stepIndex, attempt, action }: StepRequest): Promise<OpenedSecrets | StepOutcome> {
+  async open({
+    tenantId,
+    turnId,
+    stepIndex,
+    attempt,
+    action,
+    chosenBy,
+  }: StepRequest): Promise<OpenedSecrets | StepOutcome> {
     const keys = secretKeysIn(action);
     if (keys.size === 0) return NONE;
     try {
       const detail = { turn_id: turnId, step_index: stepIndex, attempt, tool: action.type };
-      const values = await this.store.open(tenantId, keys, { actor: 'engine', detail });
+      const host = action.type === 'Http' ? { host: new URL(action.args.url).hostname } : {};
+      const use = { actor: 'engine', detail, byModel: chosenBy === 'model', ...host };
+      const values = await this.store.open(tenantId, keys, use);
       return { values, redactor: new Redactor(values) };
     } catch (error) {
       return refusal(error);
@@ -39,6 +49,7 @@ export class StepSecrets {
 /** What can pass by itself is tried again; what somebody has to mend is not. */
 function refusal(error: unknown): StepOutcome {
   if (error instanceof UnknownSecretError) return failed('secret_not_found', error.message, false);
+  if (error instanceof SecretRefusedError) return failed('secret_refused', error.message, false);
   if (error instanceof NoKeysError) return failed('secrets_not_set_up', error.message, false);
   // Another worker, or this one after its next start, may have the key.
   if (error instanceof UnreadableSecretError) return failed('secret_unreadable', error.message, true);

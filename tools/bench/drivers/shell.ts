@@ -86,6 +86,7 @@ async function alone(executor: WorkspaceExecutor): Promise<void> {
       stepIndex: 0,
       attempt: 1,
       action: ACTION,
+      chosenBy: 'caller',
       effect: 'read',
       idempotencyKey: randomUUID(),
       fencingToken: ++fencingToken,

@@ -36,11 +36,15 @@ export class SecretsController {
     @Req() request: Request,
     @Res({ passthrough: true }) response: Response,
   ): Promise<SecretResult> {
-    const { key, value, description } = validatePayload(SecretCreateBody, body, 'body');
-    const payload = { key, description, value: digestOf(request, value) };
+    const { key, value, description, hosts } = validatePayload(SecretCreateBody, body, 'body');
+    const payload = { key, description, hosts, value: digestOf(request, value) };
     const once = idempotencyKey(request, caller, { route: 'POST /v1/secrets', payload, newKey: randomUUID });
     const ref = { tenantId: caller.tenantId, key, actor: actorOf(caller) };
-    const wanted = { value, ...(description === undefined ? {} : { description }) };
+    const wanted = {
+      value,
+      ...(description === undefined ? {} : { description }),
+      ...(hosts === undefined ? {} : { hosts }),
+    };
     const work = this.once.run(once, async (tx) => viewOf(await this.secrets.createIn(tx, ref, wanted)));
     return { secret: answerOf(response, await work.catch(sayWhatIsMissing)) };
   }
@@ -109,11 +113,12 @@ function sayWhatIsMissing(error: unknown): never {
   throw error instanceof NoKeysError ? new WireError('not_found', error.message) : error;
 }
 
-function viewOf({ key, description, version, created_at, updated_at }: SecretRecord): SecretView {
+function viewOf({ key, description, hosts, version, created_at, updated_at }: SecretRecord): SecretView {
   return {
     key,
     handle: `secret:${key}`,
     ...(description === null ? {} : { description }),
+    ...(hosts === null ? {} : { hosts: [...hosts] }),
     version,
     created_at: new Date(created_at).toISOString(),
     updated_at: new Date(updated_at).toISOString(),

@@ -32,10 +32,12 @@ describe.each(['sqlite', 'postgres'] as const)('secrets on %s', (database) => {
   };
 
   it('are made, shown, rotated and deleted without ever showing a value', async () => {
-    const made = await call('POST', '', { key: 'github', value: VALUE, description: 'reads' });
+    const made = await call('POST', '', { key: 'github', value: VALUE, description: 'reads', hosts: ['api.example'] });
     expect(made).toMatchObject({
       status: 201,
-      body: { secret: { key: 'github', handle: 'secret:github', version: 1, description: 'reads' } },
+      body: {
+        secret: { key: 'github', handle: 'secret:github', version: 1, description: 'reads', hosts: ['api.example'] },
+      },
     });
     expect((await call('GET', '/github')).body).toEqual(made.body);
     expect((await call('GET', '')).body).toMatchObject({ secrets: [{ key: 'github' }] });
@@ -65,6 +67,8 @@ describe.each(['sqlite', 'postgres'] as const)('secrets on %s', (database) => {
     [{ key: 'nul', value: `${VALUE}\0` }, 'body.value'],
     [{ key: 'long', value: VALUE.padEnd(32 * 1024 + 1, 'x') }, 'body.value'],
     [{ key: 'number', value: 12345678 }, 'body.value'],
+    [{ key: 'hosts', value: VALUE, hosts: ['Api.example:443'] }, 'body.hosts'],
+    [{ key: 'hosts', value: VALUE, hosts: [] }, 'body.hosts'],
     [{ key: 'more', value: VALUE, more: VALUE }, 'body.more'],
   ])('refuse %j and name the field', async (body, field) => {
     expect(await call('POST', '', body)).toMatchObject({

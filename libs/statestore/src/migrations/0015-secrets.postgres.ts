@@ -4,6 +4,7 @@ export const secretsPostgres: readonly string[] = [
     tenant_id uuid not null references tenant,
     key text not null,
     description text,
+    hosts text,
     version integer not null check (version > 0),
     key_id text not null,
     wrapped_key text not null,

@@ -4,6 +4,7 @@ export const secretsSqlite: readonly string[] = [
     tenant_id text not null references tenant,
     key text not null,
     description text,
+    hosts text,
     version integer not null check (version > 0),
     key_id text not null,
     wrapped_key text not null,

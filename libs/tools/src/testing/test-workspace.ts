@@ -25,6 +25,7 @@ export class TestWorkspace {
       stepIndex: 0,
       attempt: 1,
       action,
+      chosenBy: 'caller',
       effect: defaultEffectOf(action),
       idempotencyKey: randomUUID(),
       fencingToken: 1,
