@@ -32,7 +32,9 @@ export const idleProcess: Driver = async ({ database, number, text }) => {
     );
     return Number(rows[0]?.n);
   };
-  const app = await spawnApp(text('app'), { TYRUM_DATABASE_URL: database.address, TYRUM_HOME: home });
+  const env = { TYRUM_DATABASE_URL: database.address, TYRUM_HOME: home };
+  // As the images start it.
+  const app = await spawnApp(text('app'), env, { sourceMaps: false });
   const restsFrom = performance.now();
   try {
     await pause(SETTLE_MS);
