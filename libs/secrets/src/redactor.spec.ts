@@ -69,6 +69,14 @@ describe('Redactor', () => {
     );
   });
 
+  it('finds the lines of a value that has several, each behind something of its own', () => {
+    const pem = '-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nBAQEFAASCBKcwggSjAgEAAo\nend\n-----END KEY-----\n';
+    const redactor = new Redactor(new Map([['key', pem]]));
+    const shown = redactor.text(pem.replaceAll('\n', '\n> '));
+    expect(shown).not.toMatch(/MIIE|BAQE/);
+    expect(shown).toContain('> end');
+  });
+
   it('leaves bytes that are no text as they are', () => {
     const redactor = new Redactor(new Map([['key', 'long-enough']]));
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));

@@ -3,10 +3,13 @@ export function redactedAs(key: string): string {
   return `[secret:${key}]`;
 }
 
+/** A shorter line of a value may well be a line of other text. */
+const SHORTEST_LINE = 16;
+
 /**
- * Takes values out of what a tool says, before any of it is kept: as they are, in base64 and base64url (wherever they begin in
- * what was encoded), in hex, URL-encoded and JSON-escaped. What a tool does otherwise with a value it was given, nobody can
- * recognize.
+ * Takes values out of what a tool says, before any of it is kept: as they are, line by line, in base64 and base64url (wherever
+ * they begin in what was encoded), in hex, URL-encoded and JSON-escaped. What a tool does otherwise with a value it was given,
+ * nobody can recognize.
  */
 export class Redactor {
   /** Bytes as characters (latin1), so that any output can be searched, text or not. */
@@ -88,6 +91,8 @@ function formsOf(value: string): Set<string> {
   const url = encodeURIComponent(value);
   const form = new URLSearchParams({ x: value }).toString().slice('x='.length);
   const json = JSON.stringify(value).slice(1, -1);
+  // A key in PEM is printed line by line, each perhaps behind something.
+  const lines = value.includes('\n') ? value.split('\n').map((line) => line.trim()) : [];
   const forms = [
     value,
     ...[0, 1, 2].flatMap((offset) => {
@@ -101,6 +106,7 @@ function formsOf(value: string): Set<string> {
     ...[url, form].map((text) => text.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase())),
     json,
     json.replaceAll('/', '\\/'),
+    ...lines.filter((line) => line.length >= SHORTEST_LINE),
   ];
   return new Set(forms.map((text) => Buffer.from(text).toString('latin1')));
 }

@@ -327,6 +327,8 @@ describe('HttpExecutor', () => {
       let asked = 0;
       const url = await serve((_request, response) => void ((asked += 1), response.end()));
       expect(codeOf(await run({ url, headers: { authorization: 'Bearer secret:missing' } }))).toBe('secret_not_found');
+      const many = Array.from({ length: 65 }, (_, i) => `secret:k${i}`);
+      expect(codeOf(await run({ url, method: 'POST', body: many }))).toBe('too_many_secrets');
       expect(asked).toBe(0);
     });
   });

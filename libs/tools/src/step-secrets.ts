@@ -1,5 +1,5 @@
 import type { StepOutcome, StepRequest } from '@tyrum/execution';
-import { secretKeysIn } from '@tyrum/protocol';
+import { LIMITS, secretKeysIn } from '@tyrum/protocol';
 import {
   NoKeysError,
   NOTHING_SECRET,
@@ -34,6 +34,9 @@ export class StepSecrets {
   }: StepRequest): Promise<OpenedSecrets | StepOutcome> {
     const keys = secretKeysIn(action);
     if (keys.size === 0) return NONE;
+    if (keys.size > LIMITS.secretsPerStep) {
+      return failed('too_many_secrets', `a step may use ${LIMITS.secretsPerStep} secrets at the most`, false);
+    }
     try {
       const detail = { turn_id: turnId, step_index: stepIndex, attempt, tool: action.type };
       const host = action.type === 'Http' ? { host: new URL(action.args.url).hostname } : {};
