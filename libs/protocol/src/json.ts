@@ -28,3 +28,13 @@ export function isWithinBytes(text: string, max: number): boolean {
   // Three bytes are the most that one UTF-16 code unit can take.
   return text.length * 3 <= max || new TextEncoder().encode(text).length <= max;
 }
+
+/** A JSON value with each text in it replaced; `replace` is told where the text is, below `path`. */
+export function mapTexts(value: JsonValue, replace: (text: string, path: string) => JsonValue, path = ''): JsonValue {
+  if (typeof value === 'string') return replace(value, path);
+  if (Array.isArray(value)) return value.map((one, i) => mapTexts(one, replace, childPath(path, i)));
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, one]) => [name, mapTexts(one as JsonValue, replace, childPath(path, name))]),
+  );
+}

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonValue } from './json';
+import { isJsonObject, mapTexts, type JsonValue } from './json';
 import { LIMITS } from './limits';
 import { Optional, rule, Text } from './payload-fields';
 import type { Page } from './page';
@@ -54,11 +54,10 @@ export function resolveHeader(value: string, values: ReadonlyMap<string, string>
 
 /** A JSON value in which each text that is a handle as a whole is what `replace` makes of its key. */
 export function mapHandles(value: JsonValue, replace: (key: string) => string): JsonValue {
-  const key = secretKeyOf(value);
-  if (key !== undefined) return replace(key);
-  if (Array.isArray(value)) return value.map((one) => mapHandles(one, replace));
-  if (!isJsonObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, mapHandles(one as JsonValue, replace)]));
+  return mapTexts(value, (text) => {
+    const key = secretKeyOf(text);
+    return key === undefined ? text : replace(key);
+  });
 }
 
 /** The environment a command is given: names of variables, and handles. */

@@ -1,6 +1,6 @@
 import type { Action } from './actions';
 import { ContractError, type Violation } from './error-codes';
-import { isJsonObject, type JsonValue } from './json';
+import { isJsonObject, mapTexts, type JsonValue } from './json';
 import { namesSecret } from './secrets';
 
 /** What fired a turn, as its steps may refer to it. */
@@ -41,7 +41,7 @@ export function resolveTriggerReferences(steps: readonly Action[], trigger: Trig
       }
       return step.type === 'CLI' && typeof value !== 'string' ? JSON.stringify(value) : value;
     };
-    return { ...step, args: mapTexts(step.args as JsonValue, `${at}[${i}].args`, replace) } as Action;
+    return { ...step, args: mapTexts(step.args as JsonValue, replace, `${at}[${i}].args`) } as Action;
   });
   if (violations.length > 0) throw new ContractError(summary(violations), violations);
   return resolved;
@@ -94,15 +94,6 @@ function valueOf(
   // A header is text: there is nothing in it to point at.
   if (pointer !== undefined || header === undefined || !Object.hasOwn(headers, header)) return undefined;
   return headers[header];
-}
-
-function mapTexts(value: JsonValue, path: string, replace: (text: string, path: string) => JsonValue): JsonValue {
-  if (typeof value === 'string') return replace(value, path);
-  if (Array.isArray(value)) return value.map((one, i) => mapTexts(one, `${path}[${i}]`, replace));
-  if (!isJsonObject(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, one]) => [name, mapTexts(one as JsonValue, `${path}.${name}`, replace)]),
-  );
 }
 
 function parse(text: string): JsonValue | undefined {

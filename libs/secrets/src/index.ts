@@ -1,5 +1,6 @@
-export { KeyRing, openKeyRing, UnreadableSecretError, type Sealed, type SealedFor } from './key-ring';
-export { NOTHING_SECRET, redactedAs, Redactor } from './redactor';
+export { decrypt, encrypt } from './cipher';
+export { KeyRing, openKeyRing, UnreadableSecretError } from './key-ring';
+export { NOTHING_SECRET, Redactor } from './redactor';
 export {
   NoKeysError,
   SecretRefusedError,

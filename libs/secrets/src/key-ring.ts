@@ -1,11 +1,9 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { openHomeKey, type Config } from '@tyrum/platform';
+import { decrypt, encrypt } from './cipher';
 
-const CIPHER = 'aes-256-gcm';
 const KEY_BYTES = 32;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 
 /** A value as it is stored: encrypted with a key of its own, and that one with a key of the ring. All base64url. */
 export interface Sealed {
@@ -102,19 +100,4 @@ export async function openKeyRing(
 
 function contextOf(what: 'key' | 'value', { tenantId, key }: SealedFor): Buffer {
   return Buffer.from(`tyrum secret\0${what}\0${tenantId}\0${key}`);
-}
-
-/** Nonce, tag and ciphertext in one. */
-function encrypt(key: Buffer, plain: Buffer, context: Buffer): string {
-  const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv(CIPHER, key, nonce).setAAD(context);
-  const sealed = Buffer.concat([cipher.update(plain), cipher.final()]);
-  return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64url');
-}
-
-function decrypt(key: Buffer, text: string, context: Buffer): Buffer {
-  const bytes = Buffer.from(text, 'base64url');
-  const decipher = createDecipheriv(CIPHER, key, bytes.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
-  decipher.setAAD(context).setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
-  return Buffer.concat([decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]);
 }

@@ -1,8 +1,3 @@
-/** What a value becomes where it would be shown. */
-export function redactedAs(key: string): string {
-  return `[secret:${key}]`;
-}
-
 /** A shorter line of a value may well be a line of other text. */
 const SHORTEST_LINE = 16;
 
@@ -21,7 +16,7 @@ export class Redactor {
   /** @param secrets values by their keys */
   constructor(secrets: ReadonlyMap<string, string>) {
     for (const [key, value] of secrets) {
-      for (const form of formsOf(value)) if (!this.labels.has(form)) this.labels.set(form, redactedAs(key));
+      for (const form of formsOf(value)) if (!this.labels.has(form)) this.labels.set(form, `[secret:${key}]`);
     }
     // The longest first: one value may be a part of another.
     const forms = [...this.labels.keys()].sort((a, b) => b.length - a.length);

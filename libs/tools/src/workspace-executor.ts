@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { ArtifactStore } from '@tyrum/evidence';
 import type { StepContext, StepExecutor, StepOutcome, StepRequest } from '@tyrum/execution';
-import type { Action, JsonValue, StepResult } from '@tyrum/protocol';
+import { secretKeyOf, type Action, type JsonValue, type StepResult } from '@tyrum/protocol';
 import { fileBytes, keepOutput } from './kept-output';
 import type { RunnerOutcome, RunnerResult, RunnerStep, RunnerWork } from './runner/messages';
 import type { StepSecrets } from './step-secrets';
@@ -105,7 +105,11 @@ function workOf(action: Action): RunnerWork {
     cmd: args['cmd'] as string,
     args: (args['args'] as string[] | undefined) ?? [],
     ...(typeof args['cwd'] === 'string' ? { cwd: args['cwd'] } : {}),
-    ...(args['env'] ? { env: args['env'] as Record<string, string> } : {}),
+    ...(args['env'] ? { env: keysOf(args['env'] as Record<string, string>) } : {}),
     timeoutMs: (args['timeout_ms'] as number | undefined) ?? DEFAULT_TIMEOUT_MS,
   };
+}
+
+function keysOf(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).map(([name, handle]) => [name, secretKeyOf(handle) ?? '']));
 }

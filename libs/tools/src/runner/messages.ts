@@ -25,7 +25,7 @@ export type RunnerWork =
       readonly cmd: string;
       readonly args: readonly string[];
       readonly cwd?: string;
-      /** Variables with handles. */
+      /** Variables, each with the key of a secret. */
       readonly env?: Readonly<Record<string, string>>;
       readonly timeoutMs: number;
     }

@@ -171,9 +171,7 @@ function secretVariables(
   variables: Readonly<Record<string, string>>,
   secrets: Readonly<Record<string, string>>,
 ): Record<string, string | undefined> {
-  return Object.fromEntries(
-    Object.entries(variables).map(([name, handle]) => [name, secrets[handle.slice('secret:'.length)]]),
-  );
+  return Object.fromEntries(Object.entries(variables).map(([name, key]) => [name, secrets[key]]));
 }
 
 function fenceOf(records: string): Fence {
