@@ -31,7 +31,19 @@ export const ALLOWED = {
     'evidence',
     'desktops',
   ],
-  desktops: ['execution', 'leases', 'outbox', 'statestore', 'protocol', 'platform'],
+  desktops: [
+    'execution',
+    'identity',
+    'nodes',
+    'evidence',
+    'leases',
+    'backplane',
+    'statestore',
+    'protocol',
+    'platform',
+    // A desktop is a node like any other, and connects as one.
+    'client',
+  ],
   gateway: [
     'execution',
     'identity',
@@ -39,6 +51,7 @@ export const ALLOWED = {
     'secrets',
     'evidence',
     'scheduling',
+    'desktops',
     'outbox',
     'backplane',
     'idempotency',

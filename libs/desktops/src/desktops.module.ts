@@ -1,53 +1,88 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { Inject, Module, type FactoryProvider, type OnApplicationBootstrap } from '@nestjs/common';
-import { ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
+import type { Backplane } from '@tyrum/backplane';
+import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
+import { nodeTokens, TokenStore } from '@tyrum/identity';
 import { Leases } from '@tyrum/leases';
+import { Pairings } from '@tyrum/nodes';
 import { CONFIG, DrainSequence, HealthRegistry, LOGGER, VERSION, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
 import { DesktopHosts } from './desktop-hosts';
 import { readHostId } from './host-identity';
 import { HostRegistration } from './host-registration';
+import { DesktopReconciler } from './runtime/desktop-reconciler';
+import { Enrolment } from './runtime/enrolment';
+import { bringUp } from './runtime/hosted-desktop';
+import { LocalDriver } from './runtime/local-driver';
+import { Placements } from './runtime/placements';
 
 const CHECK_TIMEOUT_MS = 1_000;
 
-const hosts: FactoryProvider<DesktopHosts> = {
-  provide: DesktopHosts,
-  inject: [STATE_STORE],
-  useFactory: (store: StateStore) => new DesktopHosts(store, new Leases(store)),
-};
-
-/** The known hosts, for whoever shows them. */
-@Module({ imports: [ControlPlaneModule], providers: [hosts], exports: [DesktopHosts] })
-export class DesktopsModule {}
-
 const registration: FactoryProvider<HostRegistration> = {
   provide: HostRegistration,
-  inject: [DesktopHosts, STATE_STORE, CONFIG, LOGGER],
-  useFactory: (known: DesktopHosts, store: StateStore, config: Config, logger: Logger) => {
+  inject: [STATE_STORE, CONFIG, LOGGER],
+  useFactory: (store: StateStore, config: Config, logger: Logger) => {
     const hostId = readHostId(config.home, randomUUID);
     const host = { hostId, instanceId: config.instanceId, hostname: hostname(), version: VERSION };
-    return new HostRegistration(known, new Leases(store), host, {
+    const leases = new Leases(store);
+    return new HostRegistration(new DesktopHosts(store, leases), leases, host, {
       leaseTtlMs: config.leaseTtlMs,
       onTrouble: (what, error) => logger.warn({ err: error, host_id: hostId }, `could not ${what}`),
     });
   },
 };
 
-/** Makes this process the runtime of its host, from its start to its drain. */
-@Module({ imports: [ControlPlaneModule, DesktopsModule], providers: [registration], exports: [HostRegistration] })
+const reconciler: FactoryProvider<DesktopReconciler> = {
+  provide: DesktopReconciler,
+  inject: [HostRegistration, STATE_STORE, BACKPLANE, CONFIG, LOGGER],
+  useFactory: (
+    ...[runtime, store, backplane, config, logger]: [HostRegistration, StateStore, Backplane, Config, Logger]
+  ) => {
+    const { hostId } = runtime.host;
+    const { edges, capacity, sandbox } = config.desktops;
+    const tokens = new TokenStore(store);
+    const pairings = new Pairings({ store, tokens: nodeTokens(tokens), newId: randomUUID, nowMs: Date.now });
+    const onTrouble = (what: string, error: unknown): void =>
+      logger.warn({ err: error, host_id: hostId }, `could not ${what}`);
+    const enrolment = new Enrolment({ store, pairings, tokens, backplane, hostId });
+    const ports = { driver: new LocalDriver(sandbox), enrolment, edges, onTrouble };
+    return new DesktopReconciler({
+      placements: new Placements(store, new Leases(store), hostId),
+      lease: () => runtime.lease,
+      bringUp: (row, directory, signal) => bringUp(row, directory, { ...ports, signal }),
+      directory: join(config.home, 'desktops'),
+      capacity,
+      onTrouble,
+    });
+  },
+};
+
+/** Makes this process the runtime of its host and of the desktops there, from its start to its drain. */
+@Module({
+  imports: [ControlPlaneModule],
+  providers: [registration, reconciler],
+  exports: [HostRegistration],
+})
 export class DesktopHostModule implements OnApplicationBootstrap {
   constructor(
     @Inject(HostRegistration) private readonly runtime: HostRegistration,
+    @Inject(DesktopReconciler) private readonly desktops: DesktopReconciler,
     @Inject(DrainSequence) drain: DrainSequence,
     @Inject(HealthRegistry) health: HealthRegistry,
   ) {
     const check = async () => runtime.requireRegistered();
     health.register({ name: 'desktop host', check, timeoutMs: CHECK_TIMEOUT_MS });
-    drain.register('finishWork', 'desktop host', () => runtime.stop());
+    // What they were is written under the host's lease: it goes last.
+    drain.register('finishWork', 'desktop host', async () => {
+      await desktops.stop();
+      await runtime.stop();
+    });
   }
 
-  onApplicationBootstrap(): Promise<void> {
-    return this.runtime.start();
+  async onApplicationBootstrap(): Promise<void> {
+    await this.runtime.start();
+    this.desktops.start();
   }
 }

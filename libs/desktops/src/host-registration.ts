@@ -1,4 +1,4 @@
-import { LeaseKeeper, type Leases } from '@tyrum/leases';
+import { LeaseKeeper, type HeldLease, type Leases } from '@tyrum/leases';
 import { DESKTOP_HOST_LEASE_KIND, type DesktopHosts, type HostDescription } from './desktop-hosts';
 
 export interface HostRegistrationOptions {
@@ -34,6 +34,11 @@ export class HostRegistration {
   ) {
     const onError = (error: unknown) => options.onTrouble('renew the lease on the host', error);
     this.keeper = new LeaseKeeper(leases, { owner: host.instanceId, ttlMs: options.leaseTtlMs, onError });
+  }
+
+  /** The lease on the host, while this process may act as it. */
+  get lease(): HeldLease | undefined {
+    return this.obstacle === undefined ? this.keeper.held[0] : undefined;
   }
 
   /** Resolves after the first attempt, whatever came of it. */

@@ -1,1 +1,1 @@
-export { DesktopHostModule, DesktopsModule } from './desktops.module';
+export { DesktopHostModule } from './desktops.module';

@@ -6,6 +6,7 @@ import { attachedEvent, createdEvent, refusedEvent } from './artifact-events';
 import { newRecord, toRef, type NewArtifact } from './artifact-record';
 import { attachArtifacts, findReadable } from './sql/attach-artifacts';
 import { BlobCorruptError, BlobMissingError, BlobTooLargeError } from './blob-store';
+import { artifactPath } from './step-artifacts';
 import { StoredBytes, StoredBytesExceededError } from './stored-bytes';
 import type { BlobInfo, BlobStore, ByteRange, Bytes, ExpectedBlob, OpenBlob } from './blob-store';
 
@@ -47,7 +48,7 @@ export class ArtifactStore {
     private readonly blobs: BlobStore,
     private readonly options: ArtifactStoreOptions,
   ) {
-    this.urlOf = options.urlOf ?? ((id) => `/v1/artifacts/${id}/content`);
+    this.urlOf = options.urlOf ?? artifactPath;
     this.stored = new StoredBytes(store, options.maxStoredBytes);
   }
 

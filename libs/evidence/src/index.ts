@@ -9,6 +9,7 @@ export {
   BlobTooLargeError,
 } from './blob-store';
 export type { BlobStore, ByteRange, Bytes, ExpectedBlob, SweptBlobStore } from './blob-store';
+export { readStepArtifacts } from './step-artifacts';
 export { measureBytes } from './blob-draft';
 export { DirectoryBlobStore } from './directory-blob-store';
 export { openBlobStore, openBlobSweep } from './open-blob-store';

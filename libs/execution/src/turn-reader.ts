@@ -1,5 +1,6 @@
 import type { Action, DeadLetter, Step, StepError, Turn, TurnDetail, TurnListItem } from '@tyrum/protocol';
 import { agentKeyOf, defaultEffectOf } from '@tyrum/protocol';
+import { readStepArtifacts } from '@tyrum/evidence';
 import type { StateStore } from '@tyrum/statestore';
 import type { DeadLetterRow, StepRow, TurnFilter, TurnPlace, TurnRow, TurnStore } from '@tyrum/statestore/turns';
 import { isoTime } from './conversation-view';
@@ -48,10 +49,14 @@ export class TurnReader {
       const row = await this.turns.find(db, tenantId, turnId);
       if (!row) return undefined;
       const steps = await this.turns.steps(db, tenantId, turnId);
+      const artifacts = await readStepArtifacts(db, tenantId, turnId);
       const dead = row.status === 'failed' ? await this.turns.findDead(db, tenantId, turnId) : undefined;
       return {
         turn: toTurn(row),
-        steps: [...steps.map(toStep), ...stepsToCome(row, steps.length)],
+        steps: [
+          ...steps.map((step) => toStep(step, artifacts.get(step.step_index))),
+          ...stepsToCome(row, steps.length),
+        ],
         ...(row.error ? { error: JSON.parse(row.error) as StepError } : {}),
         ...(dead ? { dead: toDeadLetter(dead) } : {}),
         ...(row.wait_kind ? { waiting: waitingFor(row, steps.at(-1)) } : {}),
@@ -103,7 +108,7 @@ export function toTurn(row: TurnRow): Turn {
   };
 }
 
-function toStep(row: StepRow): Step {
+function toStep(row: StepRow, artifacts: Step['artifacts'] = []): Step {
   const result = row.result ? (JSON.parse(row.result) as NonNullable<Step['result']>) : undefined;
   return {
     step_index: row.step_index,
@@ -114,7 +119,7 @@ function toStep(row: StepRow): Step {
     ...(result ? { result } : {}),
     ...(row.error ? { error: JSON.parse(row.error) as NonNullable<Step['error']> } : {}),
     ...(isUnknown(row) ? { outcome: 'unknown' as const } : {}),
-    artifacts: (result?.['artifacts'] as Step['artifacts'] | undefined) ?? [],
+    artifacts,
     started_at: isoTime(row.started_at),
     finished_at: row.finished_at === null ? null : isoTime(row.finished_at),
   };

@@ -3,6 +3,7 @@ import type { FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
 import { ArtifactStore, AuditKey, AuditLog, openBlobStore } from '@tyrum/evidence';
 import { Approvals, Conversations, TurnControl, TurnIntake, TurnReader, TurnRedrive, Waits } from '@tyrum/execution';
+import { DesktopHosts } from '@tyrum/desktops';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import { Tenants } from '@tyrum/identity';
@@ -152,8 +153,9 @@ export const domainProviders: FactoryProvider[] = [
   },
   {
     provide: ClusterView,
-    inject: [STATE_STORE, LeaseDirectory],
-    useFactory: (store: StateStore, leases: LeaseDirectory) => new ClusterView(store, leases),
+    inject: [STATE_STORE, LeaseDirectory, DesktopHosts],
+    useFactory: (store: StateStore, leases: LeaseDirectory, hosts: DesktopHosts) =>
+      new ClusterView(store, leases, hosts),
   },
   {
     provide: ClaimShares,

@@ -37,6 +37,7 @@ import { ProblemFilter } from './http/problem.filter';
 import { httpMetrics, jsonBody, plainUrl, rawBody, requestContext } from './http/request-pipeline';
 import { streamedBody } from './http/streamed-body';
 import { LeasesController } from './http/leases.controller';
+import { DesktopsController } from './http/desktops.controller';
 import { SecretsController } from './http/secrets.controller';
 import { SchedulesController } from './http/schedules.controller';
 import { TenantsController } from './http/tenants.controller';
@@ -156,6 +157,7 @@ export class GatewayModule implements OnApplicationBootstrap {
         OidcController,
         SchedulesController,
         SecretsController,
+        DesktopsController,
         ArtifactsController,
         DocumentsController,
         LeasesController,

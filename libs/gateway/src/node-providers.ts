@@ -3,8 +3,10 @@ import type { FactoryProvider } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
 import { Waits } from '@tyrum/execution';
 import { ArtifactStore } from '@tyrum/evidence';
+import { DesktopEnvironments, DesktopHosts } from '@tyrum/desktops';
 import { BACKPLANE, STATE_STORE } from '@tyrum/execution/nest';
-import { TokenStore } from '@tyrum/identity';
+import { nodeTokens, TokenStore } from '@tyrum/identity';
+import { Leases } from '@tyrum/leases';
 import { DispatchLoop, Dispatches, Pairings, PeerDirectory, PeerRegistry } from '@tyrum/nodes';
 import { CONFIG, LOGGER, type Config, type Logger } from '@tyrum/platform';
 import type { StateStore } from '@tyrum/statestore';
@@ -29,14 +31,19 @@ export function nodeProviders(holder: string): FactoryProvider[] {
           store,
           newId: randomUUID,
           nowMs,
-          tokens: {
-            issueIn: async (tx, { tenantId, deviceId }) => {
-              const { token, record } = await tokens.issueIn(tx, { tenantId, role: 'node', scopes: [], deviceId });
-              return { tokenId: record.token_id, token };
-            },
-            revokeIn: async (tx, tenantId, tokenId) => void (await tokens.revokeIn(tx, tenantId, tokenId)),
-          },
+          tokens: nodeTokens(tokens),
         }),
+    },
+    {
+      provide: DesktopEnvironments,
+      inject: [STATE_STORE, Pairings, BACKPLANE],
+      useFactory: (store: StateStore, pairings: Pairings, backplane: Backplane) =>
+        new DesktopEnvironments(store, pairings, backplane),
+    },
+    {
+      provide: DesktopHosts,
+      inject: [STATE_STORE],
+      useFactory: (store: StateStore) => new DesktopHosts(store, new Leases(store)),
     },
     { provide: PeerDirectory, inject: [STATE_STORE], useFactory: (store: StateStore) => new PeerDirectory(store) },
     {

@@ -8,7 +8,7 @@ import {
   type Review,
   type TrustLevel,
 } from '@tyrum/protocol';
-import type { StateStore, Tx } from '@tyrum/statestore';
+import type { Reader, StateStore, Tx } from '@tyrum/statestore';
 import { toPairing, type PairingRow } from './pairing-view';
 import {
   claimToken,
@@ -91,17 +91,18 @@ export class Pairings {
   constructor(private readonly ports: PairingPorts) {}
 
   /** Notes the request, or that a known device is there. @throws {WireError} overloaded when too many wait for a decision */
-  request({ tenantId, nodeId, label, capabilities }: PairingRequest): Promise<PairingRow> {
-    return this.ports.store.transaction(async (tx) => {
-      const [before] = await tx.query<PairingRow>(findPairings, [
-        JSON.stringify([{ tenant_id: tenantId, node_id: nodeId }]),
-      ]);
-      const params = [tenantId, nodeId, MOTIVATION, label ?? null, JSON.stringify(capabilities), MAX_AWAITING];
-      const [row] = await tx.query<PairingRow>(requestPairing, params);
-      if (!row) throw new WireError('overloaded', 'too many devices wait to be paired');
-      if (before?.capabilities !== row.capabilities) await this.tell(tx, row);
-      return row;
-    });
+  request(request: PairingRequest): Promise<PairingRow> {
+    return this.ports.store.transaction((tx) => this.requestIn(tx, request));
+  }
+
+  /** The same inside the caller's transaction. */
+  async requestIn(tx: Tx, { tenantId, nodeId, label, capabilities }: PairingRequest): Promise<PairingRow> {
+    const [before] = await this.findIn(tx, [{ tenantId, nodeId }]);
+    const params = [tenantId, nodeId, MOTIVATION, label ?? null, JSON.stringify(capabilities), MAX_AWAITING];
+    const [row] = await tx.query<PairingRow>(requestPairing, params);
+    if (!row) throw new WireError('overloaded', 'too many devices wait to be paired');
+    if (before?.capabilities !== row.capabilities) await this.tell(tx, row);
+    return row;
   }
 
   /** Newest first; `after` is the last one's id of the page before. */
@@ -113,8 +114,13 @@ export class Pairings {
 
   /** What is decided about these devices, in no order; those nobody knows are left out. */
   find(devices: readonly { tenantId: string; nodeId: string }[]): Promise<PairingRow[]> {
+    return this.ports.store.read((db) => this.findIn(db, devices));
+  }
+
+  /** The same with the caller's connection. */
+  findIn(db: Reader, devices: readonly { tenantId: string; nodeId: string }[]): Promise<PairingRow[]> {
     const names = devices.map(({ tenantId, nodeId }) => ({ tenant_id: tenantId, node_id: nodeId }));
-    return this.ports.store.read((db) => db.query<PairingRow>(findPairings, [JSON.stringify(names)]));
+    return db.query<PairingRow>(findPairings, [JSON.stringify(names)]);
   }
 
   /**

@@ -111,6 +111,13 @@ export interface Config {
   readonly auditKey?: Secret;
   /** Keys of secrets, base64url, separated by commas; absent: on SQLite it lies in the home, on Postgres there are no secrets. */
   readonly secretKeys?: Secret;
+  /** What this process, as a host, does for desktops. */
+  readonly desktops: {
+    /** Where edges are: `ws://host/ws`. */
+    readonly edges: readonly string[];
+    readonly capacity: number;
+    readonly sandbox: 'bubblewrap' | 'none';
+  };
   /** Exact origins whose pages may call the edge, and use the session cookie. */
   readonly allowedOrigins: readonly string[];
   /** `TYRUM_*` variables nobody reads, most likely misspelt. Names only. */
@@ -202,6 +209,11 @@ export function loadConfig(app: AppName, env: Environment, options: LoadOptions 
     ...(values.webhookKey && { webhookKey: values.webhookKey }),
     ...(values.auditKey && { auditKey: values.auditKey }),
     ...(values.secretKeys && { secretKeys: values.secretKeys }),
+    desktops: {
+      edges: required(values.edgeUrls),
+      capacity: required(values.desktops),
+      sandbox: required(values.desktopSandbox),
+    },
     ...(model && { model }),
     drainMs: required(values.drainMs),
     drainNoticeMs,

@@ -1,3 +1,4 @@
+import { DESKTOP_VARIABLES } from './desktop-variables';
 import { KEY_VARIABLES } from './key-variables';
 import {
   database,
@@ -200,6 +201,7 @@ export const VARIABLES = {
   }),
   ...RETENTION_VARIABLES,
   ...KEY_VARIABLES,
+  ...DESKTOP_VARIABLES,
   allowedOrigins: variable({
     name: 'TYRUM_ALLOWED_ORIGINS',
     description:

@@ -74,12 +74,23 @@ export interface ClusterDatabase {
   tables: { name: string; live_rows: number; dead_rows: number; vacuumed_at: string | null }[];
 }
 
+/** A host that carries desktops. */
+export interface ClusterDesktopHost {
+  host_id: string;
+  hostname: string;
+  version: string;
+  /** `lost`: no process acts for it. */
+  status: 'online' | 'lost';
+  last_seen_at: string;
+}
+
 /** What belongs to no tenant. */
 export interface ClusterDeployment {
   instances: ClusterInstance[];
   /** Those of shards, seats and hosts. */
   leases: Lease[];
   edges: ClusterEdge[];
+  desktop_hosts: ClusterDesktopHost[];
   queues: ClusterQueue[];
   oldest_ready: { tenant_id: string; waiting_ms: number } | null;
   dead_letters: number;

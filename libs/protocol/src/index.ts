@@ -22,6 +22,8 @@ export * from './http-proof';
 export * from './ids';
 export * from './json';
 export * from './json-check';
+export * from './desktops';
+export * from './evidence-file';
 export * from './json-depth';
 export * from './lease';
 export * from './limits';

@@ -99,6 +99,12 @@ export const LIMITS = Object.freeze({
   presenceMetadataBytes: 16 * KIB,
   evidenceBytes: 768 * KIB,
 
+  // Desktops
+  desktopsPerTenant: 100,
+  desktopSideMin: 320,
+  desktopSideMax: 4_096,
+  desktopTextLength: 10_000,
+
   // Signals and shares
   signalNameLength: 200,
   signalBytes: 256 * KIB,

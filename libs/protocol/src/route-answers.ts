@@ -29,6 +29,7 @@ import type {
 import type { AuditListResult, AuditSeal } from './audit';
 import type { Cluster } from './cluster';
 import type { LeaseHistoryResult, LeaseListResult } from './lease';
+import type { DesktopList, DesktopResult } from './desktops';
 import type { SecretList, SecretResult } from './secrets';
 import type { TenantCreated, TenantList, TenantView } from './tenants';
 import type { TurnDetail } from './turn';
@@ -96,6 +97,13 @@ export interface RouteAnswers {
   'GET /v1/secrets/:key': SecretResult;
   'POST /v1/secrets/:key/rotate': SecretResult;
   'DELETE /v1/secrets/:key': undefined;
+  'POST /v1/desktop-environments': DesktopResult;
+  'GET /v1/desktop-environments': DesktopList;
+  'GET /v1/desktop-environments/:id': DesktopResult;
+  'POST /v1/desktop-environments/:id/start': DesktopResult;
+  'POST /v1/desktop-environments/:id/stop': DesktopResult;
+  'POST /v1/desktop-environments/:id/move': DesktopResult;
+  'DELETE /v1/desktop-environments/:id': undefined;
   'POST /v1/webhooks': WebhookCreated;
   'GET /v1/webhooks': WebhookList;
   'DELETE /v1/webhooks/:id': undefined;

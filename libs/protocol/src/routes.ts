@@ -1,4 +1,5 @@
 import { ACCESS_ROUTES } from './access-routes';
+import { DESKTOP_ROUTES } from './desktop-routes';
 import { ArtifactListQuery, ArtifactUploadQuery } from './artifact';
 import { AuditListPayload } from './audit';
 import {
@@ -291,6 +292,7 @@ export const ROUTES = {
     media: 'text/html',
   },
   ...ACCESS_ROUTES,
+  ...DESKTOP_ROUTES,
   'POST /v1/schedules': {
     summary: 'Create a schedule',
     scope: 'operator.write',

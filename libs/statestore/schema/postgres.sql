@@ -165,6 +165,29 @@ create table dead_letter (
   constraint dead_letter_pkey PRIMARY KEY (tenant_id, turn_id)
 );
 
+create table desktop_environment (
+  tenant_id uuid not null,
+  environment_id uuid not null,
+  label text,
+  host_id text,
+  width integer not null,
+  height integer not null,
+  desired text not null,
+  status text not null,
+  node_id text,
+  error text,
+  generation integer not null,
+  placement integer not null,
+  created_at bigint not null,
+  updated_at bigint not null,
+  constraint desktop_environment_desired_check CHECK ((desired = ANY (ARRAY['running'::text, 'stopped'::text, 'absent'::text]))),
+  constraint desktop_environment_generation_check CHECK ((generation > 0)),
+  constraint desktop_environment_pkey PRIMARY KEY (tenant_id, environment_id),
+  constraint desktop_environment_placement_check CHECK ((placement > 0)),
+  constraint desktop_environment_status_check CHECK ((status = ANY (ARRAY['pending'::text, 'starting'::text, 'running'::text, 'stopped'::text, 'failed'::text]))),
+  constraint desktop_environment_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenant(tenant_id)
+);
+
 create table desktop_host (
   host_id text not null,
   instance_id text not null,
@@ -588,6 +611,8 @@ CREATE INDEX conversation_queue_leased ON conversation_queue USING btree (due_at
 CREATE INDEX conversation_queue_ready ON conversation_queue USING btree (due_at) WHERE (state = 'ready'::text);
 
 CREATE INDEX dead_letter_by_age ON dead_letter USING btree (tenant_id, died_at, turn_id);
+
+CREATE INDEX desktop_environment_by_host ON desktop_environment USING btree (host_id, created_at);
 
 CREATE INDEX directed_message_queued ON directed_message USING btree (slot, id) WHERE (state = 'queued'::text);
 

@@ -142,6 +142,24 @@ CREATE TABLE dead_letter (
     primary key (tenant_id, turn_id)
   );
 
+CREATE TABLE desktop_environment (
+    tenant_id text not null references tenant,
+    environment_id text not null,
+    label text,
+    host_id text,
+    width integer not null,
+    height integer not null,
+    desired text not null check (desired in ('running', 'stopped', 'absent')),
+    status text not null check (status in ('pending', 'starting', 'running', 'stopped', 'failed')),
+    node_id text,
+    error text,
+    generation integer not null check (generation > 0),
+    placement integer not null check (placement > 0),
+    created_at integer not null,
+    updated_at integer not null,
+    primary key (tenant_id, environment_id)
+  );
+
 CREATE TABLE desktop_host (
     host_id text primary key,
     instance_id text not null,
@@ -494,6 +512,8 @@ CREATE INDEX conversation_queue_leased on conversation_queue (due_at) where stat
 CREATE INDEX conversation_queue_ready on conversation_queue (due_at) where state = 'ready';
 
 CREATE INDEX dead_letter_by_age on dead_letter (tenant_id, died_at, turn_id);
+
+CREATE INDEX desktop_environment_by_host on desktop_environment (host_id, created_at);
 
 CREATE INDEX directed_message_queued on directed_message (slot, id) where state = 'queued';
 

@@ -1,3 +1,4 @@
+import type { DesktopHosts } from '@tyrum/desktops';
 import { readInstances, readTakeovers, type InstanceRow, type TakeoverRow } from '@tyrum/leases';
 import { countConnections, type EdgeConnections } from '@tyrum/nodes';
 import { readEdgeLags, type EdgeLag } from '@tyrum/outbox';
@@ -24,6 +25,7 @@ export class ClusterView {
   constructor(
     private readonly store: StateStore,
     private readonly leases: LeaseDirectory,
+    private readonly hosts: DesktopHosts,
   ) {}
 
   async ofTenant(tenantId: string): Promise<ClusterTenant> {
@@ -43,6 +45,7 @@ export class ClusterView {
 
   async deployment(): Promise<ClusterDeployment> {
     const leases = await this.leases.ofDeployment(undefined, { limit: MAX_LEASES });
+    const hosts = await this.hosts.list();
     return this.store.read(async (db) => {
       const { queues, oldest, deadLetters } = await readAllQueues(db);
       const takeovers = await readTakeovers(db, RECENT);
@@ -50,6 +53,9 @@ export class ClusterView {
         instances: (await readInstances(db)).map(instanceView),
         leases,
         edges: edgesOf(await readEdgeLags(db), await countConnections(db, null)),
+        desktop_hosts: hosts.map(({ host_id, hostname, version, status, last_seen_at }) => {
+          return { host_id, hostname, version, status, last_seen_at };
+        }),
         queues: queues.map((queue) => ({ tenant_id: queue.tenant_id, ...depthOf(queue) })),
         oldest_ready: oldest ? { tenant_id: oldest.tenant_id, waiting_ms: oldest.waiting_ms } : null,
         dead_letters: deadLetters,

@@ -2,7 +2,7 @@ import type { Backplane } from '@tyrum/backplane';
 import { StoredBytesExceededError, type ArtifactStore } from '@tyrum/evidence';
 import type { IdempotencyKey } from '@tyrum/idempotency';
 import type { Dispatches } from '@tyrum/nodes';
-import { isUuid, type AttemptEvidencePayload } from '@tyrum/protocol';
+import { evidenceFileOf, isUuid, type AttemptEvidencePayload, type JsonValue } from '@tyrum/protocol';
 import { notFound, RefusedError } from '../failures';
 import type { Once } from './once';
 
@@ -32,21 +32,17 @@ export class NodeEvidence {
       tenantId: key.tenantId,
       turnId: dispatch.turn_id,
       stepIndex: dispatch.step_index,
-      kind: 'other',
-      filename: `evidence-${dispatch.step_index}.json`,
-      mimeType: 'application/json',
-    } as const;
+      ...described(payload.evidence, dispatch.step_index),
+    };
     // The bytes come before the transaction: nothing but the database is waited for inside of one.
     if (await once.earlier(key)) return undefined;
-    const record = await artifacts
-      .putBytes(about, Buffer.from(JSON.stringify(payload.evidence)))
-      .catch(async (error) => {
-        if (error instanceof StoredBytesExceededError) {
-          await artifacts.tellRefused(about, error);
-          backplane.publish('outbox');
-        }
-        throw error;
-      });
+    const record = await artifacts.putBytes(about, bytesOf(payload.evidence)).catch(async (error) => {
+      if (error instanceof StoredBytesExceededError) {
+        await artifacts.tellRefused(about, error);
+        backplane.publish('outbox');
+      }
+      throw error;
+    });
     let isInserted = false;
     try {
       const { replayed } = await once.run(key, async (tx) => {
@@ -60,4 +56,17 @@ export class NodeEvidence {
     backplane.publish('outbox');
     return undefined;
   }
+}
+
+/** A file is kept as what it is, everything else as the JSON that came. */
+function described(evidence: JsonValue, stepIndex: number) {
+  const file = evidenceFileOf(evidence);
+  return file
+    ? { kind: file.kind, filename: file.filename, mimeType: file.mime_type }
+    : { kind: 'other' as const, filename: `evidence-${stepIndex}.json`, mimeType: 'application/json' };
+}
+
+function bytesOf(evidence: JsonValue): Buffer {
+  const file = evidenceFileOf(evidence);
+  return file ? Buffer.from(file.content_base64, 'base64') : Buffer.from(JSON.stringify(evidence));
 }

@@ -29,6 +29,8 @@ import { storedBytesSqlite } from './0013-stored-bytes.sqlite';
 import { namedIndexesPostgres } from './0014-named-indexes.postgres';
 import { secretsPostgres } from './0015-secrets.postgres';
 import { secretsSqlite } from './0015-secrets.sqlite';
+import { desktopsPostgres } from './0016-desktops.postgres';
+import { desktopsSqlite } from './0016-desktops.sqlite';
 
 /** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
 interface PairedMigration {
@@ -57,6 +59,7 @@ const migrations: readonly PairedMigration[] = [
   { revision: 13, name: 'StoredBytes', minBinaryRevision: 1, postgres: storedBytesPostgres, sqlite: storedBytesSqlite },
   { revision: 14, name: 'NamedIndexes', minBinaryRevision: 1, postgres: namedIndexesPostgres, sqlite: [] },
   { revision: 15, name: 'Secrets', minBinaryRevision: 1, postgres: secretsPostgres, sqlite: secretsSqlite },
+  { revision: 16, name: 'Desktops', minBinaryRevision: 1, postgres: desktopsPostgres, sqlite: desktopsSqlite },
 ];
 
 /** The newest schema revision this binary knows. */

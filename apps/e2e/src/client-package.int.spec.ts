@@ -2,10 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createWebKeyPair, TyrumHttp, webDeviceIdentity } from '@tyrum/client';
 import { startTestEdge, type TestEdge } from '@tyrum/gateway/testing';
 import { buildSync } from 'esbuild';
-import { createWebKeyPair, webDeviceIdentity } from './device-identity';
-import { TyrumHttp } from './tyrum-http';
 
 const ROOT = join(__dirname, '..', '..', '..');
 const MODULES = join(ROOT, 'node_modules');

@@ -1,0 +1,168 @@
+import { createHash } from 'node:crypto';
+import type { Capability, CapabilityTask } from '@tyrum/client';
+import { LIMITS, WireError, type EffectClass, type JsonObject, type JsonValue } from '@tyrum/protocol';
+import { DesktopUnavailableError, type Desktop } from './desktop-driver';
+
+const VERSION = '1.0.0';
+/** Base64 and the fields beside it have to fit in what a node may send as evidence. */
+const MAX_IMAGE_BYTES = Math.floor(((LIMITS.evidenceBytes - 1_024) * 3) / 4);
+const BUTTONS = { left: '1', middle: '2', right: '3' } as const;
+const SCROLL = { up: '4', down: '5', left: '6', right: '7' } as const;
+const MAX_SCROLL = 50;
+const MAX_CLICKS = 3;
+/** `ctrl+shift+t`, `Return`: names of keys as X has them. */
+const KEYS = /^[A-Za-z0-9_]{1,32}(\+[A-Za-z0-9_]{1,32}){0,5}$/;
+/** Between two keys of a text, in ms: programs that draw each one lose some when they come faster. */
+const TYPING_DELAY_MS = '8';
+const MAX_WINDOWS = 100;
+
+/** What can be done with a desktop, by the last part of its capability. An effect of `once`: an input cannot be told to have happened. */
+const OPERATIONS: Readonly<
+  Record<string, [EffectClass, (desktop: Desktop, task: CapabilityTask) => Promise<JsonValue>]>
+> = {
+  screenshot: ['read', screenshot],
+  windows: ['read', windows],
+  move: ['idempotent', move],
+  click: ['once', click],
+  scroll: ['once', scroll],
+  type: ['once', type],
+  key: ['once', key],
+  launch: ['once', launch],
+};
+
+/** The capabilities a desktop's node has: `tyrum.desktop.screenshot` and so on. */
+export const DESKTOP_CAPABILITIES = Object.keys(OPERATIONS).map((name) => ({
+  id: `tyrum.desktop.${name}`,
+  version: VERSION,
+}));
+
+/** The same as the node offers them, on the desktop that is up now. */
+export function capabilitiesOf(desktop: Desktop): Capability[] {
+  return Object.entries(OPERATIONS).map(([name, [effect, run]]) => ({
+    id: `tyrum.desktop.${name}`,
+    version: VERSION,
+    effect,
+    run: (task) => run(desktop, task).catch(sayWhatFailed),
+  }));
+}
+
+function sayWhatFailed(error: unknown): never {
+  throw error instanceof DesktopUnavailableError ? new WireError('conflict', error.message) : error;
+}
+
+/** The picture goes with the turn as an artifact: as PNG, or as JPEG where that would be too large. */
+async function screenshot(desktop: Desktop, { signal, evidence }: CapabilityTask): Promise<JsonValue> {
+  const png = await desktop.screenshot('png', signal);
+  const isSmall = png.length <= MAX_IMAGE_BYTES;
+  const image = isSmall ? png : await desktop.screenshot('jpg', signal);
+  if (image.length > MAX_IMAGE_BYTES) throw new DesktopUnavailableError('the screen is too large to be sent');
+  const [mime_type, filename] = isSmall ? ['image/png', 'screenshot.png'] : ['image/jpeg', 'screenshot.jpg'];
+  await evidence({ kind: 'screenshot', filename, mime_type, content_base64: image.toString('base64') });
+  return { mime_type, size_bytes: image.length, sha256: createHash('sha256').update(image).digest('hex') };
+}
+
+async function windows(desktop: Desktop, { signal }: CapabilityTask): Promise<JsonValue> {
+  const found = await desktop
+    .control(['search', '--onlyvisible', '--maxdepth', '3', '--name', '.+'], signal)
+    .catch(() => '');
+  const ids = found
+    .split('\n')
+    .filter((id) => /^\d+$/.test(id))
+    .slice(0, MAX_WINDOWS);
+  const shown: JsonValue[] = [];
+  for (const id of ids) {
+    // One that has closed meanwhile is none.
+    const told = await desktop
+      .control(['getwindowname', id, 'getwindowgeometry', '--shell', id], signal)
+      .catch(() => '');
+    const [title = '', ...lines] = told.trimEnd().split('\n');
+    const { X, Y, WIDTH, HEIGHT } = Object.fromEntries(lines.map((line) => line.split('='))) as Record<string, string>;
+    if (X !== undefined)
+      shown.push({ id, title, x: Number(X), y: Number(Y), width: Number(WIDTH), height: Number(HEIGHT) });
+  }
+  return { windows: shown };
+}
+
+async function move(desktop: Desktop, { args, signal }: CapabilityTask): Promise<JsonValue> {
+  await desktop.control(['mousemove', '--sync', coordinate(args, 'x'), coordinate(args, 'y')], signal);
+  return null;
+}
+
+async function click(desktop: Desktop, { args, signal }: CapabilityTask): Promise<JsonValue> {
+  const button = BUTTONS[oneOf(args, 'button', BUTTONS, 'left')];
+  const count = String(whole(args, 'count', 1, MAX_CLICKS, 1));
+  await desktop.control([...placed(args), 'click', '--repeat', count, '--delay', '60', button], signal);
+  return null;
+}
+
+async function scroll(desktop: Desktop, { args, signal }: CapabilityTask): Promise<JsonValue> {
+  const button = SCROLL[oneOf(args, 'direction', SCROLL, 'down')];
+  const amount = String(whole(args, 'amount', 1, MAX_SCROLL, 3));
+  await desktop.control([...placed(args), 'click', '--repeat', amount, '--delay', '20', button], signal);
+  return null;
+}
+
+async function type(desktop: Desktop, { args, signal }: CapabilityTask): Promise<JsonValue> {
+  const text = textOf(args, 'text', LIMITS.desktopTextLength);
+  await desktop.control(['type', '--clearmodifiers', '--delay', TYPING_DELAY_MS, '--file', '-'], signal, text);
+  return null;
+}
+
+async function key(desktop: Desktop, { args, signal }: CapabilityTask): Promise<JsonValue> {
+  const keys = textOf(args, 'keys', 256);
+  if (!KEYS.test(keys)) throw bad('keys', 'must be names of keys joined by +');
+  await desktop.control(['key', '--clearmodifiers', keys], signal);
+  return null;
+}
+
+async function launch(desktop: Desktop, { args }: CapabilityTask): Promise<JsonValue> {
+  const list = args['args'] ?? [];
+  const isList =
+    Array.isArray(list) && list.length <= LIMITS.commandArgs && list.every((each) => typeof each === 'string');
+  if (!isList) throw bad('args', `must be at most ${LIMITS.commandArgs} strings`);
+  const launched = await desktop.launch(textOf(args, 'cmd', LIMITS.commandLength), list as string[]);
+  return launched.kind === 'running' ? { running: true } : { running: false, exit_code: launched.code };
+}
+
+/** Moves the pointer first, where a place is named. */
+function placed(args: JsonObject): string[] {
+  if (args['x'] === undefined && args['y'] === undefined) return [];
+  return ['mousemove', '--sync', coordinate(args, 'x'), coordinate(args, 'y')];
+}
+
+function coordinate(args: JsonObject, name: 'x' | 'y'): string {
+  return String(whole(args, name, 0, LIMITS.desktopSideMax - 1));
+}
+
+function whole(args: JsonObject, name: string, min: number, max: number, fallback?: number): number {
+  const value = args[name] ?? fallback;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    throw bad(name, `must be a whole number of ${min} to ${max}`);
+  }
+  return value;
+}
+
+function textOf(args: JsonObject, name: string, max: number): string {
+  const value = args[name];
+  if (typeof value !== 'string' || value.length === 0 || value.length > max || value.includes('\0')) {
+    throw bad(name, `must be a string of 1 to ${max} characters`);
+  }
+  return value;
+}
+
+function oneOf<const T extends string>(
+  args: JsonObject,
+  name: string,
+  words: Readonly<Record<T, string>>,
+  fallback: T,
+): T {
+  const value = args[name] ?? fallback;
+  if (typeof value !== 'string' || !Object.hasOwn(words, value)) {
+    throw bad(name, `must be one of ${Object.keys(words).join(', ')}`);
+  }
+  return value as T;
+}
+
+function bad(name: string, rule: string): WireError {
+  return new WireError('contract_error', `args.${name} ${rule}`);
+}

@@ -1,0 +1,41 @@
+/** What a desktop is opened with. */
+export interface DesktopSpec {
+  /** Of the screen, in pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** Its own, and there already: what its programs keep outlives its being stopped. */
+  readonly home: string;
+  /** For what belongs to this one start of it; its programs do not see it. */
+  readonly scratch: string;
+}
+
+/** A program that was started on a desktop. */
+export type Launched = { readonly kind: 'running' } | { readonly kind: 'ended'; readonly code: number | null };
+
+/** A desktop that is up. Every method throws {DesktopUnavailableError} when it is not any more. */
+export interface Desktop {
+  /** Resolves, with why, when it is no more; `stop` included. */
+  readonly ended: Promise<string>;
+  /** The whole screen. */
+  screenshot(format: 'png' | 'jpg', signal: AbortSignal): Promise<Buffer>;
+  /** Runs commands of xdotool against the screen. @param text given on standard input, where no list of processes shows it */
+  control(commands: readonly string[], signal: AbortSignal, text?: string): Promise<string>;
+  /** Starts a program in the desktop's home, and waits a moment to see whether it ends at once. */
+  launch(command: string, args: readonly string[]): Promise<Launched>;
+  /** Ends it with everything that runs on it. Resolves when nothing is left. */
+  stop(): Promise<void>;
+}
+
+/** Makes desktops. Where they run, in a process of this machine or elsewhere, is its business. */
+export interface DesktopDriver {
+  /** @throws {DesktopUnavailableError} */
+  open(spec: DesktopSpec): Promise<Desktop>;
+}
+
+/** A desktop cannot be had, or is no more. Its message is shown to operators. */
+export class DesktopUnavailableError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'DesktopUnavailableError';
+  }
+}

@@ -1,0 +1,55 @@
+import type { HeldLease, Leases } from '@tyrum/leases';
+import type { Param, StateStore, Statement } from '@tyrum/statestore';
+import type { EnvironmentRow } from '../environment-row';
+import { dropEnvironment, findHostsWork, noteEnvironment, takeUpEnvironments } from '../sql/environments';
+
+/** What a host says of a desktop. */
+export interface Report {
+  readonly status: EnvironmentRow['status'];
+  readonly nodeId?: string;
+  readonly error?: string;
+}
+
+/** What a host reads and writes of desktops. Every write is behind the host's lease: a process that lost it changes nothing. */
+export class Placements {
+  constructor(
+    private readonly store: StateStore,
+    private readonly leases: Leases,
+    readonly hostId: string,
+  ) {}
+
+  /** Its own, and those that no host has yet. */
+  work(): Promise<EnvironmentRow[]> {
+    return this.store.read((db) => db.query<EnvironmentRow>(findHostsWork, [this.hostId]));
+  }
+
+  /** Takes up at most so many of those that no host has. */
+  takeUp(lease: HeldLease, count: number): Promise<EnvironmentRow[]> {
+    return this.fenced<EnvironmentRow>(lease, takeUpEnvironments, [this.hostId, count]);
+  }
+
+  /** False = an operator has said something else since, or it is no longer ours. */
+  async note(lease: HeldLease, row: EnvironmentRow, { status, nodeId, error }: Report): Promise<boolean> {
+    const params = [
+      row.tenant_id,
+      row.environment_id,
+      this.hostId,
+      row.generation,
+      status,
+      nodeId ?? null,
+      error ?? null,
+    ];
+    return (await this.fenced(lease, noteEnvironment, params)).length > 0;
+  }
+
+  /** Nothing of a deleted one is left here. */
+  async drop(lease: HeldLease, { tenant_id, environment_id }: EnvironmentRow): Promise<void> {
+    await this.fenced(lease, dropEnvironment, [tenant_id, environment_id, this.hostId]);
+  }
+
+  private fenced<T>(lease: HeldLease, statement: Statement, params: readonly Param[]): Promise<T[]> {
+    return this.store.transaction(async (tx) =>
+      (await this.leases.isHeld(tx, lease)) ? tx.query<T>(statement, params) : [],
+    );
+  }
+}
