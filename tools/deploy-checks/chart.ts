@@ -41,6 +41,7 @@ export interface Container {
 
 export interface PodSpec {
   readonly automountServiceAccountToken: boolean;
+  readonly hostUsers?: boolean;
   readonly enableServiceLinks: boolean;
   readonly terminationGracePeriodSeconds: number;
   readonly topologySpreadConstraints?: unknown[];

@@ -1,9 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 
-/** Installs the Debian package of a program that the tests start, where it is missing and we may. @throws {Error} `missing` */
-export function ensureInstalled(server: string, missing: string): void {
-  if (spawnSync(server, ['--version']).status === 0) return;
+/** For another process that installs something now, in s: test files run side by side. */
+const LOCK_S = 180;
+
+/** Finds a program on PATH, or installs its package where that is allowed. @throws {Error} `missing` where it is not */
+export function ensureInstalled(program: string, missing: string, aptPackage: string = program): void {
+  if (spawnSync('sh', ['-c', 'command -v "$1"', 'sh', program]).status === 0) return;
   if (process.getuid?.() !== 0) throw new Error(missing);
-  execFileSync('apt-get', ['update'], { stdio: 'ignore' });
-  execFileSync('apt-get', ['install', '-y', server], { stdio: 'ignore' });
+  const apt = (...args: string[]) =>
+    execFileSync('apt-get', ['-o', `DPkg::Lock::Timeout=${LOCK_S}`, ...args], { stdio: 'ignore' });
+  apt('update');
+  apt('install', '-y', '--no-install-recommends', aptPackage);
 }

@@ -65,6 +65,13 @@ function renderDeployment(deployment: ClusterDeployment, at: string): string[] {
       ? `${one.backplane.kind} ${one.backplane.healthy ? 'up' : `down: ${one.backplane.problem ?? ''}`}`
       : '',
   ]);
+  const hosts = deployment.desktop_hosts.map((one) => [
+    one.host_id,
+    one.hostname,
+    one.version,
+    one.status,
+    one.last_seen_at,
+  ]);
   const edges = deployment.edges.map((one) => [
     one.edge,
     one.alive ? 'alive' : 'gone',
@@ -104,6 +111,7 @@ function renderDeployment(deployment: ClusterDeployment, at: string): string[] {
       rowsOrNone(['INSTANCE', 'APP', 'VERSION', 'STATE', 'STARTED', 'SEEN', 'BACKPLANE'], instances),
     ),
     section('EDGES', rowsOrNone(['EDGE', 'STATE', 'BEHIND', 'AGE', 'CLIENTS', 'NODES'], edges)),
+    section('DESKTOP HOSTS', rowsOrNone(['HOST', 'NAME', 'VERSION', 'STATE', 'SEEN'], hosts)),
     section(
       'TENANTS',
       queueTable('TENANT', deployment.queues, (queue) => queue.tenant_id ?? ''),

@@ -5,6 +5,9 @@ import type {
   AuditListResult,
   AuditSeal,
   Cluster,
+  DesktopEnvironment,
+  DesktopList,
+  DesktopResult,
   ArtifactList,
   ArtifactRef,
   Lease,
@@ -164,6 +167,19 @@ export class EdgeApi {
     return (await this.call('POST', `/v1/webhooks/${encodeURIComponent(triggerId)}/renew`)) as WebhookCreated;
   }
 
+  async createDesktop(body: object): Promise<DesktopEnvironment> {
+    return ((await this.call('POST', '/v1/desktop-environments', { body })) as DesktopResult).environment;
+  }
+
+  async desktops(): Promise<DesktopEnvironment[]> {
+    return ((await this.call('GET', '/v1/desktop-environments')) as DesktopList).environments;
+  }
+
+  async tellDesktop(id: string, what: 'start' | 'stop' | 'move', body: object = {}): Promise<DesktopEnvironment> {
+    const path = `/v1/desktop-environments/${encodeURIComponent(id)}/${what}`;
+    return ((await this.call('POST', path, { body })) as DesktopResult).environment;
+  }
+
   async createSecret(body: object): Promise<SecretView> {
     return ((await this.call('POST', '/v1/secrets', { body })) as SecretResult).secret;
   }
@@ -177,7 +193,7 @@ export class EdgeApi {
     return this.list('/v1/secrets', 'secrets');
   }
 
-  remove(kind: 'tokens' | 'schedules' | 'webhooks' | 'secrets', id: string): Promise<unknown> {
+  remove(kind: 'tokens' | 'schedules' | 'webhooks' | 'secrets' | 'desktop-environments', id: string): Promise<unknown> {
     return this.call('DELETE', `/v1/${kind}/${encodeURIComponent(id)}`);
   }
 

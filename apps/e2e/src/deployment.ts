@@ -18,7 +18,11 @@ export interface TurnAnswer {
     readonly status: string;
     readonly attempts: number;
     readonly result?: { readonly output?: string };
-    readonly artifacts: readonly { readonly external_url: string }[];
+    readonly artifacts: readonly {
+      readonly external_url: string;
+      readonly kind: string;
+      readonly mime_type?: string;
+    }[];
   }[];
   readonly waiting?: { readonly kind: string; readonly detail: string };
 }

@@ -50,6 +50,7 @@
 {{/* Arguments: context, role, port, values (the role's). */}}
 {{- define "tyrum.podSpec" -}}
 {{- $values := .context.Values -}}
+{{- $nests := and (eq .role "desktop-runtime") (eq $values.desktopRuntime.sandbox "bubblewrap") -}}
 {{- with $values.image.pullSecrets -}}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
@@ -67,7 +68,11 @@ securityContext:
   fsGroup: 10001
   fsGroupChangePolicy: OnRootMismatch
   seccompProfile:
-    type: RuntimeDefault
+    type: {{ ternary "Unconfined" "RuntimeDefault" $nests }}
+{{- if $nests }}
+# Root in it is nobody outside of it, which is what makes up for the rest.
+hostUsers: false
+{{- end }}
 {{- if eq $values.mode "cluster" }}
 topologySpreadConstraints:
   {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
@@ -123,6 +128,9 @@ containers:
       readOnlyRootFilesystem: true
       capabilities:
         drop: [ALL]
+      {{- if $nests }}
+      procMount: Unmasked
+      {{- end }}
     resources:
       {{- toYaml .values.resources | nindent 6 }}
     volumeMounts:

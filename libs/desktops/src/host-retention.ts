@@ -1,4 +1,4 @@
-import { NOW_MS, TableWalk, type StateStore, type Statement } from '@tyrum/statestore';
+import { NOW_MS, portable, TableWalk, type StateStore, type Statement } from '@tyrum/statestore';
 import { DESKTOP_HOST_LEASE_KIND } from './desktop-hosts';
 
 interface FoundHost {
@@ -28,6 +28,22 @@ const deleteHosts: Statement = {
   sqlite: `delete from desktop_host where host_id in (select value from json_each(?1))
     and ${past(NOW_MS.sqlite, '?2')} returning host_id`,
 };
+
+/**
+ * Desktops that were deleted, and whose host has not cleared up for so long: it is gone. Parameters: age in ms, limit. Touches:
+ * desktop_environment.
+ */
+const pruneDeleted = portable(
+  'prune-deleted-desktops',
+  `delete from desktop_environment where (tenant_id, environment_id) in (
+    select tenant_id, environment_id from desktop_environment where desired = 'absent' and updated_at < {now} - $1::bigint
+    limit $2) returning environment_id`,
+);
+
+/** At most so many of them. @returns how many there were */
+export async function pruneDeletedDesktops(store: StateStore, olderThanMs: number, limit: number): Promise<number> {
+  return (await store.execute(pruneDeleted, [olderThanMs, limit])).length;
+}
 
 /** Hosts that have been gone for so long. One that comes back registers again; its lease's row, with the token, was kept. */
 export function walkGoneHosts(store: StateStore, olderThanMs: number): TableWalk<FoundHost> {

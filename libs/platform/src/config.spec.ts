@@ -10,6 +10,11 @@ const DAY_MS = 86_400_000;
 const load = (env: Record<string, string>, app: Parameters<typeof loadConfig>[0] = 'edge') =>
   loadConfig(app, env, OPTIONS);
 
+/** An app that reads the variable: most are the edge's. */
+function readerOf(name: string): Parameters<typeof loadConfig>[0] {
+  return renderHelp('edge').includes(`  ${name}\n`) ? 'edge' : 'desktop-runtime';
+}
+
 function problemsOf(env: Record<string, string>, app: Parameters<typeof loadConfig>[0] = 'edge'): string[] {
   try {
     load(env, app);
@@ -56,6 +61,7 @@ describe('defaults', () => {
       retention: { turnsMs: 90 * DAY_MS, eventsMs: 7 * DAY_MS, historyMs: 30 * DAY_MS, auditMs: 365 * DAY_MS },
       limits: { perAddress: 50_000, perToken: 50_000, perTenant: 200_000, connectionsPerAddress: 5_000 },
       trustedProxies: [],
+      desktops: { edges: ['ws://127.0.0.1:8788/ws'], capacity: 4, sandbox: 'bubblewrap' },
       allowedOrigins: [],
       unknownVariables: [],
     });
@@ -282,6 +288,9 @@ describe('single values', () => {
     TYRUM_OIDC_SCOPES: ['groups', 'openid,groups', 'openidx', 'openid  x'],
     TYRUM_OIDC_SESSION_MINUTES: ['4', '1441', '8h'],
     TYRUM_SECRET_KEYS: ['short', `${'A'.repeat(42)}B`, `${'A'.repeat(43)},`, Array(11).fill('A'.repeat(43)).join()],
+    TYRUM_EDGE_URL: ['edge:8788', 'http://edge/ws', 'ws://u:p@edge/ws', 'ws://edge/ws?token=x', 'ws://edge/ws,'],
+    TYRUM_DESKTOPS: ['-1', '65'],
+    TYRUM_DESKTOP_SANDBOX: ['off', 'Bubblewrap'],
     TYRUM_WEBHOOK_KEY: ['short', `${'x'.repeat(32)}!`],
     TYRUM_ALLOWED_ORIGINS: ['*', 'https://a.example/', 'https://a.example,', 'ftp://a', 'https://A.example'],
   };
@@ -304,7 +313,9 @@ describe('single values', () => {
   const cases = (table: Record<string, string[]>) =>
     Object.entries(table).flatMap(([name, texts]) => texts.map((text) => [name, text] as const));
 
-  it.each(cases(bad))('refuses %s=%s', (name, text) => expect(problemsOf({ [name]: text })).toEqual([name]));
+  it.each(cases(bad))('refuses %s=%s', (name, text) =>
+    expect(problemsOf({ [name]: text }, readerOf(name))).toEqual([name]),
+  );
   it.each(cases(badModel))('refuses %s=%s', (name, text) =>
     expect(problemsOf({ ...model, [name]: text })).toEqual([name]),
   );
@@ -334,7 +345,7 @@ describe('secrets', () => {
   it('never appear in an error, whichever variable they were put into', () => {
     for (const name of KNOWN_VARIABLES) {
       try {
-        load({ [name]: ` ~${CANARY} ${CANARY}://` });
+        load({ [name]: ` ~${CANARY} ${CANARY}://` }, readerOf(name));
         throw new Error(`${name} was accepted`);
       } catch (error) {
         expect(error).toBeInstanceOf(ConfigError);
@@ -377,7 +388,8 @@ it('refuses arguments without repeating what they hold', () => {
 });
 
 it('helps with every variable the app reads, and no other', () => {
-  for (const name of KNOWN_VARIABLES) expect(renderHelp('edge')).toContain(`  ${name}\n`);
+  for (const name of KNOWN_VARIABLES) expect(renderHelp(readerOf(name))).toContain(`  ${name}\n`);
+  expect(renderHelp('edge')).not.toContain('TYRUM_EDGE_URL');
   expect(renderHelp('scheduler')).not.toContain('TYRUM_BOOTSTRAP_TOKEN');
   expect(renderHelp('worker')).toContain('Default: 8789');
   expect(renderHelp('edge')).toContain('Default: sqlite:<TYRUM_HOME>/tyrum.db');

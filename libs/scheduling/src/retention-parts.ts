@@ -1,4 +1,4 @@
-import { walkGoneHosts } from '@tyrum/desktops';
+import { pruneDeletedDesktops, walkGoneHosts } from '@tyrum/desktops';
 import {
   BlobRetention,
   pruneArtifactRooms,
@@ -87,6 +87,7 @@ export function retentionParts(
     walkedThrough('conversation', work.conversations(turnsMs), SHARE_OF_BATCH),
     walkedThrough('step', work.stepsWithoutTurn(), SHARE_OF_BATCH),
     walkedThrough('auth_token', walkDeadTokens(store, historyMs)),
+    emptied('desktop_environment', (limit) => pruneDeletedDesktops(store, historyMs, limit)),
     walkedThrough('desktop_host', walkGoneHosts(store, historyMs)),
     ...(audit ? [auditEntries(audit, auditMs)] : []),
     ...(blobs ? [walkedThrough('blob', new BlobRetention(store, blobs, BLOB_GRACE_MS))] : []),

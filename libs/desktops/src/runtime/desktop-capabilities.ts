@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import type { Capability, CapabilityTask } from '@tyrum/client';
 import { LIMITS, WireError, type EffectClass, type JsonObject, type JsonValue } from '@tyrum/protocol';
 import { DesktopUnavailableError, type Desktop } from './desktop-driver';
@@ -12,9 +13,17 @@ const MAX_SCROLL = 50;
 const MAX_CLICKS = 3;
 /** `ctrl+shift+t`, `Return`: names of keys as X has them. */
 const KEYS = /^[A-Za-z0-9_]{1,32}(\+[A-Za-z0-9_]{1,32}){0,5}$/;
-/** Between two keys of a text, in ms: programs that draw each one lose some when they come faster. */
-const TYPING_DELAY_MS = '8';
+/**
+ * Between two keys, in ms: programs that draw each one lose some when they come faster. A character that the keyboard does not have is lent
+ * a key first, and programs hear of that late.
+ */
+const TYPING_DELAY_MS = { plain: '8', lent: '100' } as const;
+/** Runs of characters that the keyboard has, and of those it has not. */
+const RUNS = /[\x20-\x7e\n\t]+|[^\x20-\x7e\n\t]+/g;
 const MAX_WINDOWS = 100;
+/** For a program to show a window, and how often it is looked for, in ms. */
+const MAX_WAIT_MS = 60_000;
+const WINDOW_POLL_MS = 100;
 
 /** What can be done with a desktop, by the last part of its capability. An effect of `once`: an input cannot be told to have happened. */
 const OPERATIONS: Readonly<
@@ -61,14 +70,15 @@ async function screenshot(desktop: Desktop, { signal, evidence }: CapabilityTask
   return { mime_type, size_bytes: image.length, sha256: createHash('sha256').update(image).digest('hex') };
 }
 
+async function windowIds(desktop: Desktop, signal: AbortSignal): Promise<string[]> {
+  const search = ['search', '--onlyvisible', '--maxdepth', '3', '--name', '.+'];
+  // It fails where there is none.
+  const found = await desktop.control(search, signal).catch(() => '');
+  return found.split('\n').filter((id) => /^\d+$/.test(id));
+}
+
 async function windows(desktop: Desktop, { signal }: CapabilityTask): Promise<JsonValue> {
-  const found = await desktop
-    .control(['search', '--onlyvisible', '--maxdepth', '3', '--name', '.+'], signal)
-    .catch(() => '');
-  const ids = found
-    .split('\n')
-    .filter((id) => /^\d+$/.test(id))
-    .slice(0, MAX_WINDOWS);
+  const ids = (await windowIds(desktop, signal)).slice(0, MAX_WINDOWS);
   const shown: JsonValue[] = [];
   for (const id of ids) {
     // One that has closed meanwhile is none.
@@ -84,7 +94,7 @@ async function windows(desktop: Desktop, { signal }: CapabilityTask): Promise<Js
 }
 
 async function move(desktop: Desktop, { args, signal }: CapabilityTask): Promise<JsonValue> {
-  await desktop.control(['mousemove', '--sync', coordinate(args, 'x'), coordinate(args, 'y')], signal);
+  await desktop.control(['mousemove', coordinate(args, 'x'), coordinate(args, 'y')], signal);
   return null;
 }
 
@@ -104,7 +114,10 @@ async function scroll(desktop: Desktop, { args, signal }: CapabilityTask): Promi
 
 async function type(desktop: Desktop, { args, signal }: CapabilityTask): Promise<JsonValue> {
   const text = textOf(args, 'text', LIMITS.desktopTextLength);
-  await desktop.control(['type', '--clearmodifiers', '--delay', TYPING_DELAY_MS, '--file', '-'], signal, text);
+  for (const run of text.match(RUNS) ?? []) {
+    const delay = TYPING_DELAY_MS[/^[\x20-\x7e\n\t]/.test(run) ? 'plain' : 'lent'];
+    await desktop.control(['type', '--clearmodifiers', '--delay', delay, '--file', '-'], signal, run);
+  }
   return null;
 }
 
@@ -115,19 +128,30 @@ async function key(desktop: Desktop, { args, signal }: CapabilityTask): Promise<
   return null;
 }
 
-async function launch(desktop: Desktop, { args }: CapabilityTask): Promise<JsonValue> {
+/** With `wait_ms` it is waited for a window that was not there before: what is typed sooner goes nowhere. */
+async function launch(desktop: Desktop, { args, signal }: CapabilityTask): Promise<JsonValue> {
   const list = args['args'] ?? [];
   const isList =
     Array.isArray(list) && list.length <= LIMITS.commandArgs && list.every((each) => typeof each === 'string');
   if (!isList) throw bad('args', `must be at most ${LIMITS.commandArgs} strings`);
-  const launched = await desktop.launch(textOf(args, 'cmd', LIMITS.commandLength), list as string[]);
-  return launched.kind === 'running' ? { running: true } : { running: false, exit_code: launched.code };
+  const command = textOf(args, 'cmd', LIMITS.commandLength);
+  const waitMs = whole(args, 'wait_ms', 0, MAX_WAIT_MS, 0);
+  const before = new Set(waitMs > 0 ? await windowIds(desktop, signal) : []);
+  const deadline = performance.now() + waitMs;
+  const launched = await desktop.launch(command, list as string[]);
+  if (launched.kind === 'ended') return { running: false, exit_code: launched.code };
+  if (waitMs === 0) return { running: true };
+  for (;;) {
+    const window = (await windowIds(desktop, signal)).find((id) => !before.has(id));
+    if (window !== undefined || performance.now() > deadline) return { running: true, window: window ?? null };
+    await setTimeout(WINDOW_POLL_MS, undefined, { signal });
+  }
 }
 
 /** Moves the pointer first, where a place is named. */
 function placed(args: JsonObject): string[] {
   if (args['x'] === undefined && args['y'] === undefined) return [];
-  return ['mousemove', '--sync', coordinate(args, 'x'), coordinate(args, 'y')];
+  return ['mousemove', coordinate(args, 'x'), coordinate(args, 'y')];
 }
 
 function coordinate(args: JsonObject, name: 'x' | 'y'): string {

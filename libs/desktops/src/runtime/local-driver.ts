@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
@@ -21,6 +21,7 @@ const STOP_MS = 3_000;
 /** How long a program is watched for ending at once, in ms: what is missing or misspelt does. */
 const SETTLE_MS = 700;
 const MAX_PROGRAMS = 64;
+const DISPLAYS_TRIED = 5;
 const WINDOW_MANAGER = 'openbox';
 
 /**
@@ -33,9 +34,8 @@ export class LocalDriver implements DesktopDriver {
   async open(spec: DesktopSpec): Promise<Desktop> {
     const authority = join(spec.scratch, 'xauthority');
     await writeFile(authority, wildAuthority(randomBytes(16)), { mode: 0o600 });
-    const screen = startScreen(spec, authority);
+    const { screen, number } = await startScreen(spec, authority);
     try {
-      const number = await displayOf(screen);
       const reach = { home: spec.home, authority, display: `:${number}`, socket: `/tmp/.X11-unix/X${number}` };
       const desktop = new LocalDesktop(screen, reach, this.sandbox);
       await desktop.begin();
@@ -92,9 +92,9 @@ class LocalDesktop implements Desktop {
   }
 
   async stop(): Promise<void> {
+    this.end('it was stopped');
     await Promise.all([...this.programs].map(end));
     await end(this.screen);
-    this.end('it was stopped');
   }
 
   private start(command: readonly string[]): { child: ChildProcess; complaint: () => string } {
@@ -117,30 +117,58 @@ class LocalDesktop implements Desktop {
   }
 }
 
-function startScreen({ width, height }: DesktopSpec, authority: string): ChildProcess {
-  const screen = ['-displayfd', '3', '-screen', '0', `${width}x${height}x24`, '-noreset', '-auth', authority];
-  const closed = ['-nolisten', 'tcp', '-nolisten', 'local'];
-  const args = ['--pdeathsig', 'KILL', '--', 'Xvfb', ...screen, ...closed];
-  const env = { PATH, LANG: 'C.UTF-8' };
-  return spawn('setpriv', args, { env, detached: true, stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
+/**
+ * Starts a screen on a display that is free. Xvfb could look for one itself, but two that look at the same time may take the same one
+ * where a crash has left its lock behind. So each desktop has a number of its own, which its next start takes over from a dead one.
+ * @throws {DesktopUnavailableError}
+ */
+async function startScreen(spec: DesktopSpec, authority: string): Promise<{ screen: ChildProcess; number: number }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const number = displayNumber(spec.scratch, attempt);
+    const screen = spawnScreen(spec, authority, number);
+    try {
+      await untilReady(screen);
+      return { screen, number };
+    } catch (error) {
+      await end(screen);
+      const isTaken = error instanceof DesktopUnavailableError && /already active/.test(error.message);
+      if (!isTaken || attempt === DISPLAYS_TRIED) throw error;
+    }
+  }
 }
 
-/** The number of the display that the screen has taken, once it takes clients. @throws {DesktopUnavailableError} */
-async function displayOf(screen: ChildProcess): Promise<number> {
+/** Beyond what people and other programs use. */
+function displayNumber(name: string, attempt: number): number {
+  const digest = createHash('sha256').update(`${name} ${attempt}`).digest();
+  return 1_000 + (digest.readUInt32BE(0) % 58_000);
+}
+
+function spawnScreen({ width, height }: DesktopSpec, authority: string, number: number): ChildProcess {
+  const screen = [`:${number}`, '-displayfd', '3', '-screen', '0', `${width}x${height}x24`, '-noreset'];
+  const closed = ['-auth', authority, '-nolisten', 'tcp', '-nolisten', 'local'];
+  const args = ['--pdeathsig', 'KILL', '--', 'Xvfb', ...screen, ...closed];
+  return spawn('setpriv', args, {
+    env: { PATH, LANG: 'C.UTF-8' },
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  });
+}
+
+/** Resolves when the screen takes clients: it then tells the number of its display. @throws {DesktopUnavailableError} */
+function untilReady(screen: ChildProcess): Promise<void> {
   let said = '';
   screen.stderr?.on('data', (chunk: Buffer) => (said = `${said}${String(chunk)}`.slice(-400)));
-  const told = new Promise<number>((resolve, reject) => {
-    let text = '';
-    (screen.stdio[3] as Readable).on('data', (chunk: Buffer) => {
-      text += String(chunk);
-      if (text.endsWith('\n')) resolve(Number(text));
-    });
+  return new Promise((resolve, reject) => {
     const fail = (why: string): void => reject(new DesktopUnavailableError(`Xvfb could not be started: ${why}`));
-    screen.once('error', ({ message }) => fail(message));
-    screen.once('close', (code) => fail(said.trim() || `exit ${String(code)}`));
-    setTimeout(() => fail(`it was not there within ${START_MS} ms`), START_MS).unref();
+    const timer = setTimeout(() => fail(`it was not there within ${START_MS} ms`), START_MS);
+    const done = (work: () => void): void => {
+      clearTimeout(timer);
+      work();
+    };
+    (screen.stdio[3] as Readable).once('data', () => done(resolve));
+    screen.once('error', ({ message }) => done(() => fail(message)));
+    screen.once('close', (code) => done(() => fail(said.trim() || `exit ${String(code)}`)));
   });
-  return told;
 }
 
 /** How a process ended, if it did within that time. */

@@ -108,6 +108,7 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
     });
     const token = await made('/v1/tokens', { role: 'client', label: CANARY });
     await made('/v1/secrets', { key: CANARY, value: `${CANARY}-value` });
+    const desktop = await made('/v1/desktop-environments', { label: CANARY });
     const artifact = await made(`/v1/artifacts?filename=${CANARY}&turn_id=${turn['workflow_run_id']}`, {
       text: CANARY,
     });
@@ -121,6 +122,7 @@ describe.each(['sqlite', 'postgres'] as const)("another tenant's admin on %s", (
       leases: conversation_key,
       ...asked,
       secrets: CANARY,
+      'desktop-environments': (desktop['environment'] as unknown as { environment_id: string }).environment_id,
       webhooks: (webhook['webhook'] as unknown as { trigger_id: string }).trigger_id,
     };
   });
