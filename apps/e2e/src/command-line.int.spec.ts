@@ -119,6 +119,20 @@ describe('the command line', () => {
     expect((await run(['token', 'list'])).out).not.toContain(token);
   });
 
+  it('has desktops made, moved, stopped and deleted', async () => {
+    const made = await run(['desktop', 'create', '--label', 'browser', '--size', '800x600']);
+    expect(made).toMatchObject({ code: 0, out: expect.stringMatching(/^[0-9a-f-]{36}\nstatus  pending\n$/) as string });
+    const [id = ''] = made.out.split('\n');
+    expect((await run(['desktop', 'list'])).out).toMatch(new RegExp(`^${id} +pending +browser`, 'm'));
+    expect((await run(['desktop', 'move', id])).out).toContain('status  pending');
+    expect((await run(['desktop', 'stop', id])).out).toContain('status  stopped');
+    expect((await run(['desktop', 'start', id])).out).toContain('status  pending');
+    expect((await run(['desktop', 'create', '--size', 'big'])).code).toBe(2);
+    expect((await run(['desktop', 'create', '--host', id])).code).toBe(1);
+    expect(await run(['desktop', 'delete', id])).toMatchObject({ code: 0, out: 'deleted\n' });
+    expect((await run(['desktop', 'delete', id])).code).toBe(1);
+  });
+
   it('keeps, rotates, lists and deletes a secret, and shows no value', async () => {
     const file = join(tyrum.home, 'value.txt');
     writeFileSync(file, 'a-value-nobody-sees\n');
