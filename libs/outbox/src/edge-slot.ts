@@ -72,8 +72,9 @@ export class EdgeSlot {
 
   /** Writes progress down if there is any, or if it is time to say that we are alive. Never rejects. */
   ack(): Promise<void> {
-    const { ttlMs = DEFAULT_TTL_MS } = this.options;
-    const isDue = performance.now() - this.ackedAt >= ttlMs / 3;
+    const { ttlMs = DEFAULT_TTL_MS, ackMs = DEFAULT_ACK_MS } = this.options;
+    // It is asked once per `ackMs`: a third of the TTL at the latest, so that the heartbeat that is due then need not go alone.
+    const isDue = performance.now() - this.ackedAt >= ttlMs / 3 - ackMs;
     if (!isDue && same(this.position, this.acked)) return this.writing;
     return this.write(ttlMs);
   }
