@@ -42,6 +42,7 @@ const samples: Readonly<Record<string, unknown>> = {
   'model.baseUrl': 'https://other.example/v1',
   'model.price': '1,2',
   'persistence.home.size': '7Gi',
+  'desktopRuntime.size': '7Gi',
   'persistence.workspaces.size': '7Gi',
   tolerations: [{ operator: 'Exists' }],
   'ingress.paths': ['/other'],

@@ -6,7 +6,7 @@ jest.setTimeout(60_000);
 const modes = ['single', 'cluster', 'everything'];
 
 function deployments(objects: readonly KubernetesObject[]): Deployment[] {
-  return ofKind<Deployment>(objects, 'Deployment');
+  return [...ofKind<Deployment>(objects, 'Deployment'), ...ofKind<Deployment>(objects, 'StatefulSet')];
 }
 
 function role(deployment: Deployment): string {

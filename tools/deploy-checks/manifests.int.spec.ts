@@ -21,7 +21,8 @@ test('the plain manifests are what the chart renders', async () => {
 
 test('they hold no Secret, and every object of the mode', () => {
   expect(ofKind<Deployment>(stored('single'), 'Deployment')).toHaveLength(1);
-  expect(ofKind<Deployment>(stored('cluster'), 'Deployment')).toHaveLength(4);
+  expect(ofKind<Deployment>(stored('cluster'), 'Deployment')).toHaveLength(3);
+  expect(ofKind<Deployment>(stored('cluster'), 'StatefulSet')).toHaveLength(1);
   expect(ofKind([...stored('single'), ...stored('cluster')], 'Secret')).toEqual([]);
 });
 

@@ -69,6 +69,10 @@ securityContext:
   fsGroupChangePolicy: OnRootMismatch
   seccompProfile:
     type: {{ ternary "Unconfined" "RuntimeDefault" $nests }}
+  {{- if $nests }}
+  appArmorProfile:
+    type: Unconfined
+  {{- end }}
 {{- if $nests }}
 # Root in it is nobody outside of it, which is what makes up for the rest.
 hostUsers: false
@@ -143,14 +147,11 @@ containers:
         mountPath: /workspaces
       {{- end }}
 volumes:
+  {{- if ne .role "desktop-runtime" }}
   - name: home
-    {{- if eq .role "desktop-runtime" }}
-    # Desktops run untrusted programs; they are given nothing of the other roles' files.
-    emptyDir: {}
-    {{- else }}
     persistentVolumeClaim:
       claimName: {{ $values.persistence.home.existingClaim | default (printf "%s-home" (include "tyrum.fullname" .context)) }}
-    {{- end }}
+  {{- end }}
   - name: tmp
     emptyDir: { sizeLimit: 1Gi }
   {{- if eq .role "worker" }}

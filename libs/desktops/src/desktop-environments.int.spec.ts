@@ -7,6 +7,7 @@ import { portable, type StateStore } from '@tyrum/statestore';
 import { describeOnBothDialects } from '@tyrum/statestore/testing';
 import { DesktopEnvironments } from './desktop-environments';
 import { DESKTOP_HOST_LEASE_KIND, DesktopHosts } from './desktop-hosts';
+import type { EnvironmentRow } from './environment-row';
 import { pruneDeletedDesktops } from './host-retention';
 import { Placements } from './runtime/placements';
 
@@ -49,6 +50,11 @@ describeOnBothDialects('desktops as they are wanted', (stores) => {
     await new DesktopHosts(store, leases).register(description, lease);
     return { lease, placements: new Placements(store, leases, hostId), hostId };
   }
+  /** What a host says of a desktop whose node is up. */
+  async function runs(placements: Placements, lease: HeldLease, row: EnvironmentRow, nodeId: string): Promise<boolean> {
+    const isNamed = await store.transaction((tx) => placements.nameNodeIn(tx, lease, row, nodeId));
+    return isNamed && placements.note(lease, row, { status: 'running' });
+  }
   async function only(placements: Placements) {
     const [row, ...others] = await placements.work();
     expect(others).toEqual([]);
@@ -60,9 +66,9 @@ describeOnBothDialects('desktops as they are wanted', (stores) => {
     const made = await create({ label: 'first', width: 1024 });
     expect(made).toMatchObject({ label: 'first', width: 1024, height: 800, status: 'pending', host_id: null });
     const { lease, placements, hostId } = await host();
-    const [taken] = await placements.takeUp(lease, 1);
+    const [taken] = await placements.takeUp(lease, DEFAULT_TENANT_ID, 1);
     expect(taken).toMatchObject({ environment_id: made.environment_id, host_id: hostId });
-    expect(await placements.note(lease, taken!, { status: 'running', nodeId: 'dev_x' })).toBe(true);
+    expect(await runs(placements, lease, taken!, 'dev_x')).toBe(true);
     expect(await desktops.list(DEFAULT_TENANT_ID)).toMatchObject([{ status: 'running', node_id: 'dev_x' }]);
   });
 
@@ -70,20 +76,20 @@ describeOnBothDialects('desktops as they are wanted', (stores) => {
     await Promise.all(Array.from({ length: 6 }, () => create()));
     const [one, two] = [await host(), await host()];
     const [first, second] = await Promise.all([
-      one.placements.takeUp(one.lease, 4),
-      two.placements.takeUp(two.lease, 4),
+      one.placements.takeUp(one.lease, DEFAULT_TENANT_ID, 4),
+      two.placements.takeUp(two.lease, DEFAULT_TENANT_ID, 4),
     ]);
     const ids = [...first, ...second].map(({ environment_id }) => environment_id);
     expect(new Set(ids).size).toBe(ids.length);
     expect(Math.max(first.length, second.length)).toBeLessThanOrEqual(4);
-    await one.placements.takeUp(one.lease, 6);
+    await one.placements.takeUp(one.lease, DEFAULT_TENANT_ID, 6);
     expect((await desktops.list(DEFAULT_TENANT_ID)).every(({ host_id }) => host_id !== null)).toBe(true);
   });
 
   it('are lost while nobody holds the lease on their host, unless they are stopped', async () => {
     const [up, down] = [await create(), await create()];
     const { lease, placements } = await host();
-    for (const row of await placements.takeUp(lease, 2)) {
+    for (const row of await placements.takeUp(lease, DEFAULT_TENANT_ID, 2)) {
       const status = row.environment_id === up.environment_id ? 'running' : 'stopped';
       await placements.note(lease, row, { status });
     }
@@ -95,7 +101,7 @@ describeOnBothDialects('desktops as they are wanted', (stores) => {
   it('are answered for by whoever holds the lease, for the wish that was seen, and by nobody else', async () => {
     const { environment_id: id } = await create();
     const { lease, placements } = await host();
-    const [seen] = await placements.takeUp(lease, 1);
+    const [seen] = await placements.takeUp(lease, DEFAULT_TENANT_ID, 1);
     await want(id, 'stopped');
     expect(await placements.note(lease, seen!, { status: 'running' })).toBe(false);
     const now = await only(placements);
@@ -103,7 +109,21 @@ describeOnBothDialects('desktops as they are wanted', (stores) => {
     expect(await stranger.placements.note(stranger.lease, now, { status: 'running' })).toBe(false);
     await leases.release(lease);
     expect(await placements.note(lease, now, { status: 'running' })).toBe(false);
-    expect(await placements.takeUp(lease, 9)).toEqual([]);
+    expect(await placements.takeUp(lease, DEFAULT_TENANT_ID, 9)).toEqual([]);
+  });
+
+  it('name no node that is not theirs any more, or where they are not wanted', async () => {
+    const { environment_id: id } = await create();
+    const { lease, placements } = await host();
+    const [row] = await placements.takeUp(lease, DEFAULT_TENANT_ID, 1);
+    const name = (held: HeldLease) => store.transaction((tx) => placements.nameNodeIn(tx, held, row!, 'dev_x'));
+    expect(await name({ ...lease, token: lease.token - 1 })).toBe(false);
+    expect(await name(lease)).toBe(true);
+    await want(id, 'stopped');
+    expect(await name(lease)).toBe(false);
+    await want(id, 'running');
+    await move(id);
+    expect(await name(lease)).toBe(false);
   });
 
   it('stop at once where no host has them, and are pending again when they are wanted', async () => {
@@ -118,16 +138,16 @@ describeOnBothDialects('desktops as they are wanted', (stores) => {
   it('are moved with the revocation of the node they were, in one commit', async () => {
     const { environment_id: id } = await create();
     const [from, to] = [await host(), await host()];
-    const [row] = await from.placements.takeUp(from.lease, 1);
+    const [row] = await from.placements.takeUp(from.lease, DEFAULT_TENANT_ID, 1);
     const pairing = await paired('dev_old');
-    await from.placements.note(from.lease, row!, { status: 'running', nodeId: 'dev_old' });
+    await runs(from.placements, from.lease, row!, 'dev_old');
     expect(await move(id, to.hostId)).toMatchObject({ host_id: to.hostId, status: 'pending', node_id: null });
     expect(await pairings.find([{ tenantId: DEFAULT_TENANT_ID, nodeId: 'dev_old' }])).toMatchObject([
       { pairing_id: pairing, status: 'revoked' },
     ]);
     expect(await from.placements.work()).toEqual([]);
     expect(await only(to.placements)).toMatchObject({ placement: 2 });
-    expect(await from.placements.note(from.lease, row!, { status: 'running', nodeId: 'dev_old' })).toBe(false);
+    expect(await runs(from.placements, from.lease, row!, 'dev_old')).toBe(false);
     await expect(move(id, randomUUID())).rejects.toMatchObject({ code: 'not_found' });
     const rows = await store.read((db) => db.query<{ notes: string }>(noted));
     const audited = rows.flatMap(({ notes }) => JSON.parse(notes) as { type: string }[]).map(({ type }) => type);
@@ -148,8 +168,8 @@ describeOnBothDialects('desktops as they are wanted', (stores) => {
   it('are gone at once when they are deleted, and their row when the host has cleared up', async () => {
     const [placed, unplaced] = [await create(), await create({ desired: 'stopped' })];
     const { lease, placements } = await host();
-    const [row] = await placements.takeUp(lease, 1);
-    await placements.note(lease, row!, { status: 'running', nodeId: 'dev_gone' });
+    const [row] = await placements.takeUp(lease, DEFAULT_TENANT_ID, 1);
+    await runs(placements, lease, row!, 'dev_gone');
     await paired('dev_gone');
     published.length = 0;
     expect(await desktops.remove(ref(placed.environment_id))).toBe(true);
@@ -170,7 +190,7 @@ describeOnBothDialects('desktops as they are wanted', (stores) => {
   it('are swept when they were deleted and their host never came back', async () => {
     const [kept, deleted] = [await create(), await create()];
     const { lease, placements } = await host();
-    await placements.takeUp(lease, 2);
+    await placements.takeUp(lease, DEFAULT_TENANT_ID, 2);
     await desktops.remove(ref(deleted.environment_id));
     expect(await pruneDeletedDesktops(store, 60_000, 10)).toBe(0);
     expect(await pruneDeletedDesktops(store, -60_000, 10)).toBe(1);

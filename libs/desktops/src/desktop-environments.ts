@@ -11,6 +11,7 @@ import {
 } from '@tyrum/protocol';
 import type { Reader, StateStore, Tx } from '@tyrum/statestore';
 import { toEnvironment, type PlacedRow } from './environment-row';
+import { revokeNode } from './revoke-node';
 import {
   dropUnplaced,
   holdEnvironment,
@@ -107,15 +108,7 @@ export class DesktopEnvironments {
   }
 
   private async revoke(tx: Tx, { tenant_id: tenantId, node_id: nodeId }: PlacedRow, actor: string): Promise<void> {
-    if (nodeId === null) return;
-    const [pairing] = await this.pairings.findIn(tx, [{ tenantId, nodeId }]);
-    if (pairing?.status !== 'approved') return;
-    const { pairing_id: id } = pairing;
-    const decider = { by: actor, reason: 'its desktop is no longer there' };
-    await this.pairings.decideIn(tx, tenantId, id, { kind: 'revoke', decider });
-    await noteAudit(tx, [
-      { tenantId, type: 'pairing.revoked', actor, subject: `pairing:${id}`, detail: { node_id: nodeId } },
-    ]);
+    if (nodeId !== null) await revokeNode(tx, this.pairings, { tenantId, nodeId, actor });
   }
 
   private async shownIn(tx: Reader, ref: EnvironmentRef): Promise<DesktopEnvironment> {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync, realpathSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Inject, Module, type FactoryProvider, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Backplane } from '@tyrum/backplane';
 import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
@@ -46,18 +47,26 @@ const reconciler: FactoryProvider<DesktopReconciler> = {
     const pairings = new Pairings({ store, tokens: nodeTokens(tokens), newId: randomUUID, nowMs: Date.now });
     const onTrouble = (what: string, error: unknown): void =>
       logger.warn({ err: error, host_id: hostId }, `could not ${what}`);
-    const enrolment = new Enrolment({ store, pairings, tokens, backplane, hostId });
-    const ports = { driver: new LocalDriver(sandbox), enrolment, edges, onTrouble };
+    const placements = new Placements(store, new Leases(store), hostId);
+    const enrolment = new Enrolment({ store, pairings, tokens, backplane, placements });
+    const driver = new LocalDriver({ kind: sandbox, hidden: foldersOf(config) });
+    const ports = { driver, enrolment, edges, onTrouble };
     return new DesktopReconciler({
-      placements: new Placements(store, new Leases(store), hostId),
-      lease: () => runtime.lease,
-      bringUp: (row, directory, signal) => bringUp(row, directory, { ...ports, signal }),
+      placements,
+      hold: () => runtime.hold,
+      bringUp: (row, how) => bringUp(row, how, ports),
       directory: join(config.home, 'desktops'),
       capacity,
       onTrouble,
     });
   },
 };
+
+/** Where we keep what no program on a desktop may see, by its real path, as the sandbox compares them. */
+function foldersOf({ home, database }: Config): string[] {
+  const folders = database.kind === 'sqlite' ? [home, dirname(database.path)] : [home];
+  return folders.filter((folder) => existsSync(folder)).map((folder) => realpathSync(folder));
+}
 
 /** Makes this process the runtime of its host and of the desktops there, from its start to its drain. */
 @Module({
@@ -76,8 +85,7 @@ export class DesktopHostModule implements OnApplicationBootstrap {
     health.register({ name: 'desktop host', check, timeoutMs: CHECK_TIMEOUT_MS });
     // What they were is written under the host's lease: it goes last.
     drain.register('finishWork', 'desktop host', async () => {
-      await desktops.stop();
-      await runtime.stop();
+      await desktops.stop().finally(() => runtime.stop());
     });
   }
 

@@ -26,8 +26,7 @@ export type PlacedRow = EnvironmentRow & { readonly host_is_online: boolean | nu
 
 /** A desktop in its wire shape. What its host last said holds only while that host is there. */
 export function toEnvironment(row: PlacedRow): DesktopEnvironment {
-  const isUp = row.status !== 'stopped' && row.status !== 'failed';
-  const isLost = row.host_id !== null && !row.host_is_online && isUp;
+  const isLost = row.host_id !== null && !row.host_is_online && row.status !== 'stopped';
   return {
     environment_id: row.environment_id,
     ...(row.label === null ? {} : { label: row.label }),

@@ -22,6 +22,7 @@ const DEFAULT_RETRY_MS = 2_000;
 export class HostRegistration {
   private readonly keeper: LeaseKeeper;
   private obstacle: string | undefined = 'has not been registered yet';
+  private held: { readonly lease: HeldLease; readonly lost: AbortSignal } | undefined;
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> = Promise.resolve();
   private stopped = false;
@@ -36,9 +37,9 @@ export class HostRegistration {
     this.keeper = new LeaseKeeper(leases, { owner: host.instanceId, ttlMs: options.leaseTtlMs, onError });
   }
 
-  /** The lease on the host, while this process may act as it. */
-  get lease(): HeldLease | undefined {
-    return this.obstacle === undefined ? this.keeper.held[0] : undefined;
+  /** The lease on the host, and when it is lost, while this process may act as it. */
+  get hold(): { readonly lease: HeldLease; readonly lost: AbortSignal } | undefined {
+    return this.obstacle === undefined && !this.held?.lost.aborted ? this.held : undefined;
   }
 
   /** Resolves after the first attempt, whatever came of it. */
@@ -92,6 +93,7 @@ export class HostRegistration {
       this.obstacle = `is held by ${owner}: two runtimes must not share one home`;
       return;
     }
+    this.held = acquired;
     acquired.lost.addEventListener('abort', () => {
       this.obstacle = 'has lost its lease';
     });

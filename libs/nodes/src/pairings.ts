@@ -18,6 +18,7 @@ import {
   findPairings,
   holdPairing,
   listPairings,
+  replaceToken,
   requestPairing,
 } from './sql/pairings';
 
@@ -171,6 +172,20 @@ export class Pairings {
       }
       // Sent once and never heard of again: the node that asks with another token has not got it.
       if (row.token_id !== null) await this.ports.tokens.revokeIn(tx, row.tenant_id, row.token_id);
+      return token;
+    });
+  }
+
+  /**
+   * A token for an approved node in the place of the one it has, which ends: for whoever keeps the node's key itself, and has lost
+   * its token. @throws {WireError} conflict when another was faster, or it is not approved any more
+   */
+  renewToken({ tenant_id: tenantId, pairing_id, node_id: deviceId, token_id: before }: PairingRow): Promise<string> {
+    return this.ports.store.transaction(async (tx) => {
+      const { tokenId, token } = await this.ports.tokens.issueIn(tx, { tenantId, deviceId });
+      const renewed = await tx.query(replaceToken, [tenantId, pairing_id, tokenId, before]);
+      if (renewed.length === 0) throw new WireError('conflict', 'the pairing has changed meanwhile');
+      if (before !== null) await this.ports.tokens.revokeIn(tx, tenantId, before);
       return token;
     });
   }

@@ -2,11 +2,15 @@ import { createHash } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import type { Capability, CapabilityTask } from '@tyrum/client';
 import { LIMITS, WireError, type EffectClass, type JsonObject, type JsonValue } from '@tyrum/protocol';
-import { DesktopUnavailableError, type Desktop } from './desktop-driver';
+import { DesktopUnavailableError, type Desktop, type Picture } from './desktop-driver';
 
 const VERSION = '1.0.0';
 /** Base64 and the fields beside it have to fit in what a node may send as evidence. */
 const MAX_IMAGE_BYTES = Math.floor(((LIMITS.evidenceBytes - 1_024) * 3) / 4);
+const PICTURES: readonly Picture[] = [
+  { format: 'png', quality: 7 },
+  ...[8, 5, 3, 2, 1].map((quality) => ({ format: 'jpg' as const, quality })),
+];
 const BUTTONS = { left: '1', middle: '2', right: '3' } as const;
 const SCROLL = { up: '4', down: '5', left: '6', right: '7' } as const;
 const MAX_SCROLL = 50;
@@ -59,15 +63,17 @@ function sayWhatFailed(error: unknown): never {
   throw error instanceof DesktopUnavailableError ? new WireError('conflict', error.message) : error;
 }
 
-/** The picture goes with the turn as an artifact: as PNG, or as JPEG where that would be too large. */
+/** The picture goes with the turn as an artifact: as PNG, or where that is too large, as the best JPEG that is not. */
 async function screenshot(desktop: Desktop, { signal, evidence }: CapabilityTask): Promise<JsonValue> {
-  const png = await desktop.screenshot('png', signal);
-  const isSmall = png.length <= MAX_IMAGE_BYTES;
-  const image = isSmall ? png : await desktop.screenshot('jpg', signal);
-  if (image.length > MAX_IMAGE_BYTES) throw new DesktopUnavailableError('the screen is too large to be sent');
-  const [mime_type, filename] = isSmall ? ['image/png', 'screenshot.png'] : ['image/jpeg', 'screenshot.jpg'];
-  await evidence({ kind: 'screenshot', filename, mime_type, content_base64: image.toString('base64') });
-  return { mime_type, size_bytes: image.length, sha256: createHash('sha256').update(image).digest('hex') };
+  for (const picture of PICTURES) {
+    const image = await desktop.screenshot(picture, signal);
+    if (image.length > MAX_IMAGE_BYTES) continue;
+    const mime_type = picture.format === 'png' ? 'image/png' : 'image/jpeg';
+    const filename = `screenshot.${picture.format}`;
+    await evidence({ kind: 'screenshot', filename, mime_type, content_base64: image.toString('base64') });
+    return { mime_type, size_bytes: image.length, sha256: createHash('sha256').update(image).digest('hex') };
+  }
+  throw new DesktopUnavailableError(`a picture of the screen takes more than ${MAX_IMAGE_BYTES} bytes`);
 }
 
 async function windowIds(desktop: Desktop, signal: AbortSignal): Promise<string[]> {

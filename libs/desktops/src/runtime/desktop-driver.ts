@@ -7,6 +7,14 @@ export interface DesktopSpec {
   readonly home: string;
   /** For what belongs to this one start of it; its programs do not see it. */
   readonly scratch: string;
+  /** It is not wanted any more. */
+  readonly signal: AbortSignal;
+}
+
+/** How a screen is taken. `quality` is 1, the smallest, to 10; it counts for JPEG alone. */
+export interface Picture {
+  readonly format: 'png' | 'jpg';
+  readonly quality: number;
 }
 
 /** A program that was started on a desktop. */
@@ -17,7 +25,7 @@ export interface Desktop {
   /** Resolves, with why, when it is no more; `stop` included. */
   readonly ended: Promise<string>;
   /** The whole screen. */
-  screenshot(format: 'png' | 'jpg', signal: AbortSignal): Promise<Buffer>;
+  screenshot(picture: Picture, signal: AbortSignal): Promise<Buffer>;
   /** Runs commands of xdotool against the screen. @param text given on standard input, where no list of processes shows it */
   control(commands: readonly string[], signal: AbortSignal, text?: string): Promise<string>;
   /** Starts a program in the desktop's home, and waits a moment to see whether it ends at once. */

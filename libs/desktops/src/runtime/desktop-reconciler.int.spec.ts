@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { existsSync, mkdtempSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { nodeTokens, TokenStore } from '@tyrum/identity';
+import { nodeTokens, Tenants, TokenStore } from '@tyrum/identity';
 import { Leases, type HeldLease } from '@tyrum/leases';
 import { Pairings } from '@tyrum/nodes';
 import { DEFAULT_TENANT_ID, type DesktopStatus } from '@tyrum/protocol';
@@ -13,7 +15,7 @@ import { DesktopEnvironments } from '../desktop-environments';
 import { DESKTOP_HOST_LEASE_KIND, DesktopHosts } from '../desktop-hosts';
 import type { EnvironmentRow } from '../environment-row';
 import { DesktopUnavailableError } from './desktop-driver';
-import { DesktopReconciler, type ReconcilerPorts } from './desktop-reconciler';
+import { DesktopReconciler, type BringUp, type HostHold, type ReconcilerPorts } from './desktop-reconciler';
 import type { UpDesktop } from './hosted-desktop';
 import { Placements } from './placements';
 
@@ -22,11 +24,20 @@ class Screens {
   readonly up = new Map<string, { readonly row: EnvironmentRow; readonly end: (why: string) => void }>();
   brought = 0;
   refusal: Error | undefined;
+  /** Whoever is brought up waits for this, or for the signal. */
+  gate: Promise<void> = Promise.resolve();
+  readonly signals: AbortSignal[] = [];
 
-  readonly bringUp = (row: EnvironmentRow, directory: string): Promise<UpDesktop> => {
+  constructor(private readonly enrol: (row: EnvironmentRow, how: BringUp) => Promise<unknown>) {}
+
+  readonly bringUp = async (row: EnvironmentRow, how: BringUp): Promise<UpDesktop> => {
     this.brought += 1;
-    if (this.refusal) return Promise.reject(this.refusal);
-    mkdirSync(directory, { recursive: true });
+    this.signals.push(how.signal);
+    await Promise.race([this.gate, once(how.signal, 'abort')]);
+    if (how.signal.aborted) throw new DesktopUnavailableError('it was broken off');
+    if (this.refusal) throw this.refusal;
+    await this.enrol(row, how);
+    mkdirSync(how.directory, { recursive: true });
     let end: (why: string) => void = () => undefined;
     const ended = new Promise<string>((resolve) => (end = resolve));
     this.up.set(row.environment_id, { row, end });
@@ -35,7 +46,7 @@ class Screens {
       end('it was stopped');
       return Promise.resolve();
     };
-    return Promise.resolve({ nodeId: `dev_${row.placement}`, ended, stop });
+    return { ended, stop };
   };
 }
 
@@ -66,11 +77,23 @@ describeOnBothDialects('a host of desktops', (stores) => {
     const name = { kind: DESKTOP_HOST_LEASE_KIND, name: hostId };
     const held = (await leases.acquire(name, hostId, 60_000)) as HeldLease;
     await new DesktopHosts(store, leases).register({ hostId, instanceId: hostId, hostname: 'h', version: '1' }, held);
-    const screens = new Screens();
-    const state: { lease: HeldLease | undefined } = { lease: held };
+    const placements = new Placements(store, leases, hostId);
+    const screens = new Screens((row, { lease }) =>
+      store.transaction((tx) => placements.nameNodeIn(tx, lease, row, `dev_${row.placement}`)),
+    );
+    const state: { hold: HostHold | undefined; lose: () => void } = { hold: undefined, lose: () => undefined };
+    const regain = (): void => {
+      const lost = new AbortController();
+      state.hold = { lease: held, lost: lost.signal };
+      state.lose = () => {
+        state.hold = undefined;
+        lost.abort();
+      };
+    };
+    regain();
     const reconciler = new DesktopReconciler({
-      placements: new Placements(store, leases, hostId),
-      lease: () => state.lease,
+      placements,
+      hold: () => state.hold,
       bringUp: screens.bringUp,
       directory: join(home, hostId),
       capacity: 2,
@@ -81,7 +104,7 @@ describeOnBothDialects('a host of desktops', (stores) => {
     });
     reconciler.start();
     started.push(reconciler);
-    return { hostId, screens, state, reconciler, directory: join(home, hostId) };
+    return { hostId, screens, lose: () => state.lose(), regain, reconciler, directory: join(home, hostId) };
   }
   const ref = (environmentId: string) => ({ tenantId: DEFAULT_TENANT_ID, environmentId, actor: 'a' });
   const create = async (wanted: object = {}): Promise<string> => {
@@ -176,15 +199,104 @@ describeOnBothDialects('a host of desktops', (stores) => {
   });
 
   it('has nothing up without its lease, and everything again with it', async () => {
-    const { screens, state } = await host();
+    const { screens, lose, regain } = await host();
     const id = await create();
     await becomes(id, 'running');
-    const held = state.lease;
-    state.lease = undefined;
+    lose();
     await eventually(() => expect(screens.up.size).toBe(0));
-    state.lease = held;
+    regain();
     await eventually(() => expect(screens.up.size).toBe(1));
     await becomes(id, 'running');
+  });
+
+  it('ends them at once when the lease is lost, also while the database does not answer', async () => {
+    let hangs = false;
+    const never = new Promise<never>(() => undefined);
+    const { screens, lose, reconciler } = await host({
+      placements: new (class extends Placements {
+        override work = () => (hangs ? never : super.work());
+      })(store, leases, randomUUID()),
+    });
+    started.splice(started.indexOf(reconciler), 1);
+    const id = await create();
+    await eventually(() => expect(screens.up.has(id)).toBe(true));
+    hangs = true;
+    await setTimeout(60);
+    lose();
+    await eventually(() => expect(screens.up.size).toBe(0));
+  });
+
+  it('breaks off what is being brought up when the lease is lost, or it is not wanted any more', async () => {
+    const { screens, lose, regain } = await host();
+    screens.gate = new Promise(() => undefined);
+    const id = await create();
+    await becomes(id, 'starting');
+    await want(id, 'stopped');
+    await becomes(id, 'stopped');
+    await want(id, 'running');
+    await becomes(id, 'starting');
+    lose();
+    await eventually(() => expect(screens.signals.every(({ aborted }) => aborted)).toBe(true));
+    screens.gate = Promise.resolve();
+    regain();
+    expect(await becomes(id, 'running')).not.toHaveProperty('error');
+  });
+
+  it('never has more up than it has room for, whoever was placed here or is started again', async () => {
+    const { screens, hostId } = await host();
+    const first = await Promise.all([create(), create()]);
+    for (const id of first) await becomes(id, 'running');
+    for (const id of first) await want(id, 'stopped');
+    for (const id of first) await becomes(id, 'stopped');
+    const second = await Promise.all([create(), create()]);
+    for (const id of second) await becomes(id, 'running');
+    const placed = await create({ host_id: hostId });
+    for (const id of [...first, placed]) {
+      await want(id, 'running');
+      await eventually(async () => {
+        const found = await desktops.find(DEFAULT_TENANT_ID, id);
+        expect(found).toMatchObject({ status: 'pending', error: 'its host has no room for it' });
+      });
+    }
+    expect(screens.up.size).toBe(2);
+    for (const id of second) await want(id, 'stopped');
+    await eventually(() => expect(screens.up.size).toBe(2));
+  });
+
+  it('has desktops of one tenant at a time', async () => {
+    const { screens, hostId } = await host();
+    const id = await create();
+    await becomes(id, 'running');
+    const { tenant_id: tenantId } = await store.transaction((tx) =>
+      new Tenants(store).createIn(tx, { slug: 'another', actor: 'a' }),
+    );
+    const theirs = { tenantId, environmentId: randomUUID(), actor: 'a' };
+    const placed = { tenantId, environmentId: randomUUID(), actor: 'a' };
+    await store.transaction((tx) => desktops.createIn(tx, theirs, {}));
+    await store.transaction((tx) => desktops.createIn(tx, placed, { host_id: hostId }));
+    const shown = (one: typeof theirs) => desktops.find(tenantId, one.environmentId);
+    await eventually(async () => expect((await shown(placed))?.error).toBe('its host has desktops of another tenant'));
+    expect(await shown(theirs)).toMatchObject({ host_id: null, status: 'pending' });
+    await want(id, 'stopped');
+    await eventually(() =>
+      expect([...screens.up.keys()].sort()).toEqual([theirs, placed].map((one) => one.environmentId).sort()),
+    );
+  });
+
+  it('answers the wish it has seen: a start while an earlier one fails is not held against it', async () => {
+    const { screens } = await host({ retryMs: [60_000, 60_000] });
+    let open: () => void = () => undefined;
+    screens.gate = new Promise((resolve) => (open = resolve));
+    screens.refusal = new DesktopUnavailableError('too early');
+    const id = await create();
+    await becomes(id, 'starting');
+    await want(id, 'running');
+    await setTimeout(60);
+    open();
+    await eventually(() => expect(screens.brought).toBe(2));
+    screens.refusal = undefined;
+    await want(id, 'running');
+    expect(await becomes(id, 'running')).not.toHaveProperty('error');
   });
 
   it('says that they wait for it when it stops, and takes them up at its next start', async () => {

@@ -5,7 +5,8 @@ import { WebSocket } from 'ws';
 import { labelOf, type EnvironmentRow } from '../environment-row';
 import { capabilitiesOf } from './desktop-capabilities';
 import { DesktopUnavailableError, type Desktop, type DesktopDriver } from './desktop-driver';
-import type { Enrolled, Enrolment } from './enrolment';
+import type { BringUp } from './desktop-reconciler';
+import { keepToken, type Enrolled, type Enrolment } from './enrolment';
 
 export interface HostedPorts {
   readonly driver: DesktopDriver;
@@ -22,7 +23,6 @@ const GRACE_MS = 2_000;
 
 /** A desktop that is up: its screen, and the node that works it. */
 export interface UpDesktop {
-  readonly nodeId: string;
   /** Why it is no more, once it is. */
   readonly ended: Promise<string>;
   stop(): Promise<void>;
@@ -32,22 +32,22 @@ export interface UpDesktop {
  * Brings a desktop up: screen, pairing, node. What its programs keep is in `<directory>/home`, what its node keeps beside it, where they
  * do not see it. @throws {DesktopUnavailableError}
  */
-export async function bringUp(
-  row: EnvironmentRow,
-  directory: string,
-  { signal, ...ports }: HostedPorts & { readonly signal: AbortSignal },
-): Promise<UpDesktop> {
+export async function bringUp(row: EnvironmentRow, how: BringUp, ports: HostedPorts): Promise<UpDesktop> {
+  const { directory, lease, signal } = how;
   const [home, scratch, own] = [join(directory, 'home'), join(directory, 'scratch'), join(directory, 'node')];
   await rm(scratch, { recursive: true, force: true });
   for (const path of [home, scratch, own]) await mkdir(path, { recursive: true, mode: 0o700 });
-  const enrolled = await ports.enrolment.enrol(row, own);
-  const desktop = await ports.driver.open({ width: row.width, height: row.height, home, scratch });
+  const enrolled = await ports.enrolment.enrol(row, { directory: own, lease });
+  const desktop = await ports.driver.open({ width: row.width, height: row.height, home, scratch, signal });
   let journal: FileDispatchJournal | undefined;
   let node: ServedNode | undefined;
   const stop = async (): Promise<void> => {
-    await node?.close(GRACE_MS);
-    await journal?.close();
-    await desktop.stop();
+    try {
+      await node?.close(GRACE_MS);
+      await journal?.close();
+    } finally {
+      await desktop.stop();
+    }
   };
   try {
     journal = await FileDispatchJournal.open(join(own, 'journal.jsonl'));
@@ -56,8 +56,9 @@ export async function bringUp(
       () => 'its node was closed',
       (error: Error) => `its node was turned away: ${error.message}`,
     );
-    await inTime(node.approved, [turnedAway, desktop.ended, aborted(signal)], ports.edges);
-    return { nodeId: enrolled.identity.deviceId, ended: Promise.race([desktop.ended, turnedAway]), stop };
+    const ended = Promise.race([desktop.ended, turnedAway]);
+    await inTime(node.approved, ended, { signal, edges: ports.edges });
+    return { ended, stop };
   } catch (error) {
     await stop().catch((failure: unknown) => ports.onTrouble('clear up after a desktop that did not start', failure));
     throw error;
@@ -83,31 +84,27 @@ function serve({ row, desktop, enrolled, journal }: Parts, { edges, onTrouble }:
     maxConcurrent: 1,
     WebSocket,
     observer: {
-      token: enrolled.keep,
+      token: (token) =>
+        void keepToken(enrolled.file, token).catch((error: unknown) => onTrouble('keep the token of a desktop', error)),
       trouble: (error) => onTrouble(`do what a turn asked of the desktop ${row.environment_id}`, error),
     },
   });
 }
 
-/** @param others reasons why it will not be, each when it comes to pass @throws {DesktopUnavailableError} */
+/** @throws {DesktopUnavailableError} with why it will not be approved */
 async function inTime(
   approved: Promise<void>,
-  others: readonly Promise<string>[],
-  edges: readonly string[],
+  ended: Promise<string>,
+  { signal, edges }: { readonly signal: AbortSignal; readonly edges: readonly string[] },
 ): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
+  const giveUp = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]);
+  let tell: () => void = () => undefined;
   const late = new Promise<string>((resolve) => {
-    timer = setTimeout(() => resolve(`no edge answered it at ${edges.join(', ')} (TYRUM_EDGE_URL)`), CONNECT_MS);
+    tell = () => resolve(`no edge answered it at ${edges.join(', ')} (TYRUM_EDGE_URL)`);
+    if (giveUp.aborted) tell();
+    giveUp.addEventListener('abort', tell);
   });
-  const why = await Promise.race([approved, late, ...others]);
-  clearTimeout(timer);
+  const why = await Promise.race([approved, ended, late]);
+  giveUp.removeEventListener('abort', tell);
   if (typeof why === 'string') throw new DesktopUnavailableError(why);
-}
-
-function aborted(signal: AbortSignal): Promise<string> {
-  return new Promise((resolve) => {
-    const tell = (): void => resolve('its host is stopping');
-    if (signal.aborted) tell();
-    else signal.addEventListener('abort', tell, { once: true });
-  });
 }

@@ -9,13 +9,16 @@ import { installDesktopPrograms } from '../testing';
 import { capabilitiesOf } from './desktop-capabilities';
 import type { Desktop } from './desktop-driver';
 import { LocalDriver } from './local-driver';
-import type { SandboxKind } from './sandbox';
+import type { Sandbox } from './sandbox';
 
 const PNG = '89504e470d0a1a0a';
 
 beforeAll(installDesktopPrograms, 300_000);
 
-describe.each(['bubblewrap', 'none'] as const)('a desktop on this machine, sandbox %s', (sandbox: SandboxKind) => {
+const spec = { width: 640, height: 480, signal: new AbortController().signal };
+const driver = (kind: Sandbox['kind'], hidden: string[] = []) => new LocalDriver({ kind, hidden });
+
+describe.each(['bubblewrap', 'none'] as const)('a desktop on this machine, sandbox %s', (sandbox) => {
   let root: string;
   let home: string;
   let desktop: Desktop;
@@ -25,7 +28,7 @@ describe.each(['bubblewrap', 'none'] as const)('a desktop on this machine, sandb
     root = mkdtempSync(join(tmpdir(), 'tyrum-screen-'));
     home = join(root, 'home');
     for (const name of ['home', 'scratch']) mkdirSync(join(root, name), { mode: 0o700 });
-    desktop = await new LocalDriver(sandbox).open({ width: 640, height: 480, home, scratch: join(root, 'scratch') });
+    desktop = await driver(sandbox).open({ ...spec, home, scratch: join(root, 'scratch') });
   }, 60_000);
   afterAll(async () => {
     await desktop.stop();
@@ -123,6 +126,7 @@ describe.each(['bubblewrap', 'none'] as const)('a desktop on this machine, sandb
   });
 
   it('ends with everything on it', async () => {
+    await act('launch', { cmd: 'sh', args: ['-c', 'sleep 4711 >/dev/null 2>&1 & exit 0'] });
     await act('launch', { cmd: 'sleep', args: ['4711'] });
     const socket = socketOf(desktop);
     expect(existsSync(socket)).toBe(true);
@@ -139,7 +143,7 @@ it('has a display of its own for each desktop, however many start at once and wh
   const open = (name: string): Promise<Desktop> => {
     const [home, scratch] = [join(root, name, 'home'), join(root, name, 'scratch')];
     for (const path of [home, scratch]) mkdirSync(path, { mode: 0o700, recursive: true });
-    return new LocalDriver('none').open({ width: 640, height: 480, home, scratch });
+    return driver('none').open({ ...spec, home, scratch });
   };
   const names = ['a', 'b', 'c'];
   const crashed = await Promise.all(names.map(open));
@@ -162,7 +166,7 @@ it('keeps what is beside a desktop from the programs on it', async () => {
   const [home, scratch] = [join(root, 'home'), join(root, 'scratch')];
   for (const path of [home, scratch]) mkdirSync(path, { mode: 0o700 });
   process.env['CANARY_OF_THE_RUNTIME'] = 'seen';
-  const desktop = await new LocalDriver('bubblewrap').open({ width: 640, height: 480, home, scratch });
+  const desktop = await driver('bubblewrap').open({ ...spec, home, scratch });
   try {
     const look = [
       'env',

@@ -1,12 +1,11 @@
 import type { HeldLease, Leases } from '@tyrum/leases';
-import type { Param, StateStore, Statement } from '@tyrum/statestore';
+import type { Param, StateStore, Statement, Tx } from '@tyrum/statestore';
 import type { EnvironmentRow } from '../environment-row';
-import { dropEnvironment, findHostsWork, noteEnvironment, takeUpEnvironments } from '../sql/environments';
+import { dropEnvironment, findHostsWork, nameNode, noteEnvironment, takeUpEnvironments } from '../sql/environments';
 
 /** What a host says of a desktop. */
 export interface Report {
   readonly status: EnvironmentRow['status'];
-  readonly nodeId?: string;
   readonly error?: string;
 }
 
@@ -23,23 +22,22 @@ export class Placements {
     return this.store.read((db) => db.query<EnvironmentRow>(findHostsWork, [this.hostId]));
   }
 
-  /** Takes up at most so many of those that no host has. */
-  takeUp(lease: HeldLease, count: number): Promise<EnvironmentRow[]> {
-    return this.fenced<EnvironmentRow>(lease, takeUpEnvironments, [this.hostId, count]);
+  /** Takes up at most so many of a tenant's that no host has. */
+  takeUp(lease: HeldLease, tenantId: string, count: number): Promise<EnvironmentRow[]> {
+    return this.fenced<EnvironmentRow>(lease, takeUpEnvironments, [this.hostId, count, tenantId]);
   }
 
   /** False = an operator has said something else since, or it is no longer ours. */
-  async note(lease: HeldLease, row: EnvironmentRow, { status, nodeId, error }: Report): Promise<boolean> {
-    const params = [
-      row.tenant_id,
-      row.environment_id,
-      this.hostId,
-      row.generation,
-      status,
-      nodeId ?? null,
-      error ?? null,
-    ];
+  async note(lease: HeldLease, row: EnvironmentRow, { status, error }: Report): Promise<boolean> {
+    const params = [row.tenant_id, row.environment_id, this.hostId, row.generation, status, error ?? null];
     return (await this.fenced(lease, noteEnvironment, params)).length > 0;
+  }
+
+  /** Says, inside the caller's transaction, which node it is. False = it is no longer ours, or not wanted any more. */
+  async nameNodeIn(tx: Tx, lease: HeldLease, row: EnvironmentRow, nodeId: string): Promise<boolean> {
+    if (!(await this.leases.isHeld(tx, lease))) return false;
+    const params = [row.tenant_id, row.environment_id, this.hostId, row.placement, nodeId];
+    return (await tx.query(nameNode, params)).length > 0;
   }
 
   /** Nothing of a deleted one is left here. */

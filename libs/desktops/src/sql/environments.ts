@@ -71,25 +71,37 @@ export const findHostsWork = portable(
   order by created_at, environment_id`,
 );
 
-/** Takes up what nobody has yet. Parameters: host, how many. Touches: desktop_environment. */
+/** Takes up what nobody has yet. Parameters: host, how many, tenant. Touches: desktop_environment. */
 export const takeUpEnvironments: Statement = {
   name: 'take-up-desktop-environments',
   postgres: `update desktop_environment set host_id = $1, updated_at = ${NOW_MS.postgres} where (tenant_id, environment_id) in (
-    select tenant_id, environment_id from desktop_environment where host_id is null and desired = 'running'
+    select tenant_id, environment_id from desktop_environment where host_id is null and desired = 'running' and tenant_id = $3
     order by created_at limit $2 for update skip locked) returning ${COLUMNS}`,
   sqlite: `update desktop_environment set host_id = ?1, updated_at = ${NOW_MS.sqlite} where (tenant_id, environment_id) in (
-    select tenant_id, environment_id from desktop_environment where host_id is null and desired = 'running'
+    select tenant_id, environment_id from desktop_environment where host_id is null and desired = 'running' and tenant_id = ?3
     order by created_at limit ?2) returning ${COLUMNS}`,
 };
 
 /**
  * What a host says of one it has. No row: an operator has said something since, or it has gone elsewhere. Parameters: tenant, id,
- * host, generation, status, node, error. Touches: desktop_environment.
+ * host, generation, status, error. Touches: desktop_environment.
  */
 export const noteEnvironment = portable(
   'note-desktop-environment',
-  `update desktop_environment set status = $5, node_id = coalesce($6, node_id), error = $7, updated_at = {now}
-  where tenant_id = $1 and environment_id = $2 and host_id = $3 and generation = $4 returning environment_id`,
+  `update desktop_environment set status = $5, error = $6, updated_at = {now}
+  where tenant_id = $1 and environment_id = $2 and host_id = $3 and generation = $4 and desired <> 'absent'
+  returning environment_id`,
+);
+
+/**
+ * Which node a desktop is, before that node may do anything. No row: it has gone elsewhere, or is not wanted any more. Parameters:
+ * tenant, id, host, placement, node. Touches: desktop_environment.
+ */
+export const nameNode = portable(
+  'name-desktops-node',
+  `update desktop_environment set node_id = $5, updated_at = {now}
+  where tenant_id = $1 and environment_id = $2 and host_id = $3 and placement = $4 and desired = 'running'
+  returning environment_id`,
 );
 
 /** One that was deleted, and of which its host has nothing left. Parameters: tenant, id, host. Touches: desktop_environment. */

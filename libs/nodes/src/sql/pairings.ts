@@ -64,6 +64,17 @@ export const claimToken = portable(
     and (token_id = $4::uuid or (token_id is null and $4::uuid is null)) returning pairing_id`,
 );
 
+/**
+ * Puts another token in the place of the one an approved pairing has, used or not. Parameters: tenant, pairing, new token's id, the one
+ * it has or null. Touches: node_pairing.
+ */
+export const replaceToken = portable(
+  'replace-token',
+  `update node_pairing set token_id = $3::uuid, token_used_at = null
+  where tenant_id = $1 and pairing_id = $2 and status = 'approved'
+    and (token_id = $4::uuid or (token_id is null and $4::uuid is null)) returning pairing_id`,
+);
+
 /** The node has come with the token it was given. Parameters: tenant, node, token. Touches: node_pairing. */
 export const confirmToken = portable(
   'confirm-token',
