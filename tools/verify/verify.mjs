@@ -5,6 +5,7 @@ const steps = [
   ['format', 'npx', ['prettier', '--check', '.', '--log-level', 'warn']],
   ['lint', 'npx', ['eslint', '.', '--max-warnings', '0']],
   ['types', 'npx', ['tsc', '--noEmit', '-p', 'tsconfig.json']],
+  ['types of the console', 'npx', ['tsc', '--noEmit', '-p', 'apps/console']],
   ['links', 'node', ['tools/verify/check-links.mjs']],
   ['build', 'npx', ['nx', 'run-many', '-t', 'build']],
   ['tests', 'npx', ['jest']],
