@@ -1,6 +1,6 @@
 // Makes the console in dist/apps/console: a page, one script and one style sheet, whose names change with what is in them.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, parse } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -10,7 +10,7 @@ const out = join(here, '..', '..', 'dist', 'apps', 'console');
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 const { metafile } = await build({
-  entryPoints: [join(here, 'src', 'main.tsx')],
+  entryPoints: ['main.tsx', 'styles.css'].map((name) => join(here, 'src', name)),
   tsconfig: join(here, 'tsconfig.json'),
   outdir: out,
   entryNames: '[name]-[hash]',
@@ -23,11 +23,10 @@ const { metafile } = await build({
   logLevel: 'warning',
 });
 
-const names = Object.keys(metafile.outputs).map((path) => relative(out, path));
 let page = readFileSync(join(here, 'src', 'index.html'), 'utf8');
-for (const extension of ['js', 'css']) {
-  const found = names.filter((name) => name.endsWith(`.${extension}`));
-  if (found.length !== 1) throw new Error(`there must be one .${extension}, not ${found.join(', ') || 'none'}`);
-  page = page.replace(`main.${extension}`, found[0]);
+for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) {
+  if (!entryPoint) throw new Error(`${path} is more than the page loads`);
+  const { name, ext } = parse(entryPoint);
+  page = page.replace(`"${name}.${ext === '.css' ? 'css' : 'js'}"`, `"${basename(path)}"`);
 }
 writeFileSync(join(out, 'index.html'), page);

@@ -10,7 +10,9 @@ const everything = stages.flatMap((stage) => stage.instructions);
  * The command line is for people, so an image of it is a convenience; the console is files that the edge serves; the black-box
  * tests are not deployed at all.
  */
-const apps = readdirSync(inWorkspace('apps')).filter((app) => !['cli', 'console', 'e2e'].includes(app) && isDeployed(app));
+const apps = readdirSync(inWorkspace('apps')).filter(
+  (app) => !['cli', 'console', 'e2e'].includes(app) && isDeployed(app),
+);
 
 function isDeployed(app: string): boolean {
   const project = inWorkspace('apps', app, 'project.json');

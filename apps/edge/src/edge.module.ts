@@ -35,7 +35,8 @@ const consoleAddress: FactoryProvider = {
   provide: Symbol('tyrum.console-address'),
   inject: [HttpAdapterHost, CONFIG, LOGGER],
   useFactory: (host: HttpAdapterHost, config: Config, logger: Logger) => {
-    if (!existsSync(join(CONSOLE_FOLDER, 'index.html'))) return logger.warn('there are no files of the console: /ui answers 404');
+    if (!existsSync(join(CONSOLE_FOLDER, 'index.html')))
+      return logger.warn('there are no files of the console: /ui answers 404');
     host.listen$.subscribe(() => {
       const { port } = (host.httpAdapter.getHttpServer() as Server).address() as AddressInfo;
       const name = config.host.includes(':') ? `[${config.host}]` : config.host;
