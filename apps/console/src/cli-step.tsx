@@ -36,9 +36,9 @@ export function cliStepOf(filled: Filled): Pick<StepsExecution, 'conversation_ke
 
 /** An action in one line, for lists. */
 export function summaryOf({ type, args }: { readonly type: string; readonly args: object }): string {
-  const { cmd, args: words = [], op, url, prompt, path } = args as Record<string, unknown>;
+  const { cmd, args: words = [], op, method, url, prompt, path } = args as Record<string, unknown>;
   const command =
     cmd === 'sh' && Array.isArray(words) && words[0] === '-c' ? [words[1]] : [cmd, ...(words as unknown[])];
-  const rest = type === 'CLI' ? command : [op, path, url, prompt];
+  const rest = type === 'CLI' ? command : [op ?? method, path, url, prompt];
   return [type, ...rest].filter((word) => word !== undefined).join(' ');
 }

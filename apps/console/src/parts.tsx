@@ -1,4 +1,4 @@
-import type { ReactNode } from 'react';
+import { useEffect, type ReactNode } from 'react';
 
 /** What went wrong, in the edge's own words. */
 export function Problem({ text }: { readonly text: string | undefined }) {
@@ -31,11 +31,14 @@ export function Duration({ ms }: { readonly ms: number }) {
   return <>{Math.round(ms / 3_600_000)} h</>;
 }
 
-/** An id: its beginning tells it apart, the whole is on pointing at it. */
+/** An id, or a name that ends in one (`token:<id>`): its beginning tells it apart, the whole is on pointing at it. */
 export function Id({ id, href }: { readonly id: string; readonly href?: string }) {
-  const text = <code title={id}>{id.length > 13 ? `${id.slice(0, 8)}…` : id}</code>;
+  const short = id.replace(LONG_ID, '$1…');
+  const text = <code title={short === id ? undefined : id}>{short}</code>;
   return href === undefined ? text : <a href={href}>{text}</a>;
 }
+
+const LONG_ID = /((?:dev_)?[0-9a-z]{8})[0-9a-z-]{10,}$/;
 
 /** Something from outside as it is: text as text, anything else as JSON. Never as markup. */
 export function Output({ value, label }: { readonly value: unknown; readonly label?: string }) {
@@ -54,6 +57,9 @@ export interface PageHeadProps {
 
 /** The page's heading, with what can be done or chosen beside it. */
 export function PageHead({ title, children }: PageHeadProps) {
+  useEffect(() => {
+    document.title = `${title} · Tyrum`;
+  }, [title]);
   return (
     <div className="page-head">
       <h1>{title}</h1>

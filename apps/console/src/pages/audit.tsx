@@ -1,6 +1,7 @@
 import type { AuditEntry } from '@tyrum/protocol';
-import { PageHead, Time } from '../parts';
+import { Id, PageHead, Time } from '../parts';
 import { Table, usePages, type Column } from '../table';
+import { linkTo } from '../use-place';
 
 const REFRESH_MS = 10_000;
 
@@ -11,8 +12,8 @@ export function Audit() {
     { title: 'No.', as: 'number', cell: ({ seq }) => seq },
     { title: 'At', cell: ({ at }) => <Time at={at} /> },
     { title: 'What', cell: ({ type }) => type },
-    { title: 'Who', cell: ({ actor }) => <code>{actor}</code> },
-    { title: 'To what', cell: ({ subject }) => <code>{subject ?? '–'}</code> },
+    { title: 'Who', cell: ({ actor }) => <Id id={actor} /> },
+    { title: 'To what', cell: ({ subject }) => <Subject name={subject} /> },
     {
       title: 'Detail',
       as: 'wide',
@@ -36,4 +37,10 @@ export function Audit() {
       {pager}
     </>
   );
+}
+
+function Subject({ name }: { readonly name: string | null }) {
+  if (name === null) return '–';
+  const turnId = /^turn:(.+)$/.exec(name)?.[1];
+  return turnId === undefined ? <Id id={name} /> : <Id id={name} href={linkTo('turns', turnId)} />;
 }

@@ -21,6 +21,7 @@ function ConversationList() {
   const columns: Column<ConversationShown>[] = [
     {
       title: 'Conversation',
+      as: 'wide',
       cell: ({ conversation_id, title }) => (
         <a href={linkTo('conversations', conversation_id)}>{title || conversation_id}</a>
       ),

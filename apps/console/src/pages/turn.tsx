@@ -114,8 +114,19 @@ function StepShown({ step }: { readonly step: Step }) {
         <Status value={outcome === 'unknown' ? 'outcome_unknown' : status} />
         <code className="summary">{summaryOf(action)}</code>
         <span className="faint">
-          {effect} · {attempts} {attempts === 1 ? 'attempt' : 'attempts'} · <Time at={step.started_at} /> –{' '}
-          <Time at={step.finished_at} />
+          {effect} · {attempts} {attempts === 1 ? 'attempt' : 'attempts'}
+          {step.started_at !== null && (
+            <>
+              {' · '}
+              <Time at={step.started_at} />
+            </>
+          )}
+          {step.finished_at !== null && (
+            <>
+              {' – '}
+              <Time at={step.finished_at} />
+            </>
+          )}
         </span>
       </header>
       {output !== undefined && output !== '' && <Output value={output} label="Output" />}
