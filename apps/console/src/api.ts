@@ -4,7 +4,7 @@ export type Route = keyof RouteAnswers;
 
 export interface Call {
   /** What stands for `:name` in the route. */
-  readonly params?: Readonly<Record<string, string | number>>;
+  readonly params?: Readonly<Record<string, string | number>> | undefined;
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly body?: object;
   /** The same key with the same body is the same request, however often it is sent. */

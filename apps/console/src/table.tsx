@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import { useState } from 'react';
 import type { RouteAnswers } from '@tyrum/protocol';
+import type { Call } from './api';
 import { Problem } from './parts';
 import { useAnswer, type Answer, type AnswerOptions } from './use-answer';
 
@@ -66,17 +67,17 @@ export interface Paged<T> extends Answer<T> {
 
 const PAGE_ROWS = 50;
 
-/** One page of a list that comes by pages. Another query begins with its first one. */
+/** One page of a list that comes by pages. Another list or query begins with its first one. */
 export function usePages<R extends PagedRoute>(
   route: R,
-  query: Readonly<Record<string, string | undefined>>,
-  options: AnswerOptions,
+  { query, params }: Pick<Call, 'query' | 'params'> = {},
+  options: AnswerOptions = {},
 ): Paged<RouteAnswers[R]> {
-  const about = JSON.stringify(query);
+  const about = JSON.stringify([query, params]);
   const [at, setAt] = useState<{ about: string; cursors: readonly string[] }>({ about, cursors: [] });
   const cursors = at.about === about ? at.cursors : [];
   const cursor = cursors.at(-1);
-  const found = useAnswer(route, { query: { ...query, limit: PAGE_ROWS, cursor } }, options);
+  const found = useAnswer(route, { params, query: { ...query, limit: PAGE_ROWS, cursor } }, options);
   const next = (found.answer as { next_cursor?: string } | undefined)?.next_cursor;
   const turnTo = (to: readonly string[]) => (): void => setAt({ about, cursors: to });
   const pager = (

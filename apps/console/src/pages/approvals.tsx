@@ -20,7 +20,7 @@ export function Approvals() {
   const [status, setStatus] = useState<string>('awaiting_human');
   const { answer, pager, reload } = usePages(
     'GET /v1/approvals',
-    { status: status || undefined },
+    { query: { status: status || undefined } },
     { on: ({ type }) => type === 'approval.updated' },
   );
   return (

@@ -28,7 +28,7 @@ function Pairings() {
   const [status, setStatus] = useState('');
   const { answer, pager, reload } = usePages(
     'GET /v1/pairings',
-    { status: status || undefined },
+    { query: { status: status || undefined } },
     { on: ({ type }) => type === 'pairing.updated' || type === 'capability.ready' },
   );
   return (

@@ -9,7 +9,7 @@ type Open = { readonly form: 'create' } | { readonly form: 'rotate'; readonly ke
 /** Values that steps use and nobody sees; here neither. */
 export function Secrets() {
   const [open, setOpen] = useState<Open>();
-  const { answer, pager, reload } = usePages('GET /v1/secrets', {}, {});
+  const { answer, pager, reload } = usePages('GET /v1/secrets');
   const done = (): void => {
     setOpen(undefined);
     reload();

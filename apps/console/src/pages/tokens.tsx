@@ -21,7 +21,7 @@ const SCOPES: readonly OperatorScope[] = [
 export function Tokens() {
   const [isCreating, setCreating] = useState(false);
   const [made, setMade] = useState<TokenCreated>();
-  const { answer, pager, reload } = usePages('GET /v1/tokens', {}, {});
+  const { answer, pager, reload } = usePages('GET /v1/tokens');
   const columns: Column<TokenView>[] = [
     { title: 'Token', cell: ({ token_id }) => <Id id={token_id} /> },
     { title: 'Label', as: 'wide', cell: ({ label, subject }) => label ?? subject ?? '–' },

@@ -4,6 +4,7 @@ import { Action } from '../form';
 import type { LiveEvent } from '../live-events';
 import { Facts, Id, Output, PageHead, Problem, Status, Time } from '../parts';
 import { useAllowed } from '../session';
+import { usePages } from '../table';
 import { isOver } from '../turn-status';
 import { useAnswer } from '../use-answer';
 import { linkTo } from '../use-place';
@@ -46,6 +47,24 @@ export function Turn({ turnId }: { readonly turnId: string }) {
           </li>
         ))}
       </ol>
+      <TurnArtifacts turnId={turnId} />
+    </>
+  );
+}
+
+/** Everything the turn left, uploads and what messages brought along included. */
+function TurnArtifacts({ turnId }: { readonly turnId: string }) {
+  const { answer, pager } = usePages(
+    'GET /v1/turns/:id/artifacts',
+    { params: { id: turnId } },
+    { on: (event) => event.type === 'artifact.attached' && event.payload.turn_id === turnId },
+  );
+  if (!answer || answer.artifacts.length === 0) return pager;
+  return (
+    <>
+      <h2>Artifacts</h2>
+      <Artifacts refs={answer.artifacts} />
+      {pager}
     </>
   );
 }
@@ -155,7 +174,7 @@ function Details({ title, value }: { readonly title: string; readonly value: unk
 /** The edge sends the bytes as a download whatever they are: nothing of an agent's runs in this page. */
 function Artifacts({ refs }: { readonly refs: readonly ArtifactRef[] }) {
   return (
-    <ul className="artifacts" aria-label="Artifacts">
+    <ul className="artifacts">
       {refs.map(({ artifact_id, filename, kind, size_bytes }) => (
         <li key={artifact_id}>
           <a href={`/v1/artifacts/${artifact_id}/content`} download>

@@ -19,9 +19,13 @@ function TurnList() {
   const [isStarting, setStarting] = useState(false);
   const mayWrite = useAllowed()('operator.write');
   const isDead = filter === 'dead';
-  const { answer, pager } = usePages('GET /v1/turns', isDead ? { dead: 'true' } : { status: filter || undefined }, {
-    on: ({ type }) => type.startsWith('turn.'),
-  });
+  const { answer, pager } = usePages(
+    'GET /v1/turns',
+    { query: isDead ? { dead: 'true' } : { status: filter || undefined } },
+    {
+      on: ({ type }) => type.startsWith('turn.'),
+    },
+  );
   const columns: Column<TurnListItem>[] = [
     { title: 'Turn', cell: ({ turn }) => <Id id={turn.turn_id} href={linkTo('turns', turn.turn_id)} /> },
     { title: 'Status', cell: ({ turn }) => <Status value={turn.status} /> },
