@@ -94,8 +94,11 @@ export default tseslint.config(
         'error',
         {
           patterns: [
-            { group: ['@tyrum/protocol'], message: 'a page imports types only', allowTypeImports: true },
-            { group: ['@tyrum/*', '!@tyrum/protocol', 'node:*'], message: 'a page knows the protocol alone' },
+            { group: ['@tyrum/protocol'], message: 'a page imports types of it only', allowTypeImports: true },
+            {
+              regex: '^(?!\\.|react$|react-dom/client$|@tyrum/protocol$)',
+              message: "a page is React, the protocol's types and its own files",
+            },
           ],
         },
       ],
