@@ -1,5 +1,5 @@
 import type { RouteAnswers } from '@tyrum/protocol';
-import { useId, useRef, useState, type FormEvent, type ReactNode } from 'react';
+import { useEffect, useId, useRef, useState, type FormEvent, type ReactNode } from 'react';
 import type { Call, Route } from './api';
 import { Problem } from './parts';
 import { useCall } from './use-call';
@@ -20,11 +20,19 @@ export interface FormProps<R extends Route> {
   readonly children: ReactNode;
   /** Set for a form that stays after it was sent, and is to be empty then. */
   readonly clears?: boolean;
+  /** Set for a form that was opened, and can be closed: the keyboard goes to its first field. */
+  readonly onCancel?: () => void;
 }
 
 /** A form that is one request. The fields keep what was filled in until the request has succeeded. */
-export function Form<R extends Route>({ label, submit, route, params, body, onDone, children, clears }: FormProps<R>) {
+export function Form<R extends Route>(props: FormProps<R>) {
+  const { label, submit, route, params, body, onDone, children, clears, onCancel } = props;
   const { call, busy, error } = useCall(route);
+  const shown = useRef<HTMLFormElement>(null);
+  const isOpened = onCancel !== undefined;
+  useEffect(() => {
+    if (isOpened) shown.current?.querySelector<HTMLElement>('input, select, textarea')?.focus();
+  }, [isOpened]);
   const send = async (event: FormEvent<HTMLFormElement>): Promise<void> => {
     event.preventDefault();
     const form = event.currentTarget;
@@ -37,13 +45,18 @@ export function Form<R extends Route>({ label, submit, route, params, body, onDo
     onDone(done[0]);
   };
   return (
-    <form aria-label={label} onSubmit={send} className="fields">
+    <form ref={shown} aria-label={label} onSubmit={send} className="fields">
       {children}
       <Problem text={error} />
       <div className="buttons">
         <button type="submit" className="primary" disabled={busy}>
           {submit}
         </button>
+        {onCancel && (
+          <button type="button" onClick={onCancel}>
+            Cancel
+          </button>
+        )}
       </div>
     </form>
   );
@@ -114,19 +127,17 @@ export function Checks({
   name,
   label,
   options,
-  checked = false,
 }: {
   readonly name: string;
   readonly label: string;
   readonly options: readonly string[];
-  readonly checked?: boolean;
 }) {
   return (
     <fieldset className="field">
       <legend>{label}</legend>
       {options.map((option) => (
         <label key={option} className="check">
-          <input type="checkbox" name={name} value={option} defaultChecked={checked} />
+          <input type="checkbox" name={name} value={option} />
           {option}
         </label>
       ))}
@@ -151,7 +162,8 @@ export interface ActionProps<R extends Route> {
 export function Action<R extends Route>(props: ActionProps<R>) {
   const { label, route, params, body, onDone, confirm, asksReason, kind } = props;
   const { call, busy, error } = useCall(route);
-  const [isAsking, setAsking] = useState(false);
+  // False, unlike undefined, is after it was asked: the keyboard comes back to where it was.
+  const [isAsking, setAsking] = useState<boolean>();
   const reason = useRef<HTMLInputElement>(null);
   const asks = confirm !== undefined || asksReason === true;
 
@@ -167,7 +179,12 @@ export function Action<R extends Route>(props: ActionProps<R>) {
   if (!isAsking) {
     return (
       <span className="action">
-        <button className={kind} disabled={busy} onClick={() => (asks ? setAsking(true) : void send())}>
+        <button
+          className={kind}
+          disabled={busy}
+          autoFocus={isAsking === false}
+          onClick={() => (asks ? setAsking(true) : void send())}
+        >
           {label}
         </button>
         <Problem text={error} />
@@ -187,11 +204,11 @@ export function Action<R extends Route>(props: ActionProps<R>) {
     >
       {confirm !== undefined && <span>{confirm}</span>}
       {asksReason && <input ref={reason} aria-label="Reason" placeholder="Reason" autoFocus />}
-      <button type="submit" className={kind} disabled={busy} autoFocus={!asksReason}>
+      <button type="submit" className={kind} disabled={busy}>
         {label}
       </button>
-      <button type="button" onClick={() => setAsking(false)}>
-        Keep
+      <button type="button" autoFocus={!asksReason} onClick={() => setAsking(false)}>
+        Back
       </button>
       <Problem text={error} />
     </form>

@@ -74,7 +74,11 @@ function PairingShown({ pairing, onDecided }: { readonly pairing: Pairing; reado
         }}
       />
       {isApproving ? (
-        <ApproveForm pairing={pairing} onDone={() => (setApproving(false), onDecided())} />
+        <ApproveForm
+          pairing={pairing}
+          onDone={() => (setApproving(false), onDecided())}
+          onCancel={() => setApproving(false)}
+        />
       ) : (
         <div className="buttons">
           {waits && (
@@ -92,14 +96,14 @@ function PairingShown({ pairing, onDecided }: { readonly pairing: Pairing; reado
   );
 }
 
-/** Nothing is allowed that was not ticked: the list decides what the gateway asks of the node. */
-function ApproveForm({
-  pairing: { pairing_id, node },
-  onDone,
-}: {
+interface ApproveFormProps {
   readonly pairing: Pairing;
   readonly onDone: () => void;
-}) {
+  readonly onCancel: () => void;
+}
+
+/** Nothing is allowed that was not ticked: the list decides what the gateway asks of the node. */
+function ApproveForm({ pairing: { pairing_id, node }, onDone, onCancel }: ApproveFormProps) {
   const offered = new Map(
     node.capabilities.map((capability) => [`${capability.id}@${capability.version}`, capability]),
   );
@@ -114,13 +118,14 @@ function ApproveForm({
         capability_allowlist: filled.all('capability').map((name) => offered.get(name)),
       })}
       onDone={onDone}
+      onCancel={onCancel}
     >
       <Choice
         name="trust_level"
         label="Trust"
         options={{ local: 'local: on this network', remote: 'remote: elsewhere' }}
       />
-      <Checks name="capability" label="It may be asked for" options={[...offered.keys()]} checked />
+      <Checks name="capability" label="It may be asked for" options={[...offered.keys()]} />
     </Form>
   );
 }

@@ -33,7 +33,7 @@ export function Schedules() {
           </button>
         )}
       </PageHead>
-      {isCreating && <Create onDone={() => (setCreating(false), reload())} />}
+      {isCreating && <Create onDone={() => (setCreating(false), reload())} onCancel={() => setCreating(false)} />}
       <Problem text={error} />
       <Table
         label="Schedules"
@@ -74,7 +74,7 @@ function Remove({ schedule: { schedule_id }, onDone }: { readonly schedule: Sche
   );
 }
 
-function Create({ onDone }: { readonly onDone: () => void }) {
+function Create({ onDone, onCancel }: { readonly onDone: () => void; readonly onCancel: () => void }) {
   const [type, setType] = useState('interval');
   const cadenceOf = (filled: Filled): Cadence =>
     type === 'interval'
@@ -92,6 +92,7 @@ function Create({ onDone }: { readonly onDone: () => void }) {
         enabled: true,
       })}
       onDone={onDone}
+      onCancel={onCancel}
     >
       <Choice
         name="type"

@@ -47,7 +47,7 @@ export function Secrets() {
           </button>
         )}
       </PageHead>
-      {open?.form === 'create' && <Create onDone={done} />}
+      {open?.form === 'create' && <Create onDone={done} onCancel={() => setOpen(undefined)} />}
       {open?.form === 'rotate' && (
         <Form
           key={open.key}
@@ -57,6 +57,7 @@ export function Secrets() {
           params={{ key: open.key }}
           body={(filled) => ({ value: filled.text('value') })}
           onDone={done}
+          onCancel={() => setOpen(undefined)}
         >
           <Field name="value" label={`New value of ${open.key}`} type="password" minLength={8} required />
         </Form>
@@ -73,7 +74,7 @@ export function Secrets() {
   );
 }
 
-function Create({ onDone }: { readonly onDone: () => void }) {
+function Create({ onDone, onCancel }: { readonly onDone: () => void; readonly onCancel: () => void }) {
   return (
     <Form
       label="New secret"
@@ -93,6 +94,7 @@ function Create({ onDone }: { readonly onDone: () => void }) {
         };
       }}
       onDone={onDone}
+      onCancel={onCancel}
     >
       <Field name="key" label="Key" required hint="Steps name it secret:<key>." />
       <Field name="value" label="Value" type="password" minLength={8} required hint="Nothing shows it again." />

@@ -62,6 +62,7 @@ export function Tokens() {
       {made && <ShownOnce what="The new token" value={made.token} onDone={() => setMade(undefined)} />}
       {isCreating && (
         <Create
+          onCancel={() => setCreating(false)}
           onDone={(token) => {
             setCreating(false);
             setMade(token);
@@ -86,7 +87,12 @@ function stateOf({ revoked_at, expires_at }: TokenView): 'active' | 'revoked' | 
   return expires_at !== null && Date.parse(expires_at) <= Date.now() ? 'expired' : 'active';
 }
 
-function Create({ onDone }: { readonly onDone: (token: TokenCreated) => void }) {
+interface CreateProps {
+  readonly onDone: (token: TokenCreated) => void;
+  readonly onCancel: () => void;
+}
+
+function Create({ onDone, onCancel }: CreateProps) {
   const [role, setRole] = useState<string>('client');
   const bodyOf = (filled: Filled): object => {
     const label = filled.text('label');
@@ -99,7 +105,7 @@ function Create({ onDone }: { readonly onDone: (token: TokenCreated) => void }) 
     };
   };
   return (
-    <Form label="New token" submit="Issue" route="POST /v1/tokens" body={bodyOf} onDone={onDone}>
+    <Form label="New token" submit="Issue" route="POST /v1/tokens" body={bodyOf} onDone={onDone} onCancel={onCancel}>
       <Field name="label" label="Label" hint="Who or what it is for." required />
       <Choice name="role" label="Role" options={ROLES} value={role} onChange={setRole} />
       {role === 'client' && <Checks name="scopes" label="Scopes" options={SCOPES} />}

@@ -47,7 +47,7 @@ function TurnList() {
           </button>
         )}
       </PageHead>
-      {isStarting && <StartTurn />}
+      {isStarting && <StartTurn onCancel={() => setStarting(false)} />}
       <Table
         label="Turns"
         rows={answer?.turns}
@@ -61,7 +61,7 @@ function TurnList() {
 }
 
 /** A simple workflow: one shell command. */
-function StartTurn() {
+function StartTurn({ onCancel }: { readonly onCancel: () => void }) {
   return (
     <Form
       label="Start a turn"
@@ -69,6 +69,7 @@ function StartTurn() {
       route="POST /v1/workflows"
       body={cliStepOf}
       onDone={({ workflow_run_id }) => goTo('turns', workflow_run_id)}
+      onCancel={onCancel}
     >
       <CliStepFields />
     </Form>

@@ -54,6 +54,7 @@ export function Webhooks() {
             enabled: true,
           })}
           onDone={show}
+          onCancel={() => setCreating(false)}
         >
           <Field name="label" label="Label" required />
           <CliStepFields />
