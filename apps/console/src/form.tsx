@@ -4,9 +4,12 @@ import type { Call, Route } from './api';
 import { Problem } from './parts';
 import { useCall } from './use-call';
 
-/** What was filled in: the trimmed text of a field; undefined where there is none. */
+/** What was filled in. */
 export interface Filled {
+  /** A field's text without the space around it; undefined where there is none. */
   text(name: string): string | undefined;
+  /** A field's text to the letter. */
+  exact(name: string): string;
   all(name: string): string[];
 }
 
@@ -37,8 +40,9 @@ export function Form<R extends Route>(props: FormProps<R>) {
     event.preventDefault();
     const form = event.currentTarget;
     const data = new FormData(form);
-    const textsOf = (name: string) => data.getAll(name).map((value) => String(value).trim());
-    const filled: Filled = { text: (name) => textsOf(name)[0] || undefined, all: textsOf };
+    const textsOf = (name: string) => data.getAll(name).map(String);
+    const exact = (name: string) => String(data.get(name) ?? '');
+    const filled: Filled = { text: (name) => exact(name).trim() || undefined, exact, all: textsOf };
     const done = await call({ ...(params ? { params } : {}), body: body(filled) });
     if (!done) return;
     if (clears) form.reset();

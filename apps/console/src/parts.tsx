@@ -15,7 +15,7 @@ export function Time({ at }: { readonly at: string | null | undefined }) {
   if (!at) return <span className="faint">–</span>;
   const date = new Date(at);
   const isToday = date.toDateString() === new Date().toDateString();
-  const clock = date.toLocaleTimeString(undefined, { hour12: false });
+  const clock = date.toLocaleTimeString(undefined, { hourCycle: 'h23' });
   return (
     <time dateTime={at} title={at}>
       {isToday ? clock : `${date.toLocaleDateString()} ${clock}`}

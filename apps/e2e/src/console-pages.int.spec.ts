@@ -42,6 +42,7 @@ describe('the pages of the console', () => {
       TYRUM_MODEL_BASE_URL: `http://127.0.0.1:${(model.address() as AddressInfo).port}/v1`,
       TYRUM_MODEL: 'small',
       TYRUM_WEBHOOK_KEY: 'k'.repeat(32),
+      TYRUM_APPROVAL_TOOLS: 'Filesystem.write',
     });
     edge = await tyrum.start('edge');
     browser = await startBrowser();
@@ -76,6 +77,16 @@ describe('the pages of the console', () => {
     await visitor.press('Deny');
     expect((await tyrum.ended(denied)).turn.status).toBe('failed');
     await visitor.sees('Nothing waits for you.');
+  });
+
+  it('approves a tool always, so that it is not asked again', async () => {
+    const write = { type: 'Filesystem', args: { op: 'write', path: 'notes.txt', content: 'one' } };
+    await visitor.goTo('Approvals');
+    const asked = await tyrum.startTurn('agent:default:a:dm:1', [write]);
+    await visitor.confirm('Approve always');
+    expect((await tyrum.ended(asked)).turn.status).toBe('succeeded');
+    const unasked = await tyrum.startTurn('agent:default:a:dm:1', [write]);
+    expect((await tyrum.ended(unasked)).turn.status).toBe('succeeded');
   });
 
   it('watches the answer to a message arrive', async () => {
@@ -183,7 +194,7 @@ describe('the pages of the console', () => {
     await visitor.goTo('Secrets');
     await visitor.press('New secret');
     await visitor.fill('Key', 'github');
-    await visitor.fill('Value', 'it is a secret');
+    await visitor.fill('Value', 'it is a secret\nof two lines\n');
     await visitor.press('Keep');
     await visitor.seesRow(/secret:github.*anywhere.*1/);
     expect(await page.content()).not.toContain('it is a secret');
@@ -206,5 +217,8 @@ describe('the pages of the console', () => {
     await visitor.sees('Page 2');
     await visitor.press('Newer');
     await visitor.sees('Page 1');
+    await visitor.goTo('Turns');
+    await page.getByLabel('Status').selectOption('given up');
+    await visitor.sees('There are no such turns.');
   });
 });

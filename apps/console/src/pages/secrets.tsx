@@ -55,11 +55,11 @@ export function Secrets() {
           submit="Rotate"
           route="POST /v1/secrets/:key/rotate"
           params={{ key: open.key }}
-          body={(filled) => ({ value: filled.text('value') })}
+          body={(filled) => ({ value: filled.exact('value') })}
           onDone={done}
           onCancel={() => setOpen(undefined)}
         >
-          <Field name="value" label={`New value of ${open.key}`} type="password" minLength={8} required />
+          <Field name="value" label={`New value of ${open.key}`} rows={3} minLength={8} required />
         </Form>
       )}
       <Table
@@ -88,7 +88,7 @@ function Create({ onDone, onCancel }: { readonly onDone: () => void; readonly on
         const description = filled.text('description');
         return {
           key: filled.text('key'),
-          value: filled.text('value'),
+          value: filled.exact('value'),
           ...(description ? { description } : {}),
           ...(hosts?.length ? { hosts } : {}),
         };
@@ -97,7 +97,7 @@ function Create({ onDone, onCancel }: { readonly onDone: () => void; readonly on
       onCancel={onCancel}
     >
       <Field name="key" label="Key" required hint="Steps name it secret:<key>." />
-      <Field name="value" label="Value" type="password" minLength={8} required hint="Nothing shows it again." />
+      <Field name="value" label="Value" rows={3} minLength={8} required hint="Nothing shows it again." />
       <Field name="description" label="Description" />
       <Field
         name="hosts"

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,6 +55,18 @@ it.each([
   expect((await get(path, { headers: held })).status).toBe(304);
 });
 
+it('notices another page of the same length and time', async () => {
+  const path = join(around, 'console', 'index.html');
+  const { mtime } = statSync(path);
+  const text = readFileSync(path, 'utf8');
+  const before = (await get('/ui/')).headers.get('etag') as string;
+  writeFileSync(path, text.replace('Tyrum', 'Other'));
+  utimesSync(path, mtime, mtime);
+  const after = await get('/ui/', { headers: { 'if-none-match': before, 'cache-control': 'max-age=0' } });
+  expect(after.status).toBe(200);
+  writeFileSync(path, text);
+});
+
 it('lets a page run and load only what is its own', async () => {
   const policy = (await get('/ui/')).headers.get('content-security-policy');
   expect(policy).toBe(
@@ -107,6 +119,10 @@ it('says so where there are no files, and the edge serves the rest', async () =>
   } finally {
     await bare.stop();
   }
+});
+
+it('tells that there is no provider to log in with', async () => {
+  expect(await (await get('/oidc')).json()).toEqual({ available: false });
 });
 
 describe('the console’s own origin', () => {

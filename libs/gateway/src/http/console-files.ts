@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { static as serveStatic, type Application, type Handler } from 'express';
 import { notFound } from '../failures';
@@ -43,10 +44,17 @@ export function serveConsole(app: Pick<Application, 'get'>, folder: string): voi
   app.get('/ui{/*file}', secured, below('/ui', files), missing);
 }
 
-/** The files' names change with their contents, but for the page that names them. */
+/**
+ * The files' names change with their contents, but for the page that names them. Its tag is of its contents as well: it is of the
+ * same length in every version, and images may give all their files one time.
+ */
 function setCaching(response: Parameters<Handler>[1], path: string): void {
-  const caching = basename(path) === INDEX ? 'no-cache' : `public, max-age=${YEAR_S}, immutable`;
-  response.setHeader('Cache-Control', caching);
+  if (basename(path) !== INDEX) {
+    response.setHeader('Cache-Control', `public, max-age=${YEAR_S}, immutable`);
+    return;
+  }
+  response.setHeader('Cache-Control', 'no-cache');
+  response.setHeader('ETag', `"${createHash('sha256').update(readFileSync(path)).digest('base64url')}"`);
 }
 
 /** Hands a handler the address below a prefix, as a mounted one gets it; a route, unlike a mount, is told by the metrics. */
