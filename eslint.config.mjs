@@ -37,7 +37,7 @@ function restrictedImports(folder, lib) {
     group: packages.flatMap((name) => [name, `${name}/**`]),
     message: 'only the library that owns this package imports it (tools/verify/boundaries.mjs)',
   };
-  const files = [`${folder}/src/**/*.ts`];
+  const files = [`${folder}/src/**/*.{ts,tsx}`];
   const rule = (...patterns) => ({ 'no-restricted-imports': ['error', { patterns }] });
   return [
     { files, ignores: TESTS, rules: rule(foreign, TEST_CODE, NEST_CODE) },
@@ -50,7 +50,7 @@ export default tseslint.config(
   eslint.configs.recommended,
   ...tseslint.configs.recommended,
   {
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,tsx}'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     plugins: { '@nx': nx },
     rules: {
@@ -85,6 +85,25 @@ export default tseslint.config(
   },
   ...Object.keys(ALLOWED).flatMap((lib) => restrictedImports(`libs/${lib}`, lib)),
   ...restrictedImports('apps/*', 'app'),
+  {
+    files: ['apps/console/src/**'],
+    rules: {
+      'no-restricted-imports': 'off',
+      // The checks of the protocol would come along with its first value, and weigh more than the console.
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { group: ['@tyrum/protocol'], message: 'a page imports types of it only', allowTypeImports: true },
+            {
+              regex: '^(?!\\.|react$|react-dom/client$|@tyrum/protocol$)',
+              message: "a page is React, the protocol's types and its own files",
+            },
+          ],
+        },
+      ],
+    },
+  },
   {
     files: ['apps/*/src/**/*.ts', 'libs/*/src/**/*.ts'],
     ignores: [...TESTS, '**/main.ts', '**/config.ts'],

@@ -6,8 +6,13 @@ import { inWorkspace } from './workspace';
 const text = readFileSync(inWorkspace('docker', 'Dockerfile'), 'utf8');
 const stages = parseDockerfile(text);
 const everything = stages.flatMap((stage) => stage.instructions);
-/** The command line is for people, so an image of it is a convenience; the black-box tests are not deployed at all. */
-const apps = readdirSync(inWorkspace('apps')).filter((app) => !['cli', 'e2e'].includes(app) && isDeployed(app));
+/**
+ * The command line is for people, so an image of it is a convenience; the console is files that the edge serves; the black-box
+ * tests are not deployed at all.
+ */
+const apps = readdirSync(inWorkspace('apps')).filter(
+  (app) => !['cli', 'console', 'e2e'].includes(app) && isDeployed(app),
+);
 
 function isDeployed(app: string): boolean {
   const project = inWorkspace('apps', app, 'project.json');
@@ -63,6 +68,11 @@ describe.each(apps)('the image of %s', (app) => {
     );
     expect(unknown).toEqual([]);
   });
+});
+
+test('the image of the edge has the console beside the bundle, where the edge looks for it', () => {
+  const copied = inheritedInstructions(stages, 'edge').map(({ name, rest }) => `${name} ${rest}`);
+  expect(copied).toContain('COPY --from=build /src/dist/apps/console ./dist/apps/console');
 });
 
 test('nothing is fetched from an address', () => {

@@ -79,6 +79,12 @@ describe('lint', () => {
     expect(packagesInApp()).toEqual(bannedFor('app'));
   });
 
+  const ofPages = [...EVERY_LIB, ...PACKAGES, 'node:fs', './app', 'react', 'react-dom/client'];
+  const inConsole = lintImports('apps/console/src/main.tsx', ofPages, '@typescript-eslint/no-restricted-imports');
+  it('keeps everything out of the console but React and its own files; of the protocol it has types', () => {
+    expect(inConsole()).toEqual([...EVERY_LIB, ...PACKAGES, 'node:fs']);
+  });
+
   const app = '../../../apps/edge/src/edge.module';
   const appInLib = lintImports(indexOf('gateway'), [app], BOUNDARIES);
   it('lets nothing import an app', () => {

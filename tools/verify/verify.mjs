@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 const steps = [
   ['format', 'npx', ['prettier', '--check', '.', '--log-level', 'warn']],
   ['lint', 'npx', ['eslint', '.', '--max-warnings', '0']],
-  ['types', 'npx', ['tsc', '--noEmit', '-p', 'tsconfig.json']],
+  ['types', 'npm', ['run', '-s', 'typecheck']],
   ['links', 'node', ['tools/verify/check-links.mjs']],
   ['build', 'npx', ['nx', 'run-many', '-t', 'build']],
   ['tests', 'npx', ['jest']],

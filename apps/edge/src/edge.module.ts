@@ -1,12 +1,20 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Module, type DynamicModule, type FactoryProvider } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import { ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
 import { GatewayModule, SCHEDULES_PORT } from '@tyrum/gateway';
 import { ensureBootstrapToken, TokenStore } from '@tyrum/identity';
-import { CONFIG, type Config } from '@tyrum/platform';
+import { CONFIG, LOGGER, type Config, type Logger } from '@tyrum/platform';
 import { Schedules } from '@tyrum/scheduling';
 import { SchedulerLoopModule, SchedulingModule } from '@tyrum/scheduling/nest';
 import type { StateStore } from '@tyrum/statestore';
 import { WorkerLoopModule } from '@tyrum/tools/nest';
+
+/** Beside the bundle, in `dist/apps` as in the image. */
+const CONSOLE_FOLDER = join(__dirname, '..', 'console');
 
 /** The first token is there before anything listens. Printed as a plain line: the log would redact it. */
 const firstToken: FactoryProvider = {
@@ -15,9 +23,25 @@ const firstToken: FactoryProvider = {
   useFactory: async (store: StateStore, tokens: TokenStore, config: Config) => {
     const outcome = await ensureBootstrapToken(store, tokens, config);
     if (outcome.kind === 'created') {
-      process.stderr.write(`Admin token, shown this once and kept in ${outcome.path}:\n${outcome.token}\n`);
+      const use = 'Paste it into the console, /ui/ at the address below.';
+      process.stderr.write(`Admin token, shown this once and kept in ${outcome.path}:\n${outcome.token}\n${use}\n`);
     }
     return outcome.kind;
+  },
+};
+
+/** Says where the console is, once that is known. The host is the one listened on: what others call it, nobody told. */
+const consoleAddress: FactoryProvider = {
+  provide: Symbol('tyrum.console-address'),
+  inject: [HttpAdapterHost, CONFIG, LOGGER],
+  useFactory: (host: HttpAdapterHost, config: Config, logger: Logger) => {
+    if (!existsSync(join(CONSOLE_FOLDER, 'index.html')))
+      return logger.warn('there are no files of the console: /ui answers 404');
+    host.listen$.subscribe(() => {
+      const { port } = (host.httpAdapter.getHttpServer() as Server).address() as AddressInfo;
+      const name = config.host.includes(':') ? `[${config.host}]` : config.host;
+      logger.info({ url: `http://${name}:${port}/ui/` }, 'console');
+    });
   },
 };
 
@@ -37,11 +61,11 @@ export class EdgeModule {
       module: EdgeModule,
       imports: [
         ControlPlaneModule,
-        GatewayModule.forRoot({ imports: [SchedulesOverHttp] }),
+        GatewayModule.forRoot({ imports: [SchedulesOverHttp], consoleFolder: CONSOLE_FOLDER }),
         ...(roles.includes('worker') ? [WorkerLoopModule.forRoot(env)] : []),
         ...(roles.includes('scheduler') ? [SchedulerLoopModule] : []),
       ],
-      providers: [firstToken],
+      providers: [firstToken, consoleAddress],
     };
   }
 }

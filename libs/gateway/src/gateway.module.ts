@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import {
   Inject,
   Module,
@@ -19,9 +20,11 @@ import type { Application, RequestHandler } from 'express';
 import helmet from 'helmet';
 import { addressLimit, authentication } from './http/authentication';
 import { WebhookCallsController, WebhooksController } from './http/webhooks.controller';
+import { serveConsole } from './http/console-files';
 import { crossOrigin } from './http/cross-origin';
 import { DeviceProofs } from './http/device-proofs';
 import { OidcController } from './http/oidc.controller';
+import { ownOrigins } from './http/own-origins';
 import { SessionController } from './http/session.controller';
 import { ApprovalsController } from './http/approvals.controller';
 import { ArtifactsController } from './http/artifacts.controller';
@@ -62,8 +65,10 @@ import { socketProviders } from './socket-providers';
 
 /** What a deployment, or a test, decides about the gateway. */
 export interface GatewayOptions extends Partial<Omit<SocketDoorOptions, 'stamps' | 'edgeId' | 'wire'> & WireLimits> {
-  /** Exact origins whose pages may use the cookie. Default: `TYRUM_ALLOWED_ORIGINS`. */
+  /** Exact origins whose pages may use the cookie, besides the edge's own. Default: `TYRUM_ALLOWED_ORIGINS`. */
   readonly allowedOrigins?: readonly string[];
+  /** Where the console's files lie. Without it there is no console. */
+  readonly consoleFolder?: string;
   /** How long a request's body may take, in ms. Default: 30 s. */
   readonly bodyMs?: number;
   /** How long an artifact's bytes may stand still, up or down, in ms. Default: 60 s. */
@@ -107,7 +112,7 @@ const httpPipeline: FactoryProvider = {
     ]
   ) => {
     const body = { ...wire, ...options };
-    const app = httpAdapter.getInstance<Pick<Application, 'use' | 'set' | 'post'>>();
+    const app = httpAdapter.getInstance<Pick<Application, 'use' | 'set' | 'get' | 'post'>>();
     // Answers are about what changes; hashing each of them for a comparison nobody makes costs more than sending it.
     app.set('etag', false);
     app.use(requestContext());
@@ -123,8 +128,9 @@ const httpPipeline: FactoryProvider = {
     app.post('/v1/artifacts', streamedBody());
     app.use('/v1', jsonBody(body));
     app.use('/webhooks', addressLimit(ports, 'webhook'));
-    app.use('/oidc', addressLimit(ports, 'http'));
+    app.use(['/oidc', '/ui'], addressLimit(ports, 'http'));
     app.use('/webhooks', rawBody(options));
+    if (options.consoleFolder !== undefined) serveConsole(app, options.consoleFolder);
     return true;
   },
 };
@@ -172,8 +178,16 @@ export class GatewayModule implements OnApplicationBootstrap {
         { provide: TokenStore, inject: [STATE_STORE], useFactory: (store: StateStore) => new TokenStore(store) },
         {
           provide: ALLOWED_ORIGINS,
-          inject: [CONFIG],
-          useFactory: (config: Config) => new Set(options.allowedOrigins ?? config.allowedOrigins),
+          inject: [CONFIG, HttpAdapterHost],
+          useFactory: (config: Config, host: HttpAdapterHost) => {
+            const origins = new Set(options.allowedOrigins ?? config.allowedOrigins);
+            // Port 0 is any free one, which is known only then.
+            host.listen$.subscribe(() => {
+              const { port } = (host.httpAdapter.getHttpServer() as Server).address() as AddressInfo;
+              for (const origin of ownOrigins(config.host, port)) origins.add(origin);
+            });
+            return origins;
+          },
         },
         {
           provide: DeviceProofs,

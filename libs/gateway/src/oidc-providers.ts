@@ -22,7 +22,8 @@ export const oidcProviders: FactoryProvider[] = [
       const attempts = new LoginAttempts(clientSecret.reveal(), () => Date.now());
       const own = new URL(oidc.redirectUri).origin;
       const [console = own] = allowed;
-      return { logins, attempts, origins: [own, ...allowed], home: `${console}/` };
+      const home = console === own ? `${own}/ui/` : `${console}/`;
+      return { logins, attempts, origins: [own, ...allowed], home };
     },
   },
 ];

@@ -205,7 +205,7 @@ export const VARIABLES = {
   allowedOrigins: variable({
     name: 'TYRUM_ALLOWED_ORIGINS',
     description:
-      'Origins whose pages may call the edge (CORS), and use the session cookie over HTTP and on the WebSocket.',
+      'Origins whose pages may call the edge (CORS), and use the session cookie over HTTP and on the WebSocket. Its own go without saying where TYRUM_HOST is a loopback address.',
     expected: 'origins such as https://console.example, separated by commas',
     apps: ['edge'],
     parse: listOf(webOrigin),

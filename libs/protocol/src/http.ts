@@ -303,6 +303,11 @@ export interface TokenCreated {
   created_at: string;
 }
 
+/** `GET /oidc`. */
+export interface OidcOffer {
+  available: boolean;
+}
+
 /** `GET /oidc/login`. */
 export class OidcLoginQuery {
   @Optional()

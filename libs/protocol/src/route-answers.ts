@@ -1,6 +1,7 @@
 import type {
   ClaimShareList,
   ClaimShareView,
+  OidcOffer,
   Readiness,
   Schedule,
   ScheduleList,
@@ -77,6 +78,7 @@ export interface RouteAnswers {
   'GET /v1/cluster': Cluster;
   'GET /v1/leases': LeaseListResult;
   'GET /v1/leases/:kind/:name/history': LeaseHistoryResult;
+  'GET /oidc': OidcOffer;
   'GET /oidc/login': undefined;
   'GET /oidc/callback': undefined;
   'POST /v1/session': Session;

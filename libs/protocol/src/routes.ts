@@ -279,6 +279,7 @@ export const ROUTES = {
     status: 200,
     query: { payload: LeaseHistoryPayload, fields: PAGE.fields },
   },
+  'GET /oidc': { summary: 'Whether people can log in with an OpenID provider', scope: null, status: 200 },
   'GET /oidc/login': {
     summary: 'Begin a session at the OpenID provider; it goes on at `return_to`',
     scope: null,

@@ -43,7 +43,8 @@ const PREFLIGHT_GOOD_FOR_S = 600;
  */
 export function crossOrigin(allowedOrigins: ReadonlySet<string>): RequestHandler {
   const answer = cors({
-    origin: [...allowedOrigins],
+    // Asked each time: the edge's own origins join when it listens.
+    origin: (origin, decide) => decide(null, allowedOrigins.has(origin ?? '')),
     // A console on the same site as the edge comes with the cookie.
     credentials: true,
     methods: METHODS,

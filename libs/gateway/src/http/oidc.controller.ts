@@ -2,7 +2,7 @@ import { Controller, Get, HttpCode, Inject, Optional, Query, Req, Res } from '@n
 import { LoginRefusedError, ProviderUnavailableError, type OidcLogins } from '@tyrum/identity';
 import type { Logger } from '@tyrum/platform';
 import { LOGGER } from '@tyrum/platform';
-import { DEFAULT_TENANT_ID, WireError } from '@tyrum/protocol';
+import { DEFAULT_TENANT_ID, WireError, type OidcOffer } from '@tyrum/protocol';
 import type { CookieOptions, Request, Response } from 'express';
 import { notFound } from '../failures';
 import { RefusalAudit } from '../limits/refusal-audit';
@@ -36,6 +36,12 @@ export class OidcController {
     @Inject(RefusalAudit) private readonly audit: RefusalAudit,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
+
+  /** Whether there is a provider: a page that offers the log-in has to know before anybody is logged in. */
+  @Get()
+  offer(): OidcOffer {
+    return { available: this.door !== undefined };
+  }
 
   /** Sends the browser to the provider. */
   @Get('login')

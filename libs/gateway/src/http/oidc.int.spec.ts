@@ -89,6 +89,7 @@ describe.each(['sqlite', 'postgres'] as const)('a log-in with an OpenID provider
   it('begins the same session that a token does, which the page after it can use', async () => {
     await next({ groups: ['else', 'staff'] });
     const visitor = new Visitor(edge);
+    expect(await (await visitor.get(`${edge.httpUrl}/oidc`)).json()).toEqual({ available: true });
     const begun = await visitor.get(`${edge.httpUrl}/oidc/login`);
     const [kept = ''] = begun.headers.getSetCookie();
     expect(kept).toMatch(/^tyrum_login=[A-Za-z0-9_-]+; Max-Age=600; Path=\/oidc; .*HttpOnly; Secure; SameSite=Lax$/);

@@ -70,7 +70,7 @@ describe('the door of the Model Context Protocol', () => {
       const refused = await post(PING, { authorization });
       expect([refused.status, refused.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
     }
-    for (const origin of ['https://evil.example', 'http://127.0.0.1', 'null', edge.httpUrl]) {
+    for (const origin of ['https://evil.example', 'http://127.0.0.1', 'null', 'http://127.0.0.1:1']) {
       expect((await post(PING, { origin })).status).toBe(403);
     }
     expect((await fetch(`${edge.httpUrl}/mcp?token=${token}`, { method: 'POST' })).status).toBe(401);
