@@ -3,6 +3,7 @@ import type { ComponentType } from 'react';
 import { Approvals } from './pages/approvals';
 import { Audit } from './pages/audit';
 import { Conversations } from './pages/conversations';
+import { Desktops } from './pages/desktops';
 import { Nodes } from './pages/nodes';
 import { Overview } from './pages/overview';
 import { Schedules } from './pages/schedules';
@@ -32,6 +33,7 @@ export const PAGES: readonly Page[] = [
   { path: 'turns', title: 'Turns', anyOf: ['operator.read'], component: Turns },
   { path: 'approvals', title: 'Approvals', anyOf: ['operator.approvals'], component: Approvals },
   { path: 'nodes', title: 'Nodes', anyOf: ['operator.pairing', 'operator.read'], component: Nodes },
+  { path: 'desktops', title: 'Desktops', anyOf: ['operator.read'], component: Desktops },
   { path: 'schedules', title: 'Schedules', anyOf: ['operator.read'], component: Schedules },
   { path: 'webhooks', title: 'Webhooks', anyOf: ['operator.read'], component: Webhooks },
   { path: 'secrets', title: 'Secrets', anyOf: ['operator.admin'], component: Secrets },

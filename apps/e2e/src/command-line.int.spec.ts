@@ -121,7 +121,10 @@ describe('the command line', () => {
 
   it('has desktops made, moved, stopped and deleted', async () => {
     const made = await run(['desktop', 'create', '--label', 'browser', '--size', '800x600']);
-    expect(made).toMatchObject({ code: 0, out: expect.stringMatching(/^[0-9a-f-]{36}\nstatus  pending\n$/) as string });
+    expect(made).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^[0-9a-f-]{36}\nstatus {2}pending\n$/) as string,
+    });
     const [id = ''] = made.out.split('\n');
     expect((await run(['desktop', 'list'])).out).toMatch(new RegExp(`^${id} +pending +browser`, 'm'));
     expect((await run(['desktop', 'move', id])).out).toContain('status  pending');

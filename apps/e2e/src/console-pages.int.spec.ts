@@ -190,6 +190,21 @@ describe('the pages of the console', () => {
     await visitor.sees('There are no webhooks.');
   });
 
+  it('has desktops made, stopped, started and deleted', async () => {
+    await visitor.goTo('Desktops');
+    await visitor.press('New desktop');
+    await visitor.fill('Label', 'browser');
+    await visitor.fill('Width', '1024');
+    await visitor.press('Create');
+    await visitor.seesRow(/browser pending 1024 × 800/);
+    await visitor.confirm('Stop');
+    await visitor.seesRow(/browser stopped/);
+    await visitor.press('Start');
+    await visitor.seesRow(/browser pending/);
+    await visitor.confirm('Delete');
+    await visitor.sees('There are no desktops.');
+  });
+
   it('keeps secrets without ever showing them, and the audit tells of them', async () => {
     await visitor.goTo('Secrets');
     await visitor.press('New secret');
