@@ -84,7 +84,7 @@ describe('the console, in a browser', () => {
     await visitor.press('Log out');
     await visitor.logIn(token);
     const offered = await visitor.menu.getByRole('link').allTextContents();
-    expect(offered).toEqual(['Conversations', 'Turns', 'Nodes', 'Schedules', 'Webhooks']);
+    expect(offered).toEqual(['Conversations', 'Turns', 'Nodes', 'Desktops', 'Schedules', 'Webhooks']);
     await visitor.goTo('Turns');
     await page.getByRole('heading', { name: 'Turns' }).waitFor();
     expect(await visitor.button('Start a turn').count()).toBe(0);

@@ -17,13 +17,6 @@ const MAX_SCROLL = 50;
 const MAX_CLICKS = 3;
 /** `ctrl+shift+t`, `Return`: names of keys as X has them. */
 const KEYS = /^[A-Za-z0-9_]{1,32}(\+[A-Za-z0-9_]{1,32}){0,5}$/;
-/**
- * Between two keys, in ms: programs that draw each one lose some when they come faster. A character that the keyboard does not have is lent
- * a key first, and programs hear of that late.
- */
-const TYPING_DELAY_MS = { plain: '8', lent: '100' } as const;
-/** Runs of characters that the keyboard has, and of those it has not. */
-const RUNS = /[\x20-\x7e\n\t]+|[^\x20-\x7e\n\t]+/g;
 const MAX_WINDOWS = 100;
 /** For a program to show a window, and how often it is looked for, in ms. */
 const MAX_WAIT_MS = 60_000;
@@ -120,10 +113,7 @@ async function scroll(desktop: Desktop, { args, signal }: CapabilityTask): Promi
 
 async function type(desktop: Desktop, { args, signal }: CapabilityTask): Promise<JsonValue> {
   const text = textOf(args, 'text', LIMITS.desktopTextLength);
-  for (const run of text.match(RUNS) ?? []) {
-    const delay = TYPING_DELAY_MS[/^[\x20-\x7e\n\t]/.test(run) ? 'plain' : 'lent'];
-    await desktop.control(['type', '--clearmodifiers', '--delay', delay, '--file', '-'], signal, run);
-  }
+  await desktop.type(text, signal);
   return null;
 }
 

@@ -26,8 +26,10 @@ export interface Desktop {
   readonly ended: Promise<string>;
   /** The whole screen. */
   screenshot(picture: Picture, signal: AbortSignal): Promise<Buffer>;
-  /** Runs commands of xdotool against the screen. @param text given on standard input, where no list of processes shows it */
-  control(commands: readonly string[], signal: AbortSignal, text?: string): Promise<string>;
+  /** Runs commands of xdotool against the screen. @returns what it printed */
+  control(commands: readonly string[], signal: AbortSignal): Promise<string>;
+  /** Types a text of any characters to whatever has the focus. */
+  type(text: string, signal: AbortSignal): Promise<void>;
   /** Starts a program in the desktop's home, and waits a moment to see whether it ends at once. */
   launch(command: string, args: readonly string[]): Promise<Launched>;
   /** Ends it with everything that runs on it. Resolves when nothing is left. */

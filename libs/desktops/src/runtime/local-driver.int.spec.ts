@@ -69,12 +69,14 @@ describe.each(['bubblewrap', 'none'] as const)('a desktop on this machine, sandb
     expect(launched).toEqual({ running: true, window: expect.stringMatching(/^\d+$/) as string });
     expect(await titles()).toContain('a terminal');
     await act('click', { x: 320, y: 240 });
-    const text = `printf '%s' "Grüße, $HOME" > typed`;
+    const text = `printf '%s' "Grüße – 5 € für Здрав, 世界, $HOME" > typed`;
     await act('type', { text });
     await act('key', { keys: 'Return' });
     const path = join(home, 'typed');
     const seen = sandbox === 'none' ? home : '/home/desktop';
-    await eventually(() => expect(readFileSync(path, 'utf8')).toBe(`Grüße, ${seen}`), { timeoutMs: 10_000 });
+    await eventually(() => expect(readFileSync(path, 'utf8')).toBe(`Grüße – 5 € für Здрав, 世界, ${seen}`), {
+      timeoutMs: 10_000,
+    });
   });
 
   it('moves, scrolls and clicks where it is told', async () => {

@@ -13,6 +13,7 @@ import {
   type Launched,
   type Picture,
 } from './desktop-driver';
+import { Keyboard } from './keyboard';
 import { runProgram } from './run-program';
 import { confined, confinedScreen, environmentOf, PATH, type Reach, type Sandbox } from './sandbox';
 
@@ -58,6 +59,7 @@ export class LocalDriver implements DesktopDriver {
 
 class LocalDesktop implements Desktop {
   readonly ended: Promise<string>;
+  private readonly keyboard = new Keyboard((...tool) => this.run(...tool));
   private readonly programs = new Set<ChildProcess>();
   /** Groups of programs that have ended and left others behind. */
   private readonly orphans = new Set<number>();
@@ -87,8 +89,12 @@ class LocalDesktop implements Desktop {
     return this.run(['maim', '--hidecursor', `--format=${format}`, `--quality=${quality}`], signal);
   }
 
-  async control(commands: readonly string[], signal: AbortSignal, text?: string): Promise<string> {
-    return (await this.run(['xdotool', ...commands], signal, text)).toString('utf8');
+  async control(commands: readonly string[], signal: AbortSignal): Promise<string> {
+    return (await this.run(['xdotool', ...commands], signal)).toString('utf8');
+  }
+
+  type(text: string, signal: AbortSignal): Promise<void> {
+    return this.keyboard.type(text, signal);
   }
 
   async launch(command: string, args: readonly string[]): Promise<Launched> {

@@ -7,6 +7,7 @@ const PROGRAMS = {
   xdotool: 'xdotool',
   maim: 'maim',
   bwrap: 'bubblewrap',
+  xmodmap: 'x11-xserver-utils',
   xterm: 'xterm',
 };
 
