@@ -60,7 +60,7 @@ describe('the drivers on Postgres', () => {
 
 it('a whole turn on SQLite comes back to its caller', async () => {
   const file = createSqlitePath();
-  const params = { inFlight: 4, conversations: 5, warmupMs: 50, durationMs: 300, concurrency: 4 };
+  const params = { inFlight: 4, conversations: 5, warmupMs: 50, durationMs: 2_000, concurrency: 4 };
   const measured = await run('fullTurn', { kind: 'sqlite', address: file.path }, params);
   file.remove();
   expect(measured['rate']).toBeGreaterThan(0);
