@@ -57,12 +57,17 @@ describeOnBothDialects('a turn that waits for a time', (stores) => {
         await eventually(async () => expect(await status()).toBe('paused'));
         const dueAt = performance.now() + BETWEEN_LOOKS_MS;
         await parking.stop();
+        const wakeUps: number[] = [];
+        planes[1]?.subscribe('work', () => void wakeUps.push(performance.now()));
         // It looks the first time now, knows the time, and is told to forget it: only a wake-up can make it look in time.
         const sleeper = jest.spyOn(waiting.turns, 'msUntilDue').mockResolvedValue({ any: undefined, later: undefined });
         waiting.process(waiter(BETWEEN_LOOKS_MS));
         await eventually(async () => expect(await status()).toBe('failed'), { timeoutMs: 20_000, intervalMs: 20 });
         sleeper.mockRestore();
-        expect(performance.now() - dueAt).toBeLessThan(2_000);
+        // When the wake-up comes is up to the machine as well; what it makes the worker do is not.
+        const wokenAt = wakeUps.find((at) => at >= dueAt - 500);
+        expect(wokenAt).toBeDefined();
+        expect(performance.now() - (wokenAt ?? dueAt)).toBeLessThan(2_000);
       } finally {
         await waiting.stop();
         await Promise.all(planes.map((plane) => plane.close()));
