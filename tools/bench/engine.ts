@@ -13,7 +13,7 @@ import {
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import { Leases, LossLog } from '@tyrum/leases';
 import { createLogger, Metrics } from '@tyrum/platform';
-import { DEFAULT_TENANT_ID, payloadFingerprint, type Action } from '@tyrum/protocol';
+import { DEFAULT_TENANT_ID, LIMITS, payloadFingerprint, type Action } from '@tyrum/protocol';
 import { openStateStore, PostgresNotifications, type StateStore, type Statement } from '@tyrum/statestore';
 import { ConversationStore, TurnStore } from '@tyrum/statestore/turns';
 import { WorkerObserver } from '../../libs/tools/src/worker-observer';
@@ -29,7 +29,6 @@ import type {
 
 const STAMPS = { newId: randomUUID, nowMs: () => Date.now() };
 /** As the worker's app has them. */
-const TURNS_PER_CLAIM = 20;
 const MAX_TURN_ATTEMPTS = 10;
 const LEASE_TTL_MS = 30_000;
 const PRELOAD_IN_FLIGHT = 5_000;
@@ -104,8 +103,9 @@ export class Engine implements OpenContender {
         retry: DEFAULT_RETRY,
         random: Math.random,
         maxTurnAttempts: MAX_TURN_ATTEMPTS,
+        sliceMs: LIMITS.claimSliceMs,
       },
-      { owner, leaseTtlMs, concurrency, turnsPerClaim: TURNS_PER_CLAIM },
+      { owner, leaseTtlMs, concurrency, turnsPerClaim: LIMITS.claimTurnsPerConversation },
       new LossLog(new Leases(this.store), { owner, onError: () => undefined }),
     );
     processor.start();

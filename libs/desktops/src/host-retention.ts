@@ -25,7 +25,7 @@ const deleteHosts: Statement = {
   name: 'delete-gone-hosts',
   postgres: `delete from desktop_host where host_id in (select value from json_array_elements_text($1::json))
     and ${past(`(select ${NOW_MS.postgres})`, '$2::bigint')} returning host_id`,
-  sqlite: `delete from desktop_host where host_id in (select value from json_each(?1))
+  sqlite: `delete from desktop_host where host_id in (select value from jsonb_each(?1))
     and ${past(NOW_MS.sqlite, '?2')} returning host_id`,
 };
 

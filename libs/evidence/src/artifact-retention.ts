@@ -28,7 +28,7 @@ const deleteArtifacts: Statement = {
   postgres: `delete from artifact a using json_to_recordset($1::json) as x(tenant_id uuid, artifact_id uuid)
     where a.tenant_id = x.tenant_id and a.artifact_id = x.artifact_id returning a.artifact_id`,
   sqlite: `delete from artifact where (tenant_id, artifact_id) in
-      (select value ->> 'tenant_id', value ->> 'artifact_id' from json_each(?1)) returning artifact_id`,
+      (select value ->> 'tenant_id', value ->> 'artifact_id' from jsonb_each(?1)) returning artifact_id`,
 };
 
 /** Artifacts of no turn that is still there, so old. Their bytes are the blob sweep's. */

@@ -7,7 +7,7 @@ const findHeldBlobs: Statement = {
   postgres: `select distinct a.tenant_id, a.sha256
     from json_to_recordset($1::json) as x("tenantId" uuid, sha256 text)
     join artifact a on a.tenant_id = x."tenantId" and a.sha256 = x.sha256`,
-  sqlite: `select distinct a.tenant_id, a.sha256 from json_each(?1) x
+  sqlite: `select distinct a.tenant_id, a.sha256 from jsonb_each(?1) x
     join artifact a on a.tenant_id = x.value ->> 'tenantId' and a.sha256 = x.value ->> 'sha256'`,
 };
 

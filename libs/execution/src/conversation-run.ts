@@ -1,6 +1,7 @@
 import { StoreUnavailableError, type ConversationRef } from '@tyrum/statestore';
 import type { ClaimedConversation, OpenTurn, StepRow, TurnRow, Written } from '@tyrum/statestore/turns';
 import type { ApprovalGate } from './approval-gate';
+import { ClaimedWork } from './claimed-work';
 import {
   counted,
   firstStep,
@@ -34,6 +35,8 @@ export interface RunPorts {
   readonly observer: ProcessorObserver;
   readonly retry: RetryPolicy;
   readonly random: () => number;
+  /** For how long after its claim a conversation may begin further turns. */
+  readonly sliceMs: number;
   /** Executions of one turn by different workers at the most: a turn that kills its worker must come to an end. */
   readonly maxTurnAttempts: number;
   /** What the model costs, if that is known: budgets of money are held by it. */
@@ -75,17 +78,19 @@ export class ConversationRun implements CourseOf {
   readonly token: number;
   /** Workers that lost the first turn without getting it anywhere. Whoever starts it is one more. */
   private takeovers: number;
+  private readonly work: ClaimedWork;
   private readonly waiting: WaitingInputs;
   private readonly course: TurnCourse;
 
   constructor(
     claimed: ClaimedConversation,
-    private readonly work: OpenTurn[],
+    turns: OpenTurn[],
     private readonly ports: RunPorts,
   ) {
     this.ref = { tenantId: claimed.tenantId, conversationKey: claimed.conversationKey };
     this.token = claimed.token;
     this.takeovers = claimed.takeovers;
+    this.work = new ClaimedWork(turns, ports.sliceMs);
     this.waiting = new WaitingInputs(claimed, ports);
     this.course = new TurnCourse(this, ports);
   }
@@ -142,11 +147,12 @@ export class ConversationRun implements CourseOf {
   /** Finish the step that runs, then let the conversation go. */
   drain(): void {
     this.draining = true;
+    this.work.close();
   }
 
   /** The drain's time is up: stop the step. */
   interrupt(): void {
-    this.draining = true;
+    this.drain();
     this.stepAbort.abort('draining' satisfies AbortReason);
   }
 
@@ -179,7 +185,7 @@ export class ConversationRun implements CourseOf {
         if (next === 'another') continue;
         return next;
       }
-      const open = this.draining ? undefined : this.work.shift();
+      const open = this.work.takeNext();
       if (!open) {
         await this.release();
         return undefined;
@@ -211,8 +217,8 @@ export class ConversationRun implements CourseOf {
 
   /** The next turn's first step, if the turn may begin quietly. */
   private nextQuietStep(): StepRow | undefined {
-    const [open] = this.work;
-    return this.draining || !open || this.takeovers >= this.ports.maxTurnAttempts ? undefined : quietFirstStep(open);
+    const open = this.work.next;
+    return !open || this.takeovers >= this.ports.maxTurnAttempts ? undefined : quietFirstStep(open);
   }
 
   /**
@@ -225,7 +231,7 @@ export class ConversationRun implements CourseOf {
     const quiet = new QuietTime();
     try {
       for (let first: StepRow | undefined = begin; first; first = this.nextQuietStep()) {
-        const open = counted(this.work.shift() as OpenTurn, this.takeTakeovers());
+        const open = counted(this.work.take() as OpenTurn, this.takeTakeovers());
         this.course.begin(open.turn);
         this.current = progress.patched(open, progress.startTurn(open.turn), [first]);
         const executing = this.execute(first);
@@ -241,7 +247,7 @@ export class ConversationRun implements CourseOf {
     } finally {
       quiet.clear();
     }
-    const more = this.work.length > 0 && !this.draining;
+    const more = this.work.next !== undefined;
     await this.writeQuiet(ended, undefined, more ? 'keep' : 'release');
     return more ? 'another' : undefined;
   }
@@ -306,7 +312,7 @@ export class ConversationRun implements CourseOf {
   private async commit(next: Continuation): Promise<StepRow | undefined> {
     const open = this.openTurn();
     const quietly = next.rest === 'ended' && this.nextQuietStep() !== undefined;
-    const following = next.rest === 'ended' && !quietly && !this.draining ? this.work.shift() : undefined;
+    const following = next.rest === 'ended' && !quietly ? this.work.takeNext() : undefined;
     const inputs = following ? await this.waiting.collected(following) : await this.waiting.steered(open.turn, next);
     const written = await this.submit({ ...next, ...inputs }, following, quietly);
     if (!written.applied) return undefined;
@@ -328,8 +334,7 @@ export class ConversationRun implements CourseOf {
         status: 'succeeded',
       });
       this.ports.execution.ended(turn, 'succeeded');
-      const at = this.work.findIndex((open) => open.turn.turn_id === turn.turn_id);
-      if (at >= 0) this.work.splice(at, 1);
+      this.work.drop(turn.turn_id);
     }
   }
 

@@ -12,7 +12,8 @@ import type {
 } from '@tyrum/statestore/turns';
 import type { ApprovalGate } from './approval-gate';
 import type { StepContext, StepExecutor, StepOutcome, StepRequest, TranscriptMessage } from './step-executor';
-import { actionOf, isSettled } from './turn-progress';
+import { actionOf } from './parsed-rows';
+import { isSettled } from './turn-progress';
 import type { ModelStepResult } from './turn-driver';
 
 /** What came of executing a step, and what belongs into the same commit. */

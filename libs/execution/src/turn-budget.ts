@@ -1,7 +1,7 @@
 import type { TurnBudgets } from '@tyrum/protocol';
 import type { StepRow, TurnRow } from '@tyrum/statestore/turns';
 import { usageSnapshot, type EventDraft } from './turn-events';
-import { actionOf } from './turn-progress';
+import { actionOf } from './parsed-rows';
 
 /** Tokens as the usual model services count them, in either spelling. It is the server's word, and may be anything. */
 interface Usage {

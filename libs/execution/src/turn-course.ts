@@ -11,6 +11,7 @@ import {
   withTurn,
   type Continuation,
 } from './continuation';
+import { actionOf } from './parsed-rows';
 import type { RunPorts } from './conversation-run';
 import { retryDelayMs } from './retry-policy';
 import type { StepReport } from './step-execution';
@@ -122,7 +123,7 @@ export class TurnCourse {
   }
 
   afterStep(open: OpenTurn, step: StepRow, { outcome, durationMs, post }: StepReport): Continuation {
-    const action = progress.actionOf(step);
+    const action = actionOf(step);
     this.ports.observer.stepSettled({ type: action.type, outcome: outcome.kind, durationMs });
     const settled = progress.settleStep(step, outcome);
     const steps = [...open.steps.filter((s) => s.step_index !== step.step_index), settled];

@@ -1,17 +1,13 @@
 import type { Action, EffectClass, StepError } from '@tyrum/protocol';
 import { defaultEffectOf, LIMITS } from '@tyrum/protocol';
 import type { StepRow, TurnRow } from '@tyrum/statestore/turns';
+import { actionOf, workflowInputOf } from './parsed-rows';
 
 /** What a turn does next, decided from its steps alone, so that any worker decides the same. */
 export type NextMove =
   | { readonly kind: 'step'; readonly index: number; readonly action: Action; readonly effect: EffectClass }
   | { readonly kind: 'finish'; readonly status: 'succeeded'; readonly reply?: string }
   | { readonly kind: 'finish'; readonly status: 'failed'; readonly error: StepError };
-
-/** A turn's input, as the intake stores it. */
-export interface WorkflowInput {
-  readonly steps: readonly Action[];
-}
 
 /** What an `Llm` step's result holds for the next move. */
 export interface ModelStepResult {
@@ -37,7 +33,7 @@ export function nextMove(turn: TurnRow, steps: readonly StepRow[]): NextMove {
 function nextOfWorkflow(turn: TurnRow, steps: readonly StepRow[]): NextMove {
   const failed = steps.find((step) => step.status === 'failed');
   if (failed) return { kind: 'finish', status: 'failed', error: errorOf(failed) };
-  const { steps: actions } = JSON.parse(turn.input) as WorkflowInput;
+  const { steps: actions } = workflowInputOf(turn);
   const action = actions[steps.length];
   return action ? stepMove(steps.length, action) : { kind: 'finish', status: 'succeeded' };
 }
@@ -66,7 +62,7 @@ function nextOfChat(steps: readonly StepRow[]): NextMove {
 const MODEL_CALL = { type: 'Llm', args: {} } as Action;
 
 function isModelCall(step: StepRow): boolean {
-  return (JSON.parse(step.action) as Action).type === 'Llm';
+  return actionOf(step).type === 'Llm';
 }
 
 /** Without a model the answer is that there is none: a person asked, and a failed turn would say nothing to them. */

@@ -1,5 +1,6 @@
 import { AdaptivePoll, type Backplane } from '@tyrum/backplane';
 import { conversationLease, type LossLog } from '@tyrum/leases';
+import { LIMITS } from '@tyrum/protocol';
 import type { Param } from '@tyrum/statestore';
 import { ClaimRing, type ClaimedConversation, type OpenTurn, type TurnStore } from '@tyrum/statestore/turns';
 import { ConversationRun, type RunPorts } from './conversation-run';
@@ -10,7 +11,7 @@ export interface TurnProcessorOptions {
   readonly leaseTtlMs: number;
   /** Conversations run at once. */
   readonly concurrency: number;
-  /** Turns of one conversation run under one claim; then others get their chance. */
+  /** Turns of one conversation run under one claim at the most; then others get their chance. */
   readonly turnsPerClaim: number;
   /** A heartbeat that is due, to be taken along by a look at the database. */
   readonly beat?: () => readonly Param[] | undefined;
@@ -93,7 +94,7 @@ export class TurnProcessor {
   }
 
   private async claim(): Promise<{ more: boolean; nextDueInMs?: number }> {
-    const free = this.options.concurrency - this.runs.size;
+    const free = Math.min(this.options.concurrency - this.runs.size, LIMITS.claimConversations);
     if (this.stopped || free <= 0) return { more: false };
     const askedAt = performance.now();
     const { owner, leaseTtlMs, turnsPerClaim: turnsEach } = this.options;

@@ -3,6 +3,7 @@ import type { Action, StepError } from '@tyrum/protocol';
 import type { NewMessage, OpenTurn, StepRow, StepWrite, TurnPatch, TurnRow } from '@tyrum/statestore/turns';
 import type { StepOutcome } from './step-executor';
 import { messageFinal, toolLifecycle, turnBlocked, turnCancelled, turnEvent, type EventDraft } from './turn-events';
+import { actionOf } from './parsed-rows';
 import type { NextMove } from './turn-driver';
 
 /** A turn's new state together with the events and messages that tell of it. */
@@ -19,10 +20,6 @@ export const OUTCOME_UNKNOWN = 'outcome_unknown';
 
 export function isSettled(step: StepRow): boolean {
   return step.status === 'succeeded' || step.status === 'failed' || step.status === 'cancelled';
-}
-
-export function actionOf(step: StepRow): Action {
-  return JSON.parse(step.action) as Action;
 }
 
 /** The intent: what is about to run, committed before it does. */

@@ -4,7 +4,7 @@ import { readStepArtifacts } from '@tyrum/evidence';
 import type { StateStore } from '@tyrum/statestore';
 import type { DeadLetterRow, StepRow, TurnFilter, TurnPlace, TurnRow, TurnStore } from '@tyrum/statestore/turns';
 import { isoTime } from './conversation-view';
-import type { WorkflowInput } from './turn-driver';
+import { workflowInputOf } from './parsed-rows';
 import { OUTCOME_UNKNOWN } from './turn-progress';
 
 /** A turn with its steps, what it waits for, and why it failed. */
@@ -127,7 +127,7 @@ function toStep(row: StepRow, artifacts: Step['artifacts'] = []): Step {
 
 function stepsToCome(row: TurnRow, done: number): Step[] {
   if (row.kind !== 'workflow') return [];
-  const { steps } = JSON.parse(row.input) as WorkflowInput;
+  const { steps } = workflowInputOf(row);
   return steps.slice(done).map((action, i) => ({
     step_index: done + i,
     action,

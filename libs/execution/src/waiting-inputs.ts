@@ -2,7 +2,7 @@ import { StoreUnavailableError } from '@tyrum/statestore';
 import type { ClaimedConversation, OpenTurn, TurnRow } from '@tyrum/statestore/turns';
 import type { Continuation, Inputs } from './continuation';
 import type { ProcessorObserver } from './processor-observer';
-import { actionOf } from './turn-progress';
+import { actionOf } from './parsed-rows';
 import type { TurnWriter } from './turn-writer';
 
 /** Which of a conversation's waiting inputs a turn takes, by the conversation's mode. See `InputQueue` for the modes. */

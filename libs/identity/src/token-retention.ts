@@ -22,7 +22,7 @@ const deleteTokens: Statement = {
   name: 'delete-dead-tokens',
   postgres: `delete from auth_token where token_id in (select value::uuid from json_array_elements_text($1::json))
     and ${past(`(select ${NOW_MS.postgres})`, '$2::bigint')} returning token_id`,
-  sqlite: `delete from auth_token where token_id in (select value from json_each(?1))
+  sqlite: `delete from auth_token where token_id in (select value from jsonb_each(?1))
     and ${past(NOW_MS.sqlite, '?2')} returning token_id`,
 };
 

@@ -150,7 +150,8 @@ export const LIMITS = Object.freeze({
   settleBatch: 200,
   settleLanes: 2,
   claimConversations: 50,
-  claimTurnsPerConversation: 20,
+  claimTurnsPerConversation: 40,
+  claimSliceMs: 1_000,
   turnsQueuedPerConversation: 10_000,
   inputsPerDelivery: 100,
 });

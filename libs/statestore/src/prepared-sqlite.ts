@@ -41,7 +41,7 @@ export class PreparedSqlite {
     // The explanation of a write is under way until it is finalized, and keeps what runs beside it from committing.
     if (/^explain/i.test(text)) return undefined;
     const statement = new Promise<sqlite3.Statement>((resolve, reject) => {
-      const made: sqlite3.Statement = this.connection.prepare(text, (error: Error | null) => {
+      const made: sqlite3.Statement = this.connection.prepare(plannedOnce(text), (error: Error | null) => {
         if (!error) return resolve(made);
         // It may be prepared once its table is there.
         this.prepared.delete(text);
@@ -51,4 +51,12 @@ export class PreparedSqlite {
     this.prepared.set(text, statement);
     return statement;
   }
+}
+
+/**
+ * SQLite looks at the value of a parameter that stands behind LIMIT for its plan, and so plans the statement anew at each call: 1.6 ms
+ * for a claim that runs for 1. Into a sum it does not look.
+ */
+function plannedOnce(text: string): string {
+  return text.replace(/\b(limit|offset) (\?\d+)/gi, '$1 $2 + 0');
 }

@@ -21,7 +21,8 @@ export interface Statement {
 
 /**
  * A value a statement takes. A set is the last of them: SQLite gets it as one JSON text, Postgres as one array a column
- * where the statement names its columns; small sets travel as a JSON text on both.
+ * where the statement names its columns; small sets travel as a JSON text on both. SQLite reads it by `jsonb_each`, which takes a
+ * row apart once; `json_each` would do so once a column.
  */
 export type Param = string | number | boolean | null | readonly object[];
 

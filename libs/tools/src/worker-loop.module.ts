@@ -14,6 +14,7 @@ import {
 import { BACKPLANE, ControlPlaneModule, STATE_STORE } from '@tyrum/execution/nest';
 import { Heartbeat, Leases, LossLog } from '@tyrum/leases';
 import { DispatchLoop } from '@tyrum/nodes';
+import { LIMITS } from '@tyrum/protocol';
 import { CONFIG, DrainSequence, LOGGER, Metrics, type Config, type Logger } from '@tyrum/platform';
 import { openKeyRing, SecretStore } from '@tyrum/secrets';
 import type { StateStore } from '@tyrum/statestore';
@@ -32,7 +33,6 @@ import { WorkspaceExecutor } from './workspace-executor';
 /** Injection token of what this process is given of the environment for its ToolRunner. */
 const RUNNER_ENVIRONMENT = Symbol('tyrum.runner-environment');
 
-const TURNS_PER_CLAIM = 20;
 /** Of the drain's time: steps that still run are stopped then, which leaves time to settle them before the phase ends (0.8). */
 const INTERRUPT_AT = 0.65;
 /** A turn whose worker died so often is not tried by another one. */
@@ -149,13 +149,14 @@ const processor: FactoryProvider<TurnProcessor> = {
         retry: DEFAULT_RETRY,
         random: Math.random,
         maxTurnAttempts: MAX_TURN_ATTEMPTS,
+        sliceMs: LIMITS.claimSliceMs,
         ...(config.model?.price ? { modelPrice: config.model.price } : {}),
       },
       {
         owner: config.instanceId,
         leaseTtlMs: config.leaseTtlMs,
         concurrency: config.workerConcurrency,
-        turnsPerClaim: TURNS_PER_CLAIM,
+        turnsPerClaim: LIMITS.claimTurnsPerConversation,
         beat: () => heartbeat.rider(),
       },
       new LossLog(new Leases(store), {

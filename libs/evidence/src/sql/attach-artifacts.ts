@@ -11,7 +11,7 @@ export const attachArtifacts: Statement = {
       and artifact_id in (select value::uuid from json_array_elements_text($3::json))
     returning artifact_id`,
   sqlite: `update artifact set turn_id = ?2
-    where tenant_id = ?1 and turn_id is null and artifact_id in (select value from json_each(?3))
+    where tenant_id = ?1 and turn_id is null and artifact_id in (select value from jsonb_each(?3))
     returning artifact_id`,
 };
 
@@ -26,5 +26,5 @@ export const findReadable: Statement = {
       and artifact_id in (select value::uuid from json_array_elements_text($3::json))`,
   sqlite: `select artifact_id from artifact
     where tenant_id = ?1 and (turn_id is not null or uploaded_by = ?2)
-      and artifact_id in (select value from json_each(?3))`,
+      and artifact_id in (select value from jsonb_each(?3))`,
 };

@@ -116,6 +116,7 @@ export class SteppedRun {
       retry: { maxAttempts: MAX_STEP_ATTEMPTS, baseMs: NEVER_MS, maxMs: NEVER_MS },
       random: () => 1,
       maxTurnAttempts: MAX_TURN_ATTEMPTS,
+      sliceMs: Infinity,
     });
     this.done = this.run.run().finally(() => (this.over = true));
     // Whoever waits for it to come to rest is told of a throw.

@@ -105,7 +105,13 @@ export class TestEngine {
   /** Starts a worker's loop. */
   process(
     executor: StepExecutor,
-    options: { owner?: string; leaseTtlMs?: number; observer?: ProcessorObserver; policy?: Partial<GatePolicy> } = {},
+    options: {
+      owner?: string;
+      leaseTtlMs?: number;
+      sliceMs?: number;
+      observer?: ProcessorObserver;
+      policy?: Partial<GatePolicy>;
+    } = {},
   ): TurnProcessor {
     const gate = new ApprovalGate(
       { store: this.store, turns: this.turns, approvals: new ApprovalStore(), stamps: STAMPS },
@@ -119,6 +125,7 @@ export class TestEngine {
       retry: { maxAttempts: 3, baseMs: 20, maxMs: 100 },
       random: Math.random,
       maxTurnAttempts: 5,
+      sliceMs: options.sliceMs ?? Infinity,
       ...(this.modelPrice ? { modelPrice: this.modelPrice } : {}),
     };
     const owner = options.owner ?? randomUUID();

@@ -33,7 +33,7 @@ export const reserveKeys: Statement = {
   sqlite: `${target}
     select value ->> 'tenant_id', value ->> 'route', value ->> 'principal', value ->> 'key', value ->> 'fingerprint',
       'completed', value ->> 'response', ${NOW_MS.sqlite}, ${NOW_MS.sqlite} + (value ->> 'ttl_ms')
-    from json_each(?1) where true
+    from jsonb_each(?1) where true
     ${ending(NOW_MS.sqlite)}`,
 };
 
@@ -45,7 +45,7 @@ export const findKeys: Statement = {
     join json_to_recordset($1::json) as i(tenant_id uuid, route text, principal text, key text)
       using (tenant_id, route, principal, key)`,
   sqlite: `
-    select r.* from json_each(?1) i join idempotency_record r
+    select r.* from jsonb_each(?1) i join idempotency_record r
       on r.tenant_id = i.value ->> 'tenant_id' and r.route = i.value ->> 'route'
       and r.principal = i.value ->> 'principal' and r.key = i.value ->> 'key'`,
 };

@@ -9,7 +9,7 @@ export const findLiveTokens: Statement = {
     join tenant on tenant.tenant_id = t.tenant_id
     where t.revoked_at is null and (t.expires_at is null or t.expires_at > $2) and tenant.disabled_at is null`,
   sqlite: `
-    select t.token_id from json_each(?1) as wanted
+    select t.token_id from jsonb_each(?1) as wanted
     join auth_token t on t.token_id = wanted.value
     join tenant on tenant.tenant_id = t.tenant_id
     where t.revoked_at is null and (t.expires_at is null or t.expires_at > ?2) and tenant.disabled_at is null`,

@@ -11,7 +11,7 @@ export const renewLeases: Statement = {
   sqlite: `
     update lease set expires_at = ${NOW_MS.sqlite} + ?3
     where owner = ?2 and (kind, name, token) in
-      (select value ->> 'kind', value ->> 'name', value ->> 'token' from json_each(?1))
+      (select value ->> 'kind', value ->> 'name', value ->> 'token' from jsonb_each(?1))
     returning kind, name`.trim(),
 };
 

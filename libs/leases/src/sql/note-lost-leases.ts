@@ -19,6 +19,6 @@ export const noteLostLeases: Statement = {
   sqlite: `${columns}
     select kind, name, token, owner, null, 'lost', ${NOW_MS.sqlite}
     from (select value ->> 'kind' as kind, value ->> 'name' as name, value ->> 'token' as token, ?2 as owner
-      from json_each(?1)) as lost
+      from jsonb_each(?1)) as lost
     where ${unlessNoted}`,
 };

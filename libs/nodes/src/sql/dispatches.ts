@@ -17,7 +17,7 @@ function capable(dialect: Dialect): string {
     pg ? `json_array_elements(${column}::json) ${name}` : `json_each(${column}) ${name}`;
   const field = (name: string, path: string) => (pg ? `${name} ->> '${path}'` : `${name}.value ->> '${path}'`);
   const [tenant, ids, node] = pg ? ['$1', '$2::json', '$3::text'] : ['?1', '?2', '?3'];
-  const wanted = pg ? `select json_array_elements_text(${ids})` : `select value from json_each(${ids})`;
+  const wanted = pg ? `select json_array_elements_text(${ids})` : `select value from jsonb_each(${ids})`;
   return `select c.connection_id, c.device_id, c.slot, c.journal from peer_connection c
     join edge_slot s on s.slot = c.slot and s.holder = c.holder and s.expires_at > ${NOW_MS[dialect]}
     join node_pairing p on p.tenant_id = c.tenant_id and p.node_id = c.device_id and p.status = 'approved'
@@ -64,7 +64,7 @@ export const unassignReturned: Statement = {
   postgres: `update dispatch set connection_id = null
     where state = 'sent' and message_id in (select json_array_elements_text($1::json)::uuid) returning dispatch_id`,
   sqlite: `update dispatch set connection_id = null
-    where state = 'sent' and message_id in (select value from json_each(?1)) returning dispatch_id`,
+    where state = 'sent' and message_id in (select value from jsonb_each(?1)) returning dispatch_id`,
 };
 
 /** How many are open, and when the next one's time is over. Touches: dispatch. */

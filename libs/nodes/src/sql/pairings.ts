@@ -40,7 +40,7 @@ export const listPairings: Statement = {
   name: 'list-pairings',
   postgres: `select * from node_pairing where tenant_id = $1 and status in (select json_array_elements_text($2::json))
     and ($3::bigint is null or pairing_id < $3::bigint) order by pairing_id desc limit $4`,
-  sqlite: `select * from node_pairing where tenant_id = ?1 and status in (select value from json_each(?2))
+  sqlite: `select * from node_pairing where tenant_id = ?1 and status in (select value from jsonb_each(?2))
     and (?3 is null or pairing_id < ?3) order by pairing_id desc limit ?4`,
 };
 
@@ -50,7 +50,7 @@ export const findPairings: Statement = {
   postgres: `select p.* from node_pairing p
     join json_to_recordset($1::json) as d(tenant_id uuid, node_id text) using (tenant_id, node_id)`,
   sqlite: `select * from node_pairing
-    where (tenant_id, node_id) in (select value ->> 'tenant_id', value ->> 'node_id' from json_each(?1))`,
+    where (tenant_id, node_id) in (select value ->> 'tenant_id', value ->> 'node_id' from jsonb_each(?1))`,
 };
 
 /**

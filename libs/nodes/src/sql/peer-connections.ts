@@ -17,7 +17,7 @@ export const putConnections: Statement = {
   sqlite: `${target}
     select value ->> 'connection_id', value ->> 'tenant_id', value ->> 'device_id', value ->> 'role', ?2, ?3,
       value ->> 'device', value ->> 'capabilities', value ->> 'journal', value ->> 'beacon', ${NOW_MS.sqlite}, ${NOW_MS.sqlite}
-    from json_each(?1) where true
+    from jsonb_each(?1) where true
     ${onKnown}`,
 };
 
@@ -25,7 +25,7 @@ export const putConnections: Statement = {
 export const dropConnections: Statement = {
   name: 'drop-connections',
   postgres: 'delete from peer_connection where connection_id in (select json_array_elements_text($1::json)::uuid)',
-  sqlite: 'delete from peer_connection where connection_id in (select value from json_each(?1))',
+  sqlite: 'delete from peer_connection where connection_id in (select value from jsonb_each(?1))',
 };
 
 /** How many connections of an edge are written down. Parameters: slot, holder. Touches: peer_connection. */
@@ -58,7 +58,7 @@ export const dropOthers: Statement = {
   postgres: `delete from peer_connection where slot = $1 and holder = $2
     and connection_id not in (select json_array_elements_text($3::json)::uuid)`,
   sqlite: `delete from peer_connection where slot = ?1 and holder = ?2
-    and connection_id not in (select value from json_each(?3))`,
+    and connection_id not in (select value from jsonb_each(?3))`,
 };
 
 /** A connection counts while its edge does. */
@@ -84,7 +84,7 @@ export const findConnections: Statement = {
   postgres: `select c.* from peer_connection c where c.tenant_id = $1
     and c.device_id in (select json_array_elements_text($2::json)) and ${LATEST.replaceAll('{now}', NOW_MS.postgres)}`,
   sqlite: `select c.* from peer_connection c where c.tenant_id = ?1
-    and c.device_id in (select value from json_each(?2)) and ${LATEST.replaceAll('{now}', NOW_MS.sqlite)}`,
+    and c.device_id in (select value from jsonb_each(?2)) and ${LATEST.replaceAll('{now}', NOW_MS.sqlite)}`,
 };
 
 /** Which of these devices are there, from a JSON list of {tenant_id, device_id}. Touches: peer_connection, edge_slot. */
@@ -95,7 +95,7 @@ export const findPresent: Statement = {
       on d.tenant_id = c.tenant_id and d.device_id = c.device_id
     where ${ALIVE.replaceAll('{now}', NOW_MS.postgres)}`,
   sqlite: `select distinct c.tenant_id, c.device_id from peer_connection c
-    where (c.tenant_id, c.device_id) in (select value ->> 'tenant_id', value ->> 'device_id' from json_each(?1))
+    where (c.tenant_id, c.device_id) in (select value ->> 'tenant_id', value ->> 'device_id' from jsonb_each(?1))
       and ${ALIVE.replaceAll('{now}', NOW_MS.sqlite)}`,
 };
 

@@ -30,5 +30,5 @@ export const appendEventRows: Statement = {
     select value ->> 'tenant_id', value ->> 'event_id', value ->> 'type', value ->> 'scope_kind', value ->> 'scope_id',
       value ->> 'conversation_key', value ->> 'conversation_seq', value ->> 'turn_id', value -> 'payload',
       value ->> 'occurred_at'
-    from json_each(?1)`,
+    from jsonb_each(?1)`,
 };

@@ -14,6 +14,6 @@ export const insertDirected: Statement = {
   sqlite: `${target}
     select value ->> 'message_id', value ->> 'tenant_id', value ->> 'slot', value ->> 'connection_id', value ->> 'origin',
       value ->> 'payload', 'queued', ${NOW_MS.sqlite}, ${NOW_MS.sqlite} + (value ->> 'deliver_within_ms')
-    from json_each(?1) where true
+    from jsonb_each(?1) where true
     on conflict (message_id) do nothing`,
 };

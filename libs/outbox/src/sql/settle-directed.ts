@@ -12,7 +12,7 @@ export const settleDirected: Statement = {
     where d.message_id = s.message_id and d.slot = $2 and d.state = 'queued' returning d.message_id`,
   sqlite: `update directed_message set settled_at = ${NOW_MS.sqlite}, reason = s.reason,
       state = case when s.reason is null then 'delivered' else 'returned' end
-    from (select value ->> 'message_id' as message_id, value ->> 'reason' as reason from json_each(?1)) as s
+    from (select value ->> 'message_id' as message_id, value ->> 'reason' as reason from jsonb_each(?1)) as s
     where directed_message.message_id = s.message_id and slot = ?2 and state = 'queued'
     returning directed_message.message_id`,
 };

@@ -279,7 +279,7 @@ export function describeStateStore(stores: () => TestStores): void {
         columns: Object.keys(columns),
         postgres: `select $1 || place as place, id, note, big, detail from ${rowsOf(columns, 2)} as given`,
         sqlite: `select ?1 || (value ->> 'place') as place, value ->> 'id' as id, value ->> 'note' as note,
-          value ->> 'big' as big, value ->> 'detail' as detail from json_each(?2)`,
+          value ->> 'big' as big, value ->> 'detail' as detail from jsonb_each(?2)`,
       };
       const id = '00000000-0000-4000-8000-00000000000b';
       const notes = ['', 'null', 'NULL', `{"a","b"}`, `'; -- "ü" \\ \n 🦉 $1`, null, undefined, 'x'.repeat(100_000)];

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createPostgresDatabase, eventually, type TestDatabase } from '@tyrum/test-services';
+import { NOW_MS } from '../clock-sql';
 import { PostgresStateStore } from '../postgres-state-store';
 import type { StateStore, Statement } from '../state-store';
 import { settleTurns } from './settle-turns';
@@ -50,9 +51,8 @@ describe('a claim whose snapshot is older than what the last holder committed', 
 
   /** A claim that has its snapshot, and takes no row before `meanwhile` has happened. */
   async function claimAround(meanwhile: () => Promise<unknown>) {
-    const now = /\(select \(extract\(epoch from clock_timestamp\(\)\) \* 1000\)::bigint\)/;
-    const gated = (text: string) =>
-      text.replace(now, (found) => `${found.slice(0, -1)} from (${shut.postgres}) as gate)`);
+    const now = `(select ${NOW_MS.postgres}`;
+    const gated = (text: string) => text.replace(`${now})`, `${now} from (${shut.postgres}) as gate)`);
     const slow = Object.create(store, {
       execute: {
         value: (statement: Statement, params: []) =>

@@ -23,6 +23,7 @@ const REFUSED: Written = { applied: false, started: [], settled: [], ready: fals
 
 /** How a conversation's counters and lease move. */
 interface Move extends RefColumns {
+  readonly lease_token: number | null;
   readonly started: number;
   readonly dequeued: number;
   readonly messages: number;
@@ -30,6 +31,10 @@ interface Move extends RefColumns {
   readonly ended_seq: number | null;
   readonly next: string;
   readonly due_ms: number | null;
+}
+
+interface MovedRow extends Omit<Counters, 'last_turn_seq'> {
+  readonly transaction_id: string;
 }
 
 /**
@@ -51,27 +56,27 @@ async function writeHopefully(
   tx: Tx,
   writes: readonly ConversationWrite[],
 ): Promise<{ written: Written[]; transactionId: string }> {
-  const holding = holdFenced(tx, writes);
+  const moves = writes.map((w) => movesOf(w, w.starts ?? [], 0));
   const patching = patch(tx, writes);
-  const moving = move(
-    tx,
-    writes.map((w) => movesOf(w, w.starts ?? [], 0)),
-  );
-  // It fails on its own where the hope does; what matters then is the hope.
+  const moving = tx.query<MovedRow>(advanceConversations, [moves]);
+  // Where a turn was cancelled it may fail, since less is pending than is taken away; what matters then is the hope.
   moving.catch(() => undefined);
-  const [held, started] = await Promise.all([holding, patching]);
+  const started = await patching;
   const wanted = writes.flatMap((w) => w.starts ?? []);
-  if (held.length < writes.length || wanted.some(({ turn }) => !started.has(turn.turnId))) throw new NotAsHopedError();
+  if (wanted.some(({ turn }) => !started.has(turn.turnId))) throw new NotAsHopedError();
   const moved = await moving;
+  if (moved.length < writes.length) throw new NotAsHopedError();
   const done = { starts: (w: ConversationWrite) => w.starts ?? [], settled: () => [] };
-  return { written: finishWrite(tx, writes, moved, done), transactionId: held[0]?.transaction_id ?? '' };
+  const written = finishWrite(tx, writes, paired(moves, moved), done);
+  return { written, transactionId: moved[0]?.transaction_id ?? '' };
 }
 
 async function writeCarefully(
   tx: Tx,
   writes: readonly ConversationWrite[],
 ): Promise<{ written: Written[]; transactionId: string }> {
-  const rows = await holdFenced(tx, writes);
+  const fences = writes.map((w) => ({ lease_token: w.token, ...refColumns(w) }));
+  const rows = await tx.query<QueueRow & { transaction_id: string }>(holdConversations, [fences]);
   const held = byKey(rows);
   const transactionId = rows[0]?.transaction_id ?? '';
   // By token and not by conversation alone: a process may hold a conversation again while an earlier run of its own, which has
@@ -91,21 +96,14 @@ async function writeCarefully(
     applied.filter((w) => !refused.has(w.inputs?.to ?? '')),
   );
   const arrived = await park(tx, applied);
-  const moved = await move(
-    tx,
-    applied.map((w) => ({
-      ...movesOf(w, starts(w), settled(w).length),
-      ...(arrived.has(rowKey(refColumns(w))) ? { next: 'retry', due_ms: 0 } : {}),
-    })),
-  );
-  const written = finishWrite(tx, applied, moved, { starts, settled });
+  const moves = applied.map((w) => ({
+    ...movesOf(w, starts(w), settled(w).length),
+    ...(arrived.has(rowKey(refColumns(w))) ? { next: 'retry', due_ms: 0 } : {}),
+  }));
+  const moved = await tx.query<MovedRow>(advanceConversations, [moves]);
+  const written = finishWrite(tx, applied, paired(moves, moved), { starts, settled });
   const outcomes = new Map(applied.map((w, i) => [w, written[i] as Written]));
   return { written: writes.map((w) => outcomes.get(w) ?? REFUSED), transactionId };
-}
-
-function holdFenced(tx: Tx, writes: readonly ConversationWrite[]): Promise<(QueueRow & { transaction_id: string })[]> {
-  const fences = writes.map((w) => ({ lease_token: w.token, ...refColumns(w) }));
-  return tx.query(holdConversations, [fences]);
 }
 
 /** Writes turns' states; returns the ids of those that were there to be written. */
@@ -119,16 +117,17 @@ async function patch(tx: Tx, writes: readonly ConversationWrite[]): Promise<Set<
   return new Set(rows.map((row) => row.turn_id));
 }
 
-async function move(tx: Tx, moves: readonly Move[]): Promise<{ move: Move; row: Counters }[]> {
-  const counters = byKey(await tx.query<Counters>(advanceConversations, [moves]));
-  return moves.map((move) => ({ move, row: required(counters, rowKey(move)) }));
+/** Each move with its row as it is after it. */
+function paired(moves: readonly Move[], rows: readonly MovedRow[]): { move: Move; row: MovedRow }[] {
+  const moved = byKey(rows);
+  return moves.map((move) => ({ move, row: required(moved, rowKey(move)) }));
 }
 
 /** What nobody waits for: steps, messages, dead letters. */
 function finishWrite(
   tx: Tx,
   writes: readonly ConversationWrite[],
-  moved: readonly { readonly move: Move; readonly row: Counters }[],
+  moved: readonly { readonly move: Move; readonly row: MovedRow }[],
   done: {
     readonly starts: (w: ConversationWrite) => readonly StartWrite[];
     readonly settled: (w: ConversationWrite) => readonly string[];
@@ -149,7 +148,7 @@ function finishWrite(
   const dead = writes.flatMap((w) => (w.dead ? [{ ...refColumns(w), ...w.dead }] : []));
   if (dead.length > 0) void tx.query(insertDeadLetters, [JSON.stringify(dead)]);
   return writes.map((w, i) => {
-    const { move, row } = moved[i] as { move: Move; row: Counters };
+    const { move, row } = moved[i] as { move: Move; row: MovedRow };
     return {
       applied: true,
       started: done.starts(w).map(({ turn }) => turn.turnId),
@@ -197,6 +196,7 @@ function movesOf(w: ConversationWrite, starts: readonly StartWrite[], settled: n
     messages: w.messages.length,
     events: w.events + starts.reduce((sum, start) => sum + start.events, 0) + settled,
     ended_seq: endedSeq(w, starts),
+    lease_token: w.token,
     ...nextColumns(w.next),
     ...refColumns(w),
   };

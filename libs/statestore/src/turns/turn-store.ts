@@ -8,7 +8,7 @@ import {
   noteTakeovers,
   takeConversations,
 } from './sql/claim-conversations';
-import { enqueueTurns } from './sql/enqueue-turns';
+import { beginConversations, countTurns } from './sql/enqueue-turns';
 import { holdConversations } from './sql/hold-conversations';
 import { insertConversations } from './sql/insert-conversations';
 import { insertMessages } from './sql/insert-messages';
@@ -72,11 +72,26 @@ export class TurnStore extends TurnRecords {
     return enqueued;
   }
 
+  /** Nearly every conversation is there; those that are not are begun. */
   private async count(tx: Tx, counts: readonly (RefColumns & object)[]): Promise<EnqueueRow[]> {
-    if (this.store.dialect === 'postgres') return tx.query<EnqueueRow>(enqueueTurns, [counts]);
+    const counted = await tx.query<Omit<EnqueueRow, 'created'>>(countTurns, [counts]);
+    const rows = counted.map((row) => ({ ...row, created: false }));
+    if (rows.length === counts.length) return rows;
+    const there = byKey(rows);
+    return [
+      ...rows,
+      ...(await this.begin(
+        tx,
+        counts.filter((row) => !there.has(rowKey(row))),
+      )),
+    ];
+  }
+
+  private async begin(tx: Tx, counts: readonly (RefColumns & object)[]): Promise<EnqueueRow[]> {
+    if (this.store.dialect === 'postgres') return tx.query<EnqueueRow>(beginConversations, [counts]);
     const made = byKey(await tx.query<RefColumns>(insertConversations, [JSON.stringify(counts)]));
     const marked = counts.map((count) => ({ ...count, created: made.has(rowKey(count)) ? 1 : 0 }));
-    const rows = await tx.query<EnqueueRow>(enqueueTurns, [marked]);
+    const rows = await tx.query<EnqueueRow>(beginConversations, [marked]);
     return rows.map((row) => ({ ...row, created: made.has(rowKey(row)) }));
   }
 
@@ -156,7 +171,7 @@ export class TurnStore extends TurnRecords {
   /** Reserves `count` places in a conversation's order of events, outside of any turn, and returns the first. */
   async takeEventSeqs(tx: Tx, ref: ConversationRef, count: number): Promise<number> {
     const counts = { started: 0, dequeued: 0, messages: 0, events: count, ended_seq: null };
-    const move = { ...counts, ...refColumns(ref), next: 'keep', due_ms: null };
+    const move = { ...counts, lease_token: null, ...refColumns(ref), next: 'keep', due_ms: null };
     const [row] = await tx.query<Counters>(advanceConversations, [[move]]);
     if (!row) throw new Error('a conversation under our lock stays');
     return row.last_event_seq - count + 1;

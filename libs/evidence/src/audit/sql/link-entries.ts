@@ -10,7 +10,7 @@ export const insertPending: Statement = {
   postgres: `insert into audit_pending (tenant_id, notes, noted_at)
     select tenant_id, notes, ${NOW_MS.postgres} from ${rowsOf(pending)} as n`,
   sqlite: `insert into audit_pending (tenant_id, notes, noted_at)
-    select value ->> 'tenant_id', value ->> 'notes', ${NOW_MS.sqlite} from json_each(?1)`,
+    select value ->> 'tenant_id', value ->> 'notes', ${NOW_MS.sqlite} from jsonb_each(?1)`,
 };
 
 /** Up to `$1` tenants that have notes which are not in their chain. Touches: audit_pending. */
@@ -64,7 +64,7 @@ export const insertEntries: Statement = {
     select $1::uuid, seq, at, type, actor, subject, detail, hash from ${rowsOf(entry, 2)} as e`,
   sqlite: `insert into audit_entry (tenant_id, seq, at, type, actor, subject, detail, hash)
     select ?1, value ->> 'seq', value ->> 'at', value ->> 'type', value ->> 'actor', value ->> 'subject',
-      value ->> 'detail', value ->> 'hash' from json_each(?2)`,
+      value ->> 'detail', value ->> 'hash' from jsonb_each(?2)`,
 };
 
 /** Moves the end of a tenant's chain. Touches: audit_head. */

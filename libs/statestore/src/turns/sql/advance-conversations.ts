@@ -5,6 +5,7 @@ import type { Statement } from '../../state-store';
 const columns = {
   tenant_id: 'uuid',
   conversation_key: 'text',
+  lease_token: 'bigint',
   started: 'int',
   dequeued: 'int',
   messages: 'int',
@@ -15,10 +16,12 @@ const columns = {
 } as const;
 
 /**
- * Moves a list of hot rows on: takes counters forward and, where asked, lets the lease go. `started` turns stop being
+ * Moves those of a list of hot rows on that are still under the given lease token (null: whoever holds them); what is missing from
+ * the answer was not moved. Takes counters forward and, where asked, lets the lease go. `started` turns stop being
  * pending, and so do `dequeued` ones, which end without having begun; up to `ended_seq` no turn is open any more; `next` is
  * `keep` the lease, `release` (ready when something is pending, else idle), `retry` (ready in `due_ms`), or `park`.
- * All but keeping the lease for the same turn forgets the takeovers so far. Returns the counters after it. Touches: conversation_queue.
+ * All but keeping the lease for the same turn forgets the takeovers so far. Returns the counters after it, and the transaction's own
+ * id, to ask for its fate if COMMIT is cut off. Touches: conversation_queue.
  */
 const next = (now: string, greatest: string, column: (name: string) => string, own: string) => `
   pending = ${own}pending - ${column('started')} - ${column('dequeued')},
@@ -39,10 +42,13 @@ export const advanceConversations: Statement = {
     update conversation_queue q set ${next(NOW_MS.postgres, 'greatest', (name) => `x.${name}`, 'q.')}
     from ${rowsOf(columns)} as x
     where q.tenant_id = x.tenant_id and q.conversation_key = x.conversation_key
-    returning q.tenant_id, q.conversation_key, q.state, q.last_message_seq, q.last_event_seq`,
+      and (x.lease_token is null or (q.lease_token = x.lease_token and q.state = 'leased'))
+    returning q.tenant_id, q.conversation_key, q.state, q.last_message_seq, q.last_event_seq,
+      pg_current_xact_id()::text as transaction_id`,
   sqlite: `
     update conversation_queue as q set ${next(NOW_MS.sqlite, 'max', (name) => `(x.value ->> '${name}')`, 'q.')}
-    from json_each(?1) x
+    from jsonb_each(?1) x
     where q.tenant_id = x.value ->> 'tenant_id' and q.conversation_key = x.value ->> 'conversation_key'
-    returning tenant_id, conversation_key, state, last_message_seq, last_event_seq`.trim(),
+      and (x.value ->> 'lease_token' is null or (q.lease_token = x.value ->> 'lease_token' and q.state = 'leased'))
+    returning tenant_id, conversation_key, state, last_message_seq, last_event_seq, '' as transaction_id`.trim(),
 };

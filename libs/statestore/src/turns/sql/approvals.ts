@@ -71,7 +71,7 @@ function list(dialect: Dialect): string {
   const among = (column: string, n: number) =>
     pg
       ? `($${n}::text is null or ${column} in (select json_array_elements_text($${n}::json)))`
-      : `(?${n} is null or ${column} in (select value from json_each(?${n})))`;
+      : `(?${n} is null or ${column} in (select value from jsonb_each(?${n})))`;
   const text = (n: number) => (pg ? `$${n}::text` : `?${n}`);
   const [uuid, at, id, limit] = pg ? ['$5::uuid', '$6::bigint', '$7::uuid', '$8'] : ['?5', '?6', '?7', '?8'];
   return `select a.*, false as is_late from approval a

@@ -170,7 +170,7 @@ export const claimConversations: Statement = {
     lanes(tenant_id, agent_key, nth) as (
       select tenant_id, coalesce(
         (select min(agent_key) from ${ready} and tenant_id = r.tenant_id
-          and agent_key > (select value from json_each(?6) where key = r.tenant_id)),
+          and agent_key > (select value from jsonb_each(?6) where key = r.tenant_id)),
         (select min(agent_key) from ${ready} and tenant_id = r.tenant_id)), 1 from ring r
       union all
       select tenant_id, (select min(agent_key) from ${ready} and tenant_id = l.tenant_id and agent_key > l.agent_key),
@@ -220,7 +220,7 @@ export const takeConversations: Statement = {
   sqlite: `
     update conversation_queue as q set state = 'leased', lease_owner = ?1, lease_token = q.lease_token + 1,
       due_at = ?3 + ?2, leased_at = ?3, takeovers = q.takeovers + (q.lease_owner is not null)
-    from json_each(?4) x
+    from jsonb_each(?4) x
     where q.tenant_id = x.value ->> 'tenant_id' and q.conversation_key = x.value ->> 'conversation_key'
     returning tenant_id, conversation_key, lease_token, takeovers, queue_mode`.trim(),
 };
@@ -232,7 +232,7 @@ export const noteTakeovers: Statement = {
   sqlite: `
     insert into lease_history (kind, name, token, owner, taken_from, reason, at)
     select 'conversation', q.tenant_id || '/' || q.conversation_key, q.lease_token + 1, ?1, q.lease_owner, 'taken_over', ?2
-    from json_each(?3) x join conversation_queue q on q.tenant_id = x.value ->> 'tenant_id'
+    from jsonb_each(?3) x join conversation_queue q on q.tenant_id = x.value ->> 'tenant_id'
       and q.conversation_key = x.value ->> 'conversation_key'
     where q.lease_owner is not null`,
 };

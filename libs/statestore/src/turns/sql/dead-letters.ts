@@ -28,7 +28,7 @@ export const insertDeadLetters: Statement = {
           where kind = 'conversation' and name = (x.value ->> 'tenant_id') || '/' || (x.value ->> 'conversation_key')
             and reason = 'taken_over'
           order by id desc limit ${TAKEOVERS_TOLD}))), ${NOW_MS.sqlite}
-    from json_each(?1) x where true
+    from jsonb_each(?1) x where true
     on conflict (tenant_id, turn_id) do nothing`,
 };
 

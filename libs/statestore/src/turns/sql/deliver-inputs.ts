@@ -37,7 +37,7 @@ export const deliverInputs: Statement = {
     returning t.turn_id`,
   sqlite: `
     update turn as t set ${set(NOW_MS.sqlite, (column) => `(x.value ->> '${column}')`, `(x.value ->> 'settle')`)}
-    from json_each(?1) x
+    from jsonb_each(?1) x
     where t.tenant_id = x.value ->> 'tenant_id' and t.turn_id = x.value ->> 'turn_id' and t.status = 'queued'
     returning turn_id`.trim(),
 };

@@ -19,7 +19,7 @@ export const holdConversations: Statement = {
     order by q.tenant_id, q.conversation_key
     for update of q`,
   sqlite: `
-    select q.*, '' as transaction_id from json_each(?1) held
+    select q.*, '' as transaction_id from jsonb_each(?1) held
     join conversation_queue q on q.tenant_id = held.value ->> 'tenant_id'
       and q.conversation_key = held.value ->> 'conversation_key'
     where held.value ->> 'lease_token' is null or (q.lease_token = held.value ->> 'lease_token' and q.state = 'leased')`,

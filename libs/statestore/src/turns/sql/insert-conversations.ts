@@ -4,7 +4,7 @@ import type { Statement } from '../../state-store';
 /**
  * Inserts conversations that are not there yet, from a JSON list of {tenant_id, conversation_key, agent_key, channel,
  * account_key, container_kind, thread_id, title}, and returns the keys of those it made. Postgres'
- * text is a part of `enqueueTurns`, which has the list as `input`. Touches: conversation.
+ * text is a part of `beginConversations`, which has the list as `input`. Touches: conversation.
  */
 const target = `insert into conversation (tenant_id, conversation_key, agent_key, channel, account_key, container_kind,
     thread_id, title, created_at, updated_at)`;
@@ -21,5 +21,5 @@ export const insertConversations: Statement = {
     select value ->> 'tenant_id', value ->> 'conversation_key', value ->> 'agent_key', value ->> 'channel',
       value ->> 'account_key', value ->> 'container_kind', value ->> 'thread_id', value ->> 'title',
       ${NOW_MS.sqlite}, ${NOW_MS.sqlite}
-    from json_each(?1) where true ${ending}`,
+    from jsonb_each(?1) where true ${ending}`,
 };

@@ -21,10 +21,10 @@ export const insertMessages: Statement = {
   sqlite: [
     `update conversation set updated_at = ${NOW_MS.sqlite}
       where (tenant_id, conversation_key) in
-        (select value ->> 'tenant_id', value ->> 'conversation_key' from json_each(?1))`,
+        (select value ->> 'tenant_id', value ->> 'conversation_key' from jsonb_each(?1))`,
     `${target}
       select value ->> 'tenant_id', value ->> 'conversation_key', value ->> 'message_seq', value ->> 'message_id',
         value ->> 'turn_id', value ->> 'role', value ->> 'parts', value ->> 'metadata', ${NOW_MS.sqlite}
-      from json_each(?1)`,
+      from jsonb_each(?1)`,
   ],
 };

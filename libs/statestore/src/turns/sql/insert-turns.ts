@@ -25,5 +25,5 @@ export const insertTurns: Statement = {
   sqlite: `${target}
     select value ->> 'tenant_id', value ->> 'turn_id', value ->> 'conversation_key', value ->> 'turn_seq',
       value ->> 'kind', value ->> 'trigger_kind', 'queued', value ->> 'input', value ->> 'budgets', ${NOW_MS.sqlite}
-    from json_each(?1)`,
+    from jsonb_each(?1)`,
 };

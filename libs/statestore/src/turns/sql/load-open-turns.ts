@@ -23,7 +23,7 @@ export const loadOpenTurns: Statement = {
       order by turn_seq limit $2) t
     order by t.tenant_id, t.conversation_key, t.turn_seq`,
   sqlite: `
-    select t.* from json_each(?1) c
+    select t.* from jsonb_each(?1) c
     join conversation_queue q on q.tenant_id = c.value ->> 'tenant_id' and q.conversation_key = c.value ->> 'conversation_key'
     join turn t on t.tenant_id = q.tenant_id and t.conversation_key = q.conversation_key and t.turn_seq >= q.open_from
       and t.status in ${OPEN}
@@ -43,6 +43,6 @@ export const loadSteps: Statement = {
     order by s.tenant_id, s.turn_id, s.step_index`,
   sqlite: `
     select * from step where (tenant_id, turn_id) in
-      (select value ->> 'tenant_id', value ->> 'turn_id' from json_each(?1))
+      (select value ->> 'tenant_id', value ->> 'turn_id' from jsonb_each(?1))
     order by tenant_id, turn_id, step_index`,
 };

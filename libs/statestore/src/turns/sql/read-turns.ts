@@ -17,7 +17,7 @@ export const listTurns: Statement = {
   name: 'list-turns',
   postgres: `select * from turn where tenant_id = $1 and created_at > 0 and status in (select json_array_elements_text($2::json))
     and (created_at, turn_id) < ($3::bigint, $4::uuid) order by created_at desc, turn_id desc limit $5`,
-  sqlite: `select * from turn where tenant_id = ?1 and status in (select value from json_each(?2))
+  sqlite: `select * from turn where tenant_id = ?1 and status in (select value from jsonb_each(?2))
     and (created_at, turn_id) < (?3, ?4) order by created_at desc, turn_id desc limit ?5`,
 };
 

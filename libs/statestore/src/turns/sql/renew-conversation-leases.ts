@@ -16,7 +16,7 @@ export const renewConversationLeases: Statement = {
   sqlite: `
     update conversation_queue set due_at = ${NOW_MS.sqlite} + ?2
     where state = 'leased' and (tenant_id, conversation_key, lease_token) in
-      (select value ->> 'tenant_id', value ->> 'conversation_key', value ->> 'lease_token' from json_each(?1))
+      (select value ->> 'tenant_id', value ->> 'conversation_key', value ->> 'lease_token' from jsonb_each(?1))
     returning tenant_id, conversation_key, lease_token`.trim(),
 };
 
@@ -35,5 +35,5 @@ export const findStopRequests: Statement = {
     select t.turn_id, t.cancel_requested_at is not null as cancelled, tenant.disabled_at is not null as disabled from turn t
     left join tenant on tenant.tenant_id = t.tenant_id
     where (t.cancel_requested_at is not null or tenant.disabled_at is not null) and (t.tenant_id, t.turn_id) in
-      (select value ->> 'tenant_id', value ->> 'turn_id' from json_each(?1))`,
+      (select value ->> 'tenant_id', value ->> 'turn_id' from jsonb_each(?1))`,
 };

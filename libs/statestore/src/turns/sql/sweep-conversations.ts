@@ -40,7 +40,7 @@ export const holdIdleConversations: Statement = {
   sqlite: `
     select q.tenant_id, q.conversation_key, q.lease_token from ${join}
     where (q.tenant_id, q.conversation_key) in
-      (select value ->> 'tenant_id', value ->> 'conversation_key' from json_each(?1)) and ${idle(`${NOW_MS.sqlite} - ?2`)}`,
+      (select value ->> 'tenant_id', value ->> 'conversation_key' from jsonb_each(?1)) and ${idle(`${NOW_MS.sqlite} - ?2`)}`,
 };
 
 /**
@@ -56,7 +56,7 @@ export const raiseLeaseFloor: Statement = {
     on conflict (tenant_id) do update set token = greatest(f.token, excluded.token)`,
   sqlite: `
     insert into lease_floor as f (tenant_id, token)
-    select value ->> 'tenant_id', max(value ->> 'lease_token') from json_each(?1) where true group by 1
+    select value ->> 'tenant_id', max(value ->> 'lease_token') from jsonb_each(?1) where true group by 1
     on conflict (tenant_id) do update set token = max(f.token, excluded.token)`,
 };
 
@@ -65,7 +65,7 @@ const byKey = (table: string): Statement => ({
   postgres: `delete from ${table} r using json_to_recordset($1::json) as x(tenant_id uuid, conversation_key text)
     where r.tenant_id = x.tenant_id and r.conversation_key = x.conversation_key returning r.conversation_key`,
   sqlite: `delete from ${table} where (tenant_id, conversation_key) in
-      (select value ->> 'tenant_id', value ->> 'conversation_key' from json_each(?1)) returning conversation_key`,
+      (select value ->> 'tenant_id', value ->> 'conversation_key' from jsonb_each(?1)) returning conversation_key`,
 });
 
 /** Removes conversations and their hot rows. Each takes a JSON list of {tenant_id, conversation_key}. */

@@ -27,6 +27,6 @@ export const deleteMessages: Statement = {
     returning m.message_seq`,
   sqlite: `
     delete from message where (tenant_id, conversation_key, message_seq) in
-      (select value ->> 'tenant_id', value ->> 'conversation_key', value ->> 'message_seq' from json_each(?1))
+      (select value ->> 'tenant_id', value ->> 'conversation_key', value ->> 'message_seq' from jsonb_each(?1))
     returning message_seq`.trim(),
 };

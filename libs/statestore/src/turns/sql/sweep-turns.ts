@@ -73,7 +73,7 @@ export const forgetLastTurns: Statement = {
       and q.state = 'idle' and q.pending = 0`,
   sqlite: `
     update conversation_queue as q set last_turn_seq = 0, open_from = 0
-    from json_each(?1) x join turn t on t.tenant_id = x.value ->> 'tenant_id' and t.turn_id = x.value ->> 'turn_id'
+    from jsonb_each(?1) x join turn t on t.tenant_id = x.value ->> 'tenant_id' and t.turn_id = x.value ->> 'turn_id'
     where q.tenant_id = t.tenant_id and q.conversation_key = t.conversation_key and q.last_turn_seq = t.turn_seq
       and q.state = 'idle' and q.pending = 0`.trim(),
 };
@@ -83,7 +83,7 @@ const ofTurns = (table: string): Statement => ({
   postgres: `delete from ${table} r using json_to_recordset($1::json) as x(tenant_id uuid, turn_id uuid)
     where r.tenant_id = x.tenant_id and r.turn_id = x.turn_id returning r.turn_id`,
   sqlite: `delete from ${table} where (tenant_id, turn_id) in
-      (select value ->> 'tenant_id', value ->> 'turn_id' from json_each(?1)) returning turn_id`,
+      (select value ->> 'tenant_id', value ->> 'turn_id' from jsonb_each(?1)) returning turn_id`,
 });
 
 /** The tables whose rows go with their turn, the turn itself last. Each takes a JSON list of {tenant_id, turn_id}. */

@@ -32,6 +32,6 @@ export const deleteWaits: Statement = {
     returning w.wait_id`,
   sqlite: `
     delete from wait as w where (tenant_id, kind, wait_id) in
-      (select value ->> 'tenant_id', value ->> 'kind', value ->> 'wait_id' from json_each(?1)) and ${over}
+      (select value ->> 'tenant_id', value ->> 'kind', value ->> 'wait_id' from jsonb_each(?1)) and ${over}
     returning wait_id`.trim(),
 };

@@ -40,7 +40,7 @@ export const updateTurns: Statement = {
     returning t.tenant_id, t.turn_id`,
   sqlite: `
     update turn as t set ${assignments(NOW_MS.sqlite, (column) => `x.value ->> '${column}'`)}
-    from json_each(?1) x
+    from jsonb_each(?1) x
     where t.tenant_id = x.value ->> 'tenant_id' and t.turn_id = x.value ->> 'turn_id'
       and (not (x.value ->> 'from_queued') or t.status = 'queued')
     returning tenant_id, turn_id`.trim(),

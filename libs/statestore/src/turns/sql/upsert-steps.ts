@@ -36,5 +36,5 @@ export const upsertSteps: Statement = {
     select value ->> 'tenant_id', value ->> 'turn_id', value ->> 'step_index', value ->> 'action', value ->> 'effect',
       value ->> 'status', value ->> 'attempts', value ->> 'result', value ->> 'error', ${NOW_MS.sqlite},
       ${finish(`value ->> 'status'`, NOW_MS.sqlite)}
-    from json_each(?1) where true ${ending}`,
+    from jsonb_each(?1) where true ${ending}`,
 };

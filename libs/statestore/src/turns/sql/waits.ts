@@ -26,7 +26,7 @@ export const parkWaits: Statement = {
   sqlite: `${columns}
     select value ->> 'tenant_id', value ->> 'kind', value ->> 'wait_id', value ->> 'turn_id',
       value ->> 'conversation_key', ${NOW_MS.sqlite}
-    from json_each(?1) where true ${onPark}`,
+    from jsonb_each(?1) where true ${onPark}`,
 };
 
 /**

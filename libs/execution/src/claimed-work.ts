@@ -1,0 +1,45 @@
+import type { OpenTurn } from '@tyrum/statestore/turns';
+
+/**
+ * The turns that came with a claim, in order, and whether another one may begin under it: its time is a slice, after which other
+ * conversations get their chance. The first turn begins however late it comes to that.
+ */
+export class ClaimedWork {
+  private readonly endsAt: number;
+  private begun = false;
+  private closed = false;
+
+  constructor(
+    private readonly turns: OpenTurn[],
+    sliceMs: number,
+  ) {
+    this.endsAt = performance.now() + sliceMs;
+  }
+
+  /** The next turn that may begin. */
+  get next(): OpenTurn | undefined {
+    const mayBegin = !this.closed && (!this.begun || performance.now() < this.endsAt);
+    return mayBegin ? this.turns[0] : undefined;
+  }
+
+  /** Takes the next turn out, which begins now: whoever calls has seen that it may. */
+  take(): OpenTurn | undefined {
+    this.begun = true;
+    return this.turns.shift();
+  }
+
+  takeNext(): OpenTurn | undefined {
+    return this.next && this.take();
+  }
+
+  /** Takes out a turn whose input another one has taken. */
+  drop(turnId: string): void {
+    const at = this.turns.findIndex(({ turn }) => turn.turn_id === turnId);
+    if (at >= 0) this.turns.splice(at, 1);
+  }
+
+  /** Nothing more begins. */
+  close(): void {
+    this.closed = true;
+  }
+}
