@@ -23,7 +23,8 @@ export function apps(databaseUrl: string): RunningApps {
     token,
     start: async (app, env = {}) => {
       const own = { TYRUM_DATABASE_URL: databaseUrl, TYRUM_HOME: home, ...env };
-      const started = await spawnApp(app, app === 'edge' ? { ...own, TYRUM_BOOTSTRAP_TOKEN: token } : own);
+      const given = app === 'edge' ? { ...own, TYRUM_BOOTSTRAP_TOKEN: token } : own;
+      const started = await spawnApp(app, given, { sourceMaps: false });
       running.push(started);
       return started;
     },

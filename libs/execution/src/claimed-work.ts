@@ -2,7 +2,7 @@ import type { OpenTurn } from '@tyrum/statestore/turns';
 
 /**
  * The turns that came with a claim, in order, and whether another one may begin under it: its time is a slice, after which other
- * conversations get their chance. The first turn begins however late it comes to that.
+ * conversations get their chance. The first turn begins however late it comes to that, unless the worker drains.
  */
 export class ClaimedWork {
   private readonly endsAt: number;
@@ -20,6 +20,12 @@ export class ClaimedWork {
   get next(): OpenTurn | undefined {
     const mayBegin = !this.closed && (!this.begun || performance.now() < this.endsAt);
     return mayBegin ? this.turns[0] : undefined;
+  }
+
+  /** A turn has begun earlier and is left to whoever claims the conversation next. */
+  get leavesBegun(): boolean {
+    const [left] = this.turns;
+    return left !== undefined && left.turn.status !== 'queued';
   }
 
   /** Takes the next turn out, which begins now: whoever calls has seen that it may. */

@@ -292,7 +292,9 @@ export class ConversationRun implements CourseOf {
   }
 
   private async release(): Promise<void> {
-    const write = { token: this.token, steps: [], messages: [], next: { kind: 'release' } as const, ...this.ref };
+    // A turn that was begun earlier is not pending any more: nothing else would make its conversation ready again.
+    const next = this.work.leavesBegun ? ({ kind: 'retry', dueMs: 0 } as const) : ({ kind: 'release' } as const);
+    const write = { token: this.token, steps: [], messages: [], next, ...this.ref };
     await this.submitWrite({ write, events: [], starts: [] });
   }
 

@@ -1,8 +1,8 @@
 import { OutboxReader } from '@tyrum/outbox';
-import { DEFAULT_TENANT_ID, LIMITS, type Conversation } from '@tyrum/protocol';
+import { DEFAULT_TENANT_ID, LIMITS, type Action, type Conversation } from '@tyrum/protocol';
 import { describeOnBothDialects, type TestStores } from '@tyrum/statestore/testing';
 import { eventually } from '@tyrum/test-services';
-import { ScriptedExecutor, TestEngine } from './testing';
+import { cliStep, ScriptedExecutor, TestEngine } from './testing';
 
 const CHAT = 'agent:default:main';
 const TARGET = 'agent:default:ui:default:channel:target';
@@ -52,6 +52,26 @@ describeOnBothDialects('a conversation that is talked in', (stores: () => TestSt
     ]);
     const now = await engine.conversations.get({ tenantId: DEFAULT_TENANT_ID, conversationKey: CHAT });
     expect(told.at(-1)).toEqual({ ...now, messages: [] });
+  });
+
+  it('begins anew when something comes after it was deleted, and its events are numbered on', async () => {
+    engine.process(new ScriptedExecutor(() => Promise.resolve({ kind: 'succeeded', result: {} })));
+    const ref = { tenantId: DEFAULT_TENANT_ID, conversationKey: TARGET };
+    const deleted = () => engine.store.transaction((tx) => engine.conversations.deleteIn(tx, ref));
+    const post = { type: 'Message', args: { conversation_key: TARGET, text: 'hello' } } as Action;
+    await ended(await engine.start(TARGET, [cliStep('x')]));
+    expect(await deleted()).toBe('deleted');
+    await ended(await engine.start(TARGET, [cliStep('y')]));
+    expect(await engine.conversations.exists(ref)).toBe(true);
+    expect(await deleted()).toBe('deleted');
+    await ended(await engine.start(CHAT, [post]));
+    expect(await updates(TARGET, 1)).toHaveLength(1);
+    expect(await deleted()).toBe('deleted');
+    await ended(await engine.start(CHAT, [post]));
+    await eventually(async () => {
+      const made = (await events()).filter(({ type }) => type === 'conversation.created');
+      expect(made.map(({ conversationKey }) => conversationKey)).toEqual([TARGET, TARGET, CHAT, TARGET, TARGET]);
+    });
   });
 
   it('is told of once a commit, however many messages came with it', async () => {

@@ -58,20 +58,6 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
     });
   });
 
-  it('lets a conversation go after its slice, with each turn in order and none left behind', async () => {
-    const executor = new ScriptedExecutor(() => Promise.resolve(OK));
-    const observer = new RecordingObserver();
-    const claims = jest.spyOn(observer, 'conversationsClaimed');
-    const ids: string[] = [];
-    for (const effect of ['read', 'once', 'read', 'read', 'once'] as const) {
-      ids.push(await engine.start(CONVERSATION, [cliStep('x', effect)]));
-    }
-    engine.process(executor, { sliceMs: 0, observer });
-    await eventually(async () => expect(await Promise.all(ids.map(status))).toEqual(ids.map(() => 'succeeded')));
-    expect(executor.requests.map(({ turnId }) => turnId)).toEqual(ids);
-    expect(claims).toHaveBeenCalledTimes(ids.length);
-  });
-
   it('writes turns that only read and end at once in one commit, with all that came of them', async () => {
     const failed: StepOutcome = { kind: 'failed', error: { code: 'no', message: 'no' }, retryable: false };
     const executor = new ScriptedExecutor(({ action }) =>

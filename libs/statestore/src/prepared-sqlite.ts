@@ -58,5 +58,5 @@ export class PreparedSqlite {
  * for a claim that runs for 1. Into a sum it does not look.
  */
 function plannedOnce(text: string): string {
-  return text.replace(/\b(limit|offset) (\?\d+)/gi, '$1 $2 + 0');
+  return text.replace(/\b(limit|offset) (\?\d+)/gi, '$1 ($2 + 0)');
 }

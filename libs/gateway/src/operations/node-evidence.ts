@@ -28,15 +28,16 @@ export class NodeEvidence {
     const dispatch = isUuid(id) ? await dispatches.find(key.tenantId, id) : undefined;
     if (!dispatch) throw notFound('dispatch');
     if (dispatch.node_id !== nodeId) throw new RefusedError('other_node', 'not_found', notFound('dispatch').message);
+    const { described, bytes } = fileOf(payload.evidence, dispatch.step_index);
     const about = {
       tenantId: key.tenantId,
       turnId: dispatch.turn_id,
       stepIndex: dispatch.step_index,
-      ...described(payload.evidence, dispatch.step_index),
+      ...described,
     };
     // The bytes come before the transaction: nothing but the database is waited for inside of one.
     if (await once.earlier(key)) return undefined;
-    const record = await artifacts.putBytes(about, bytesOf(payload.evidence)).catch(async (error) => {
+    const record = await artifacts.putBytes(about, bytes).catch(async (error) => {
       if (error instanceof StoredBytesExceededError) {
         await artifacts.tellRefused(about, error);
         backplane.publish('outbox');
@@ -59,14 +60,12 @@ export class NodeEvidence {
 }
 
 /** A file is kept as what it is, everything else as the JSON that came. */
-function described(evidence: JsonValue, stepIndex: number) {
+function fileOf(evidence: JsonValue, stepIndex: number) {
   const file = evidenceFileOf(evidence);
-  return file
-    ? { kind: file.kind, filename: file.filename, mimeType: file.mime_type }
-    : { kind: 'other' as const, filename: `evidence-${stepIndex}.json`, mimeType: 'application/json' };
-}
-
-function bytesOf(evidence: JsonValue): Buffer {
-  const file = evidenceFileOf(evidence);
-  return file ? Buffer.from(file.content_base64, 'base64') : Buffer.from(JSON.stringify(evidence));
+  if (file) {
+    const { kind, filename, mime_type: mimeType } = file;
+    return { described: { kind, filename, mimeType }, bytes: Buffer.from(file.content_base64, 'base64') };
+  }
+  const described = { kind: 'other', filename: `evidence-${stepIndex}.json`, mimeType: 'application/json' } as const;
+  return { described, bytes: Buffer.from(JSON.stringify(evidence)) };
 }

@@ -282,6 +282,33 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
     }
     expect(takeovers).toEqual([0, 1, 2, 3]);
   });
+
+  it.each([
+    { kib: [100, 100, 100, 100], loaded: 3 },
+    { kib: [600, 1], loaded: 1 },
+    { kib: [1, 1, 1, 1, 1, 1], loaded: 5 },
+  ])('brings $loaded turns with inputs of $kib KiB: no more than 5, and none behind too much input', async (given) => {
+    const columns = { tenant_id: BIG, conversation_key: 'agent:a:main' };
+    const names = { agent_key: 'a', channel: 'main', thread_id: 'main', title: '' };
+    const about = { kind: 'workflow', trigger_kind: 'test', budgets: null } as const;
+    const queued = given.kib.map((kib) => ({
+      ...columns,
+      ...about,
+      turn_id: randomUUID(),
+      input: JSON.stringify('é'.repeat(kib * 512 - 1)),
+    }));
+    const conversation = { ...columns, ...names, account_key: null, container_kind: null };
+    await store.transaction(async (tx) => {
+      await tx.lockConversations([{ tenantId: BIG, conversationKey: columns.conversation_key }]);
+      await turns.enqueue(tx, [{ conversation, turns: queued, messages: [], events: 1 }]);
+    });
+    const [claimed] = await turns.claim('w', TTL_MS, 1, { turnsEach: 5 });
+    const expected = queued.slice(0, given.loaded).map(({ turn_id }) => turn_id);
+    expect(claimed?.turns.map(({ turn_id }) => turn_id)).toEqual(expected);
+    const ref = { tenantId: BIG, conversationKey: columns.conversation_key };
+    const again = await store.read((db) => turns.openTurns(db, [ref], 5));
+    expect(again.map(({ turn_id }) => turn_id)).toEqual(expected);
+  });
 });
 
 /** Database pages a claim looks at: from the plan on Postgres, and on SQLite the steps of its program in their stead. */

@@ -72,7 +72,7 @@ export class TurnStore extends TurnRecords {
     return enqueued;
   }
 
-  /** Nearly every conversation is there; those that are not are begun. */
+  /** Nearly every conversation is there; those that are not are made. */
   private async count(tx: Tx, counts: readonly (RefColumns & object)[]): Promise<EnqueueRow[]> {
     const counted = await tx.query<Omit<EnqueueRow, 'created'>>(countTurns, [counts]);
     const rows = counted.map((row) => ({ ...row, created: false }));

@@ -1,6 +1,6 @@
 import { NOW_MS } from '../../clock-sql';
 import { beatFrom } from '../../sql/beat-instance';
-import { OPEN } from './load-open-turns';
+import { OPEN, withinBytes } from './load-open-turns';
 import { LEAST_TOKEN } from '../../lease-token';
 import type { Statement } from '../../state-store';
 
@@ -8,7 +8,7 @@ import type { Statement } from '../../state-store';
 export const CLAIM_TENANTS = 64;
 export const CLAIM_AGENTS = 64;
 /**
- * Conversations of one claim at the most. A literal in the statement: the planner cannot know how few rows come out of the
+ * Conversations of one claim at the most, whatever is asked for. A literal in the statement: the planner cannot know how few rows come out of the
  * ring, and with its guess it would read the whole table to join them.
  */
 export const CLAIM_MOST = 100;
@@ -134,10 +134,10 @@ export const claimConversations: Statement = {
     select t.*, claimed.*, claimed.version <> (
       select xmin::text from conversation_queue known
       where known.tenant_id = claimed.tenant_id and known.conversation_key = claimed.conversation_key) as is_stale
-    from claimed left join lateral (
-      select * from turn where tenant_id = claimed.tenant_id and conversation_key = claimed.conversation_key
-        and turn_seq > 0 and turn_seq >= claimed.open_from and status in ${OPEN}
-      order by turn_seq limit $7) t on true
+    from claimed left join lateral (${withinBytes(`(
+          select * from turn where tenant_id = claimed.tenant_id and conversation_key = claimed.conversation_key
+            and turn_seq > 0 and turn_seq >= claimed.open_from and status in ${OPEN}
+          order by turn_seq limit $7) t`)}) t on true
     order by pass nulls first, place, claimed.tenant_id, claimed.conversation_key, t.turn_seq`,
   // One writer at a time, so what is picked here is still so when `takeConversations` takes it in the same transaction.
   // SQLite has no lateral join: a lane's first rows are found through their rowids.
