@@ -49,7 +49,7 @@ module.exports = {
       globalTeardown: '<rootDir>/tools/test-services/global-teardown.ts',
     },
   ],
-  // Whole processes, databases and browsers are started in these: two cores carry two at a time.
-  maxWorkers: 2,
+  // Whole processes, databases and browsers are started in these, and mostly waited for: two cores carry three at a time.
+  maxWorkers: 3,
   testTimeout: 120_000,
 };

@@ -23,10 +23,7 @@ export async function readFinalState(view: DatabaseView, store: 'sqlite' | 'post
     `select turn_id, step_index, effect, status from step order by turn_id, step_index`,
   );
   const order = store === 'postgres' ? 'xid, id' : 'id';
-  const outbox = await view.query<Record<string, string>>(
-    `select event_id, type, conversation_key, conversation_seq, turn_id from outbox
-     where conversation_key is not null order by ${order}`,
-  );
+  const outbox = await view.query<{ events: string }>(`select events from outbox order by ${order}`);
   const firings = await view.query<Record<string, string>>(`select schedule_id, instant, turn_id from firing`);
   const takeovers = await view.query<Record<string, string>>(
     `select name, token, owner, taken_from, at from lease_history
@@ -40,13 +37,7 @@ export async function readFinalState(view: DatabaseView, store: 'sqlite' | 'post
     store === 'sqlite' ? await view.query<{ integrity_check: string }>('pragma integrity_check') : undefined;
   return {
     turns: turns.map((turn) => toTurn(turn, stepsOf.get(turn.turn_id) ?? [])),
-    outbox: outbox.map((row) => ({
-      event: row['event_id'] ?? '',
-      type: row['type'] ?? '',
-      conversation: row['conversation_key'] ?? '',
-      seq: Number(row['conversation_seq']),
-      turn: row['turn_id'] ?? null,
-    })),
+    outbox: outbox.flatMap(eventsOf),
     firings: firings.map((row) => ({
       schedule: row['schedule_id'] ?? '',
       instant: Number(row['instant']),
@@ -62,6 +53,29 @@ export async function readFinalState(view: DatabaseView, store: 'sqlite' | 'post
     })),
     ...(integrity ? { integrity: integrity.map((row) => row.integrity_check).join('; ') } : {}),
   };
+}
+
+interface EventJson {
+  readonly event_id: string;
+  readonly type: string;
+  readonly conversation_key?: string;
+  readonly conversation_seq?: number;
+  readonly turn_id?: string;
+}
+
+/** The events of conversations in a row of the outbox. */
+export function eventsOf({ events }: { readonly events: string }): FinalState['outbox'] {
+  return (JSON.parse(events) as EventJson[]).flatMap((event) =>
+    event.conversation_key === undefined
+      ? []
+      : {
+          event: event.event_id,
+          type: event.type,
+          conversation: event.conversation_key,
+          seq: Number(event.conversation_seq),
+          turn: event.turn_id ?? null,
+        },
+  );
 }
 
 function toTurn(row: TurnRow, steps: FinalTurn['steps']): FinalTurn {

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DatabaseView } from './database';
+import { eventsOf } from './final-state';
 import type { Subscriber } from './subscriber';
 
 const LOOK_MS = 250;
@@ -27,15 +28,14 @@ async function look(view: DatabaseView, subscribers: readonly Subscriber[]): Pro
     `select conversation_key, state, pending from conversation_queue where state <> 'idle' or pending <> 0`,
   );
   const requests = await view.query<{ key: string }>(`select key from idempotency_record where status = 'in_flight'`);
-  const events = await view.query<{ event_id: string }>(
-    `select event_id from outbox where conversation_key is not null order by id desc limit 20`,
-  );
+  const last = await view.query<{ events: string }>('select events from outbox order by id desc limit 20');
+  const events = last.flatMap(eventsOf);
   return [
     ...turns.map(({ turn_id, status }) => `turn ${turn_id} is ${status}`),
     ...conversations.map((row) => `${row.conversation_key} is ${row.state} with ${row.pending} pending`),
     ...requests.map(({ key }) => `the request ${key} is in flight`),
     ...subscribers
-      .filter((subscriber) => events.some(({ event_id }) => !subscriber.has(event_id)))
+      .filter((subscriber) => events.some(({ event }) => !subscriber.has(event)))
       .map(({ name }) => `${name} waits for events`),
   ];
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
+import { storedEvents } from '@tyrum/outbox/testing';
 import { openStateStore } from '@tyrum/statestore';
 import { eventually, spawnApp } from '@tyrum/test-services';
 import { Deployment, shell } from './deployment';
@@ -66,13 +67,9 @@ describe('one process on SQLite', () => {
     edge.kill('SIGTERM');
     expect(await edge.exited).toMatchObject({ code: 0 });
     const store = await openStateStore({ kind: 'sqlite', path: join(tyrum.home, 'tyrum.db') });
-    const rows = await store.execute<{ payload: string }>({
-      name: 'refusals',
-      postgres: '',
-      sqlite: `select payload from outbox where type = 'auth.failed'`,
-    });
+    const refusals = (await store.read(storedEvents)).filter(({ type }) => type === 'auth.failed');
     await store.close();
-    const counts = rows.map(({ payload }) => (JSON.parse(payload) as { count: number }).count);
+    const counts = refusals.map(({ payload }) => (payload as { count: number }).count);
     expect(counts.reduce((sum, count) => sum + count, 0)).toBe(7);
   });
 

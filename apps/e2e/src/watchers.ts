@@ -45,8 +45,9 @@ export class Watchers {
   async expectAllEvents(databaseUrl: string): Promise<{ events: number }> {
     const rows = await askServer<{ event_id: string; conversation_key: string }>(
       databaseUrl,
-      `select event_id, conversation_key from outbox where conversation_key is not null
-       order by conversation_key, conversation_seq`,
+      `select event ->> 'event_id' as event_id, event ->> 'conversation_key' as conversation_key
+       from outbox, json_array_elements(events::json) as event where event ->> 'conversation_key' is not null
+       order by 2, (event ->> 'conversation_seq')::bigint`,
     );
     const place = new Map(rows.map((row, at) => [this.numberOf(row.event_id), { at, key: row.conversation_key }]));
     const sizes = () => this.handed.map((list) => list.filter((event) => place.has(event)).length);

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { storedEvents } from '@tyrum/outbox/testing';
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
-import type { StateStore, Statement } from '@tyrum/statestore';
+import type { StateStore } from '@tyrum/statestore';
 import { describeOnBothDialects } from '@tyrum/statestore/testing';
 import type { NewArtifact } from './artifact-record';
 import { ArtifactStore } from './artifact-store';
@@ -40,19 +41,7 @@ describeOnBothDialects('ArtifactStore', (stores) => {
     ...fields,
   });
 
-  interface EventRow {
-    readonly type: string;
-    readonly scope_kind: string;
-    readonly scope_id: string | null;
-    readonly turn_id: string | null;
-    readonly payload: string;
-  }
-  const findEvents: Statement = {
-    name: 'find-artifact-events',
-    postgres: 'select type, scope_kind, scope_id, turn_id, payload::text as payload from outbox order by id',
-    sqlite: 'select type, scope_kind, scope_id, turn_id, payload from outbox order by id',
-  };
-  const events = () => store.execute<EventRow>(findEvents);
+  const events = () => store.read(storedEvents);
 
   it('creates an artifact in its wire shape and gives its bytes back', async () => {
     const ref = await artifacts.create(log(randomUUID()), Buffer.from('hello'));
@@ -131,7 +120,7 @@ describeOnBothDialects('ArtifactStore', (stores) => {
     // It stays where it belongs.
     await store.transaction((tx) => artifacts.attachIn(tx, DEFAULT_TENANT_ID, randomUUID(), [id]));
     expect(await artifacts.listByTurn(DEFAULT_TENANT_ID, turnId)).toHaveLength(1);
-    expect((await events()).map(({ type, scope_kind, scope_id }) => [type, scope_kind, scope_id])).toEqual([
+    expect((await events()).map(({ type, scope }) => [type, scope.kind, scope.id])).toEqual([
       ['artifact.created', 'client', uploader],
       ['artifact.attached', 'turn', turnId],
     ]);
@@ -140,7 +129,7 @@ describeOnBothDialects('ArtifactStore', (stores) => {
   it('commits the events with the row', async () => {
     const turnId = randomUUID();
     const ref = await artifacts.create(log(turnId), Buffer.from('x'));
-    const payloads = (await events()).map(({ type, turn_id, payload }) => [type, turn_id, JSON.parse(payload)]);
+    const payloads = (await events()).map(({ type, turnId, payload }) => [type, turnId, payload]);
     expect(payloads).toEqual([
       ['artifact.created', turnId, { artifact: ref }],
       ['artifact.attached', turnId, { artifact: ref, turn_id: turnId }],

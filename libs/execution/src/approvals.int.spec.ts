@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DEFAULT_TENANT_ID, type Action, type Approval } from '@tyrum/protocol';
+import { storedEvents } from '@tyrum/outbox/testing';
 import type { Statement } from '@tyrum/statestore';
 import { describeOnBothDialects, type TestStores } from '@tyrum/statestore/testing';
 import { eventually } from '@tyrum/test-services';
@@ -18,11 +19,6 @@ const changeStep: Statement = {
   name: 'change-step',
   postgres: `update step set action = replace(action, 'one', 'onf')`,
   sqlite: `update step set action = replace(action, 'one', 'onf')`,
-};
-const eventsOf: Statement = {
-  name: 'events-of',
-  postgres: 'select type, payload, conversation_seq from outbox order by conversation_seq, id',
-  sqlite: 'select type, payload, conversation_seq from outbox order by conversation_seq, id',
 };
 
 describeOnBothDialects('an approval', (stores: () => TestStores) => {
@@ -61,8 +57,7 @@ describeOnBothDialects('an approval', (stores: () => TestStores) => {
     return done;
   };
   const cmds = () => executor.requests.map(({ action }) => (action.args as { cmd: string }).cmd);
-  const events = async () =>
-    engine.store.read((db) => db.query<{ type: string; payload: string; conversation_seq: number | null }>(eventsOf));
+  const events = () => engine.store.read(storedEvents);
 
   it('of a step that asks: shown, given, and the turn goes on', async () => {
     const processor = engine.process(executor);
@@ -78,11 +73,11 @@ describeOnBothDialects('an approval', (stores: () => TestStores) => {
     const told = await events();
     const types = told.map(({ type }) => type);
     expect(types.filter((type) => type === 'approval.updated')).toHaveLength(2);
-    expect(JSON.parse(told[types.indexOf('turn.blocked')]?.payload ?? '{}')).toMatchObject({
+    expect(told[types.indexOf('turn.blocked')]?.payload).toMatchObject({
       reason: 'approval',
       approval_id: approval.approval_id,
     });
-    const seqs = told.map(({ conversation_seq }) => conversation_seq).filter((seq) => seq !== null);
+    const seqs = told.flatMap(({ conversationSeq }) => conversationSeq ?? []);
     expect(seqs).toEqual(Array.from({ length: seqs.length }, (_, i) => i + 1));
   });
 

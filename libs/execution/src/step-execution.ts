@@ -44,13 +44,7 @@ export class StepExecution {
     const held = await this.gate?.hold(open.turn, step, action);
     if (held) return { outcome: held, durationMs: 0 };
     if (action.type === 'Message') return this.postMessage(open.turn, step, action);
-    const outcome = await this.execute(open.turn, this.request(open, step, action, token), stop).catch(
-      (error: unknown): StepOutcome => ({
-        kind: 'failed',
-        error: { code: 'internal', message: error instanceof Error ? error.message : String(error) },
-        retryable: false,
-      }),
-    );
+    const outcome = await this.execute(open.turn, this.request(open, step, action, token), stop);
     return { outcome, durationMs: Math.round(performance.now() - startedAt) };
   }
 
@@ -72,10 +66,6 @@ export class StepExecution {
   }
 
   private async execute(turn: TurnRow, request: StepRequest, stop: AbortController): Promise<StepOutcome> {
-    if (!this.executor.handles(request.action)) {
-      const message = `no executor runs ${request.action.type} here`;
-      return { kind: 'failed', error: { code: 'not_executable', message }, retryable: false };
-    }
     const context: StepContext = {
       // A signal is made when it is first asked for, and few steps ask.
       get signal() {
@@ -83,7 +73,14 @@ export class StepExecution {
       },
       stream: (chunk) => this.publish(turn, { stage: 'chunk', chunk }),
     };
-    return this.executor.execute(request, context);
+    try {
+      if (this.executor.handles(request.action)) return await this.executor.execute(request, context);
+      const message = `no executor runs ${request.action.type} here`;
+      return { kind: 'failed', error: { code: 'not_executable', message }, retryable: false };
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      return { kind: 'failed', error: { code: 'internal', message }, retryable: false };
+    }
   }
 
   private request(open: OpenTurn, step: StepRow, action: Action, token: number): StepRequest {

@@ -12,15 +12,17 @@ export function placeEvents(
   drafts: readonly EventDraft[],
   stamp: { readonly newId: () => string; readonly nowMs: number },
 ): OutboxEvent[] {
-  // On this path a spread comes last: V8 takes half a microsecond for each field that is added to a copied object, which
-  // was more than all else that was done for an event here.
-  return drafts.map((draft, i) => ({
+  // Field by field: there are four of these a turn, and a copy by spread takes V8 several times as long.
+  return drafts.map(({ type, scope, payload, turnId }, i) => ({
     eventId: stamp.newId(),
     tenantId: ref.tenantId,
+    type,
+    scope,
     conversationKey: ref.conversationKey,
     conversationSeq: firstSeq + i,
+    turnId,
+    payload,
     occurredAt: stamp.nowMs,
-    ...draft,
   }));
 }
 

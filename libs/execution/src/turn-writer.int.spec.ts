@@ -1,18 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { OutboxReader } from '@tyrum/outbox';
+import { storedEvents } from '@tyrum/outbox/testing';
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
-import { StoreUnavailableError, UnknownCommitError, type StateStore, type Statement } from '@tyrum/statestore';
+import { StoreUnavailableError, UnknownCommitError, type StateStore } from '@tyrum/statestore';
 import { describeOnBothDialects, type TestStores } from '@tyrum/statestore/testing';
 import { eventually } from '@tyrum/test-services';
 import type { StepOutcome } from './step-executor';
 import { cliStep, RecordingObserver, ScriptedExecutor, TestEngine } from './testing';
 import { TurnWriter } from './turn-writer';
-
-const findEvent: Statement = {
-  name: 'find-event',
-  postgres: 'select event_id from outbox where event_id::text = $1',
-  sqlite: 'select event_id from outbox where event_id = ?1',
-};
 
 /** A store whose next COMMIT can be cut off after it took place, and that is then away for a moment. */
 class CutStore {
@@ -46,7 +41,7 @@ class CutStore {
     this.asked += 1;
     this.awayFor -= 1;
     if (this.awayFor >= 0) throw new StoreUnavailableError('away', 1);
-    return (await this.store.execute(findEvent, [eventId])).length === 1;
+    return (await this.store.read(storedEvents)).some((event) => event.eventId === eventId);
   };
 }
 

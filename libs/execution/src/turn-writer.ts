@@ -210,12 +210,13 @@ export class TurnWriter {
     for (const [i, { post }] of batch.entries()) {
       if (post && settled.written[i]?.applied) rows.push(...(await this.post(tx, post, stamp)));
     }
+    if (notes.length > 0) void noteAudit(tx, notes);
+    // Before what is written alongside: its events have the places behind these.
+    if (rows.length > 0) void appendEvents(tx, rows);
     for (const [i, write] of batch.entries()) {
       if (!write.alongside || !settled.written[i]?.applied) continue;
       if ((await write.alongside.writeIn(tx)) === false) throw new AlongsideRefusedError(write);
     }
-    if (notes.length > 0) void noteAudit(tx, notes);
-    if (rows.length > 0) void appendEvents(tx, rows);
     const written = madeReady ? settled.written.map((w) => ({ ...w, ready: true })) : settled.written;
     return { transactionId: settled.transactionId, eventId: rows[0]?.eventId, written };
   }

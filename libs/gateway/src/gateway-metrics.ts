@@ -42,7 +42,7 @@ export class GatewayMetrics {
     );
     lagGauge(
       'tyrum_outbox_rows_behind',
-      'Readable events this edge has not handled; counted up to 10,000.',
+      'Readable rows of events this edge has not handled; counted up to 10,000.',
       (lag) => lag.rowsBehind,
     );
     this.gaps = metrics.counter('tyrum_outbox_gaps_total', 'Times retention or a restore overtook this edge.');

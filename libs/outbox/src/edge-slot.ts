@@ -1,5 +1,6 @@
 import type { Param, StateStore } from '@tyrum/statestore';
 import type { Position } from './outbox-event';
+import { betweenRows } from './position';
 import { ackEdgeSlot, ackEdgeSlotWithBeat } from './sql/ack-edge-slot';
 import { pruneEdgeSlotRows } from './sql/prune-edge-slots';
 import { takeEdgeSlot } from './sql/take-edge-slot';
@@ -67,7 +68,7 @@ export class EdgeSlot {
 
   /** Everything up to here has been handled. Costs nothing; it is written down with the next acknowledgement. */
   passed(position: Position): void {
-    this.position = position;
+    this.position = betweenRows(position);
   }
 
   /** Writes progress down if there is any, or if it is time to say that we are alive. Never rejects. */

@@ -25,11 +25,13 @@ export interface StoredEvent extends OutboxEvent {
 }
 
 /**
- * A place between two rows. Rows are ordered by writing transaction, then by id; both are decimal text because a transaction
- * id has 64 bits. On SQLite `xid` is always "0".
+ * A place between two events. A row holds some events of one commit; rows are ordered by writing transaction, then by id. Both
+ * are decimal text because a transaction id has 64 bits. On SQLite `xid` is always "0".
  */
 export interface Position {
   readonly epoch: string;
   readonly xid: string;
   readonly id: string;
+  /** How many of the events of row `id` lie before this place; absent: all. */
+  readonly taken?: number;
 }

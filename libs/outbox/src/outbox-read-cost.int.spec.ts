@@ -11,15 +11,17 @@ import { pruneEventRows } from './sql/prune-events';
 const ROWS = Number(process.env.TYRUM_TEST_OUTBOX_ROWS ?? 100_000);
 const FEW = 1_000;
 
-const columns = `(tenant_id, event_id, type, scope_kind, payload, occurred_at)`;
+const columns = `(tenant_id, events, event_id, type, scope_kind, payload, occurred_at)`;
+const row = `'00000000-0000-4000-8000-000000000001',
+      '[{"event_id":"00000000-0000-4000-9000-000000000001","type":"turn.queued","scope_kind":"global","payload":{}}]'`;
 const fill: Statement = {
   name: 'fill',
   postgres: `insert into outbox ${columns}
-    select '00000000-0000-4000-8000-000000000001', gen_random_uuid(), 'turn.queued', 'global', '{}',
+    select ${row}, null, null, null, '',
       (extract(epoch from clock_timestamp()) * 1000)::bigint from generate_series(1, $1::int)`,
   sqlite: `insert into outbox ${columns}
     with recursive n(i) as (select 1 union all select i + 1 from n where i < ?1)
-    select '00000000-0000-4000-8000-000000000001', lower(hex(randomblob(16))), 'turn.queued', 'global', '{}',
+    select ${row}, '', '', 'global', '',
       cast(unixepoch('subsec') * 1000 as integer) from n`,
 };
 const analyze: Statement = { name: 'analyze', postgres: 'analyze outbox', sqlite: 'analyze outbox' };
@@ -92,7 +94,7 @@ describeOnBothDialects('the cost of the outbox, however much is kept', (stores) 
       [end, 10],
     ] as const) {
       expect((await reader.readAfter(position, 100)).events).toHaveLength(expected);
-      const params = [position.xid, position.id, 100, position.epoch];
+      const params = [position.xid, position.id, 100, position.epoch, position.id];
       if (store.dialect === 'postgres') {
         expect(await touched(store, readEventRows, params)).toBeLessThanOrEqual(expected + 1);
       } else {

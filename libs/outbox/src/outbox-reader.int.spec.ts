@@ -190,14 +190,14 @@ describe('OutboxReader on postgres with transactions that overlap', () => {
   it('delivers a row that commits late, which a cursor by id alone loses', async () => {
     const byId: Statement = {
       name: 'naive',
-      postgres: 'select id, event_id from outbox where id > $1 order by id',
+      postgres: 'select id, events from outbox where id > $1 order by id',
       sqlite: '',
     };
     let naivePosition = 0;
     const naive: string[] = [];
     const readNaively = async (): Promise<void> => {
-      for (const { id, event_id } of await store.execute<{ id: number; event_id: string }>(byId, [naivePosition])) {
-        naive.push(event_id);
+      for (const { id, events } of await store.execute<{ id: number; events: string }>(byId, [naivePosition])) {
+        naive.push(...(JSON.parse(events) as { event_id: string }[]).map(({ event_id }) => event_id));
         naivePosition = id;
       }
     };

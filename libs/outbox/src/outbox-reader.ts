@@ -1,10 +1,15 @@
 import type { Reader, StateStore } from '@tyrum/statestore';
 import type { Position, StoredEvent } from './outbox-event';
+import { betweenRows } from './position';
+import { fromRow } from './row-text';
 import { findHead } from './sql/find-head';
 import { findCursor, saveCursorRow } from './sql/keep-cursor';
 import { listEdgeLags } from './sql/list-edge-lags';
 import { measureLag } from './sql/measure-lag';
 import { readEventRows, type EventRow } from './sql/read-events';
+
+/** What a page of events reads at once: full rows hold about ten events each. */
+const ROWS_AT_ONCE = 100;
 
 /** What a read came to. */
 export interface EventPage {
@@ -16,6 +21,8 @@ export interface EventPage {
    * is now; in the second case `events` is empty and `position` is the head. Whoever built state from events must reload it.
    */
   readonly gap: boolean;
+  /** There may be more that can be read already. */
+  readonly more: boolean;
   /** Committed events exist that must wait for an older transaction: look again soon, nothing will say so. */
   readonly waiting: boolean;
 }
@@ -26,7 +33,7 @@ export interface OutboxLag {
   readonly stallMs: number;
   /** How long the oldest transaction that has written is open, events or not. 0 on SQLite. */
   readonly oldestWriterMs: number;
-  /** Readable events after the position; counting stops at 10,000. */
+  /** Readable rows after the position, each of one event or some; counting stops at 10,000. */
   readonly rowsBehind: number;
 }
 
@@ -53,22 +60,40 @@ export class OutboxReader {
     return row;
   }
 
-  /** Up to `limit` events after `position`. */
+  /** The events of up to `limit` rows after `position`. */
   async readAfter(position: Position, limit: number): Promise<EventPage> {
-    const params = [position.xid, position.id, limit, position.epoch];
+    const place = betweenRows(position);
+    const params = [place.xid, place.id, limit, place.epoch, position.id];
     const rows = await this.store.read((db) => db.query<EventRow>(readEventRows, params));
     const [first] = rows;
     if (!first) throw new Error('outbox_epoch has its row since the first migration');
-    if (first.is_foreign) return { events: [], position: await this.head(), gap: true, waiting: false };
-    const events = rows.flatMap((row) => (row.id === null ? [] : [toEvent(row, row.id, position.epoch)]));
+    if (first.is_foreign) return { events: [], position: await this.head(), gap: true, more: false, waiting: false };
+    const found = rows.flatMap((row) =>
+      row.id === null ? [] : [{ row, end: { ...place, xid: row.xid, id: row.id } }],
+    );
     // With nothing left after it, a pruned position must move, or it would be told of the same gap for ever.
-    const pruned = { epoch: position.epoch, xid: first.pruned_xid ?? '0', id: first.pruned_id ?? '0' };
+    const pruned = { ...place, xid: first.pruned_xid ?? '0', id: first.pruned_id ?? '0' };
     return {
-      events,
-      position: events.at(-1)?.position ?? (first.is_pruned ? pruned : position),
+      events: found.flatMap(({ row, end }) => eventsAfter(position, fromRow(row, end), end)),
+      position: found.at(-1)?.end ?? (first.is_pruned ? pruned : position),
       gap: Boolean(first.is_pruned),
+      more: found.length === limit,
       waiting: Boolean(first.is_waiting),
     };
+  }
+
+  /** The next `limit` events after `position`, or as many as there are before a gap. */
+  async take(position: Position, limit: number): Promise<EventPage> {
+    let page = await this.readAfter(position, Math.min(limit, ROWS_AT_ONCE));
+    while (page.more && page.events.length < limit) {
+      const next = await this.readAfter(page.position, Math.min(limit - page.events.length, ROWS_AT_ONCE));
+      // Retention has overtaken this reader: whoever goes on from here is told so.
+      if (next.gap) break;
+      page = { ...next, gap: page.gap, events: [...page.events, ...next.events] };
+    }
+    if (page.events.length <= limit) return page;
+    const events = page.events.slice(0, limit);
+    return { ...page, events, position: events.at(-1)?.position ?? position, more: true };
   }
 
   /** How far a consumer had come when it last said so. */
@@ -79,13 +104,15 @@ export class OutboxReader {
 
   /** Costs a commit: save once for many events. */
   async saveCursor(consumer: string, position: Position): Promise<void> {
-    await this.store.execute(saveCursorRow, [consumer, position.xid, position.id]);
+    const { xid, id } = betweenRows(position);
+    await this.store.execute(saveCursorRow, [consumer, xid, id]);
   }
 
   /** How far behind a reader at `position` is, and what holds every reader back. */
   async lag(position: Position): Promise<OutboxLag> {
     type Row = { stall_ms: number | null; writer_ms: number | null; rows_behind: number };
-    const [row] = await this.store.read((db) => db.query<Row>(measureLag, [position.xid, position.id]));
+    const place = betweenRows(position);
+    const [row] = await this.store.read((db) => db.query<Row>(measureLag, [place.xid, place.id]));
     return {
       stallMs: Math.max(0, row?.stall_ms ?? 0),
       oldestWriterMs: Math.max(0, row?.writer_ms ?? 0),
@@ -112,17 +139,8 @@ export async function readEdgeLags(db: Reader): Promise<EdgeLag[]> {
   return rows.map((row) => ({ ...row, alive: Boolean(row.alive), behind_ms: Math.max(0, row.behind_ms ?? 0) }));
 }
 
-function toEvent(row: EventRow, id: string, epoch: string): StoredEvent {
-  return {
-    eventId: row.event_id,
-    tenantId: row.tenant_id,
-    type: row.type,
-    scope: { kind: row.scope_kind, ...(row.scope_id === null ? {} : { id: row.scope_id }) },
-    ...(row.conversation_key === null ? {} : { conversationKey: row.conversation_key }),
-    ...(row.conversation_seq === null ? {} : { conversationSeq: row.conversation_seq }),
-    ...(row.turn_id === null ? {} : { turnId: row.turn_id }),
-    payload: JSON.parse(row.payload) as object,
-    occurredAt: row.occurred_at,
-    position: { epoch, xid: row.xid, id },
-  };
+/** The events of the row that ends at `end`, without those that lie before a position inside it. */
+function eventsAfter(position: Position, events: StoredEvent[], end: Position): StoredEvent[] {
+  const isInside = position.taken !== undefined && position.xid === end.xid && position.id === end.id;
+  return isInside ? events.slice(position.taken) : events;
 }

@@ -12,12 +12,13 @@ export interface OutboxTailOptions {
   readonly onError: (error: unknown) => void;
   /** Where to begin; without it, at the head. */
   readonly from?: Position;
+  /** Rows read at once. */
   readonly batch?: number;
   /** Longest pause between reads while wake-ups can be relied on, in milliseconds. */
   readonly maxPauseMs?: number;
 }
 
-const DEFAULT_BATCH = 1_000;
+const DEFAULT_BATCH = 200;
 /** How soon to look again for committed events that wait for an older transaction, growing while they wait. */
 const WAITING_MS = 4;
 const MAX_WAITING_MS = 250;
@@ -61,7 +62,7 @@ export class OutboxTail {
     this.position = page.position;
     this.options.onPassed?.(page.position);
     if (page.events.length > 0 || !page.waiting) this.waitingMs = WAITING_MS;
-    if (page.events.length === limit) return { more: true };
+    if (page.more) return { more: true };
     if (!page.waiting) return { more: false };
     const nextDueInMs = this.waitingMs;
     this.waitingMs = Math.min(nextDueInMs * 2, MAX_WAITING_MS);

@@ -10,10 +10,10 @@ export function canonicalJson(value: unknown): string {
   if (typeof value === 'number' && Number.isFinite(value)) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   if (typeof value === 'object') {
-    const fields = Object.entries(value)
-      .filter(([, field]) => field !== undefined)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`);
+    const object = value as Readonly<Record<string, unknown>>;
+    // Without a comparison of its own, `sort` goes by code unit.
+    const keys = Object.keys(object).filter((key) => object[key] !== undefined);
+    const fields = keys.sort().map((key) => `${JSON.stringify(key)}:${canonicalJson(object[key])}`);
     return `{${fields.join(',')}}`;
   }
   throw new TypeError(`canonical JSON cannot hold a value of type ${typeof value}`);

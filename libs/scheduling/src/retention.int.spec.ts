@@ -48,7 +48,7 @@ describeOnBothDialects('retention', (stores) => {
 
   it('deletes what is past its time, in batches, and keeps the rest', async () => {
     const now = Date.now();
-    const old = Array.from({ length: 25 }, () => event(now - KEPT_FOR.eventsMs - 60_000));
+    const old = Array.from({ length: 25 }, (_, i) => event(now - KEPT_FOR.eventsMs - 60_000 - i));
     await store.transaction((tx) => appendEvents(tx, [...old, event(now), event(now - KEPT_FOR.eventsMs + 60_000)]));
     const firing = (age: number) =>
       `insert into firing (tenant_id, schedule_id, instant, turn_id, fired_at) values
@@ -70,7 +70,7 @@ describeOnBothDialects('retention', (stores) => {
   });
 
   it('is done by one process at a time, and by another one afterwards', async () => {
-    await store.transaction((tx) => appendEvents(tx, [event(0), event(0)]));
+    await store.transaction((tx) => appendEvents(tx, [event(0), event(1)]));
     const other = await stores().open();
     let swept = 0;
     await eventually(async () => {

@@ -370,18 +370,19 @@ create table outbox (
   id bigint not null generated always as identity,
   xid xid8 not null default pg_current_xact_id(),
   tenant_id uuid not null,
-  event_id uuid not null,
-  type text not null,
-  scope_kind text not null,
+  event_id uuid,
+  type text,
+  scope_kind text,
   scope_id text,
   conversation_key text,
   conversation_seq bigint,
   turn_id uuid,
-  payload text not null,
+  payload text not null default ''::text,
   occurred_at bigint not null,
+  events text,
   constraint outbox_pkey PRIMARY KEY (xid, id),
   constraint outbox_scope_kind_check CHECK ((scope_kind = ANY (ARRAY['global'::text, 'agent'::text, 'conversation'::text, 'turn'::text, 'node'::text, 'client'::text])))
-);
+) with (toast_tuple_target=8160);
 
 create table outbox_cursor (
   consumer text not null,

@@ -328,7 +328,7 @@ CREATE TABLE outbox (
     turn_id text,
     payload text not null,
     occurred_at integer not null
-  );
+  , events text);
 
 CREATE TABLE outbox_cursor (
     consumer text primary key,

@@ -130,9 +130,11 @@ describe('PostgresStateStore', () => {
 
   it('does not take another transaction for one whose id it has got', async () => {
     const eventId = randomUUID();
-    const append = sql(`insert into outbox (tenant_id, event_id, type, scope_kind, payload, occurred_at)
-      values ($1, $2, 'test', 'global', '{}', 0) returning xid::text as xid`);
-    const [row] = await store.execute<{ xid: string }>(append, [randomUUID(), eventId]);
+    const append = sql(
+      `insert into outbox (tenant_id, events, occurred_at) values ($1, $2, 0) returning xid::text as xid`,
+    );
+    const events = JSON.stringify([{ event_id: randomUUID() }, { event_id: eventId }]);
+    const [row] = await store.execute<{ xid: string }>(append, [randomUUID(), events]);
     const id = row?.xid ?? '';
     expect(await store.wasCommitted(id, eventId)).toBe(true);
     expect(await store.wasCommitted(id, randomUUID())).toBe(false);

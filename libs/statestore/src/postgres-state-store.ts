@@ -69,7 +69,7 @@ const transactionStatus: Statement = {
 /** Touches: outbox. */
 const findAppended: Statement = {
   name: 'find-appended',
-  postgres: 'select id from outbox where xid = $1::xid8 and event_id = $2::uuid',
+  postgres: 'select id from outbox where xid = $1::xid8 and strpos(events, $2) > 0',
   sqlite: '',
 };
 

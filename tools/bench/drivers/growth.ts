@@ -101,8 +101,10 @@ async function fill(client: Client, from: number, to: number): Promise<void> {
     insert into step (tenant_id, turn_id, step_index, action, effect, status, attempts, result, started_at, finished_at)
       select ${tenant}, ${id}, 0, '{"type":"CLI","args":{"cmd":"true","args":[],"effect":"read"}}', 'read', 'succeeded', 1,
         '{}', ${now}, ${now} from ${series};
-    insert into outbox (tenant_id, event_id, type, scope_kind, scope_id, conversation_key, conversation_seq, turn_id, payload, occurred_at)
-      select ${tenant}, gen_random_uuid(), t, 'turn', ${id}::text, ${key}, 0, ${id}, '{"turn_id":"' || ${id} || '"}', ${now}
+    insert into outbox (tenant_id, events, occurred_at)
+      select ${tenant}, json_build_array(json_build_object('event_id', gen_random_uuid(), 'type', t, 'scope_kind', 'turn',
+        'scope_id', ${id}, 'conversation_key', ${key}, 'conversation_seq', 0, 'turn_id', ${id},
+        'payload', json_build_object('turn_id', ${id}))), ${now}
       from ${series}, unnest(array['turn.queued', 'turn.completed']) as t;
     insert into idempotency_record (tenant_id, route, principal, key, fingerprint, status, response, created_at, expires_at)
       select ${tenant}, 'workflow.start', 'bench', 'stored' || i, md5(i::text), 'completed', '{}', ${now}, ${now} + 86400000

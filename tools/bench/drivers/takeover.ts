@@ -162,14 +162,14 @@ async function inspect(url: string) {
     const { rows } = await client.query<{ n: number }>(text);
     return rows[0]?.n ?? 0;
   };
+  const twice = (which: string) => `select count(*)::int as n from (
+    select 1 from outbox, json_array_elements(events::json) as event
+    where ${which} group by event ->> 'turn_id' having count(*) > 1) as twice`;
   const found = {
     succeeded: await one(`select count(*)::int as n from turn where status = 'succeeded'`),
-    endedTwice: await one(
-      `select count(*)::int as n from (select 1 from outbox where type = 'turn.completed' group by turn_id having count(*) > 1) as twice`,
-    ),
+    endedTwice: await one(twice(`event ->> 'type' = 'turn.completed'`)),
     settledTwice: await one(
-      `select count(*)::int as n from (select 1 from outbox where type = 'tool.lifecycle'
-        and payload::json ->> 'status' = 'succeeded' group by turn_id having count(*) > 1) as twice`,
+      twice(`event ->> 'type' = 'tool.lifecycle' and event -> 'payload' ->> 'status' = 'succeeded'`),
     ),
   };
   await client.end();

@@ -1,3 +1,5 @@
+import type { OutboxEvent } from '@tyrum/outbox';
+import { storedEvents } from '@tyrum/outbox/testing';
 import type { Reader, StateStore } from '@tyrum/statestore';
 import type { DeadLetterRow, QueueRow, StepRow, TurnRow, WaitRow } from '@tyrum/statestore/turns';
 import { CONVERSATIONS } from './model-turns';
@@ -11,14 +13,6 @@ const listSteps = all('step', 'turn_id, step_index');
 const listQueues = all('conversation_queue', 'conversation_key');
 const listDead = all('dead_letter', 'turn_id');
 const listWaits = all('wait', 'wait_id');
-const listEvents = all('outbox', 'conversation_key, conversation_seq');
-
-interface EventRow {
-  readonly type: string;
-  readonly turn_id: string | null;
-  readonly conversation_key: string;
-  readonly conversation_seq: number;
-}
 
 /** All that lies in the database about turns, with small numbers for their ids, in the shape in which the model shows it. */
 export async function readTurnState(store: StateStore, names: ReadonlyMap<string, number>): Promise<object> {
@@ -28,7 +22,7 @@ export async function readTurnState(store: StateStore, names: ReadonlyMap<string
       await db.query<StepRow>(listSteps),
       await db.query<DeadLetterRow>(listDead),
       await db.query<WaitRow>(listWaits),
-      await db.query<EventRow>(listEvents),
+      await storedEvents(db),
     ];
     const turns = (await db.query<TurnRow>(listTurns)).sort(
       (a, b) => (names.get(a.turn_id) ?? 0) - (names.get(b.turn_id) ?? 0),
@@ -60,16 +54,16 @@ export async function readTurnState(store: StateStore, names: ReadonlyMap<string
 
 async function readConversations(
   db: Reader,
-  events: readonly EventRow[],
+  events: readonly OutboxEvent[],
   name: (turnId: string | null) => number | null,
 ): Promise<object[]> {
   const rows = await db.query<QueueRow>(listQueues);
   return CONVERSATIONS.map((key) => {
     const row = rows.find(({ conversation_key }) => conversation_key === key);
     if (!row) throw new Error(`${key} is there from the beginning`);
-    const mine = events.filter(({ conversation_key }) => conversation_key === key);
+    const mine = events.filter(({ conversationKey }) => conversationKey === key);
     // Numbered without a gap, and the next number is the one behind the last.
-    expect(mine.map(({ conversation_seq }) => conversation_seq)).toEqual(mine.map((_, i) => i + 1));
+    expect(mine.map(({ conversationSeq }) => conversationSeq)).toEqual(mine.map((_, i) => i + 1));
     expect(row.last_event_seq).toBe(mine.length);
     return {
       key,
@@ -82,7 +76,7 @@ async function readConversations(
       overflow: row.queue_overflow,
       due: row.due_at === null ? null : row.due_at <= Date.now(),
       pending: row.pending,
-      events: mine.filter(({ type }) => isOfCourse(type)).map(({ type, turn_id }) => `${name(turn_id)} ${type}`),
+      events: mine.filter(({ type }) => isOfCourse(type)).map(({ type, turnId }) => `${name(turnId ?? null)} ${type}`),
     };
   });
 }

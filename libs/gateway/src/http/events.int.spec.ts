@@ -178,8 +178,8 @@ describe.each(['sqlite', 'postgres'] as const)('GET /v1/events on %s', (database
       ...args
     ) {
       const page = await read.apply(this, args);
-      // The one page of the catching up; resuming asks for one event, and the tail for more.
-      return { ...page, gap: args[1] === 500 };
+      // The one page of the catching up; resuming asks for one row, and the tail for more.
+      return { ...page, gap: args[1] === 100 };
     });
     const stream = await open(admin, id);
     await stream.event(has(first));

@@ -1,5 +1,5 @@
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
-import type { Statement } from '@tyrum/statestore';
+import { storedEvents } from '@tyrum/outbox/testing';
 import { eventually, startOwnIssuer, TestBrowser, type NextLogin, type OwnIssuer } from '@tyrum/test-services';
 import { openSocket, startTestEdge, type TestEdge } from '../testing';
 
@@ -23,11 +23,8 @@ const envOf = (issuer: string, more: Record<string, string> = {}) => ({
   ...more,
 });
 
-const refusals: Statement = {
-  name: 'refusals',
-  postgres: `select payload::text as payload from outbox where type = 'auth.failed'`,
-  sqlite: `select payload from outbox where type = 'auth.failed'`,
-};
+const refusals = async (edge: TestEdge) =>
+  (await edge.store.read(storedEvents)).filter(({ type }) => type === 'auth.failed');
 
 /** A browser in front of one edge. */
 class Visitor extends TestBrowser {
@@ -232,8 +229,7 @@ describe.each(['sqlite', 'postgres'] as const)('a log-in with an OpenID provider
       await isRefused(await visitor.logIn(), visitor, 'oidc_groups', 403);
     }
     await eventually(async () => {
-      const rows = await edge.store.execute<{ payload: string }>(refusals);
-      const reasons = rows.map(({ payload }) => JSON.parse(payload) as { reason: string; count: number });
+      const reasons = (await refusals(edge)).map(({ payload }) => payload as { reason: string; count: number });
       const told = reasons.filter(({ reason }) => reason === 'oidc_groups').reduce((sum, { count }) => sum + count, 0);
       expect(told).toBe(7);
     });
@@ -312,7 +308,7 @@ describe.each(['sqlite', 'postgres'] as const)('a log-in with an OpenID provider
     await visitor.logIn();
     await next({ sub: 'frank-the-canary', fault: 'key' });
     await new Visitor(edge).logIn();
-    const text = JSON.stringify(edge.logs) + JSON.stringify(await edge.store.execute(refusals));
+    const text = JSON.stringify(edge.logs) + JSON.stringify(await refusals(edge));
     const secrets = visitor.seen.flatMap((url) =>
       ['code', 'state', 'nonce', 'code_challenge'].map((name) => new URL(url).searchParams.get(name)),
     );

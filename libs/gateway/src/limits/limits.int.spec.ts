@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
+import { storedEvents } from '@tyrum/outbox/testing';
 import type { Statement } from '@tyrum/statestore';
 import { eventually } from '@tyrum/test-services';
 import { openSocket, startTestEdge, TestClient, TestDevice, type TestEdge, type TestEdgeOptions } from '../testing';
@@ -24,19 +25,12 @@ const setQuota = (column: string): Statement => ({
   sqlite: `update tenant set ${column} = ?2 where tenant_id = ?1`,
 });
 
-const refusals: Statement = {
-  name: 'refusals',
-  postgres: `select tenant_id, payload::text as payload from outbox where type in ('auth.failed', 'authz.denied')`,
-  sqlite: `select tenant_id, payload from outbox where type in ('auth.failed', 'authz.denied')`,
-};
-
 /** Waits for a refusal of that tenant to be written down, and returns how often it was counted in all. */
 function audited(edge: TestEdge, tenantId: string, wanted: Readonly<Record<string, string>>): Promise<number> {
   return eventually(async () => {
-    const rows = await edge.store.execute<{ tenant_id: string; payload: string }>(refusals);
-    const told = rows
-      .filter((row) => row.tenant_id === tenantId)
-      .map(({ payload }) => JSON.parse(payload) as Record<string, unknown> & { count: number });
+    const told = (await edge.store.read(storedEvents))
+      .filter((event) => event.tenantId === tenantId && ['auth.failed', 'authz.denied'].includes(event.type))
+      .map(({ payload }) => payload as Record<string, unknown> & { count: number });
     // Nothing else is in it: neither a token, nor an address.
     const counts = told.flatMap(({ count, ...rest }) => (isDeepStrictEqual(rest, wanted) ? [count] : []));
     expect(counts.length > 0 ? '' : JSON.stringify(told)).toBe('');

@@ -1,15 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
 import { memoryLogger } from '@tyrum/platform/testing';
-import { StoreUnavailableError, type StateStore, type Statement } from '@tyrum/statestore';
+import { storedEvents } from '@tyrum/outbox/testing';
+import { StoreUnavailableError, type StateStore } from '@tyrum/statestore';
 import { describeOnBothDialects, type TestStores } from '@tyrum/statestore/testing';
 import { RefusalAudit, type Refusal } from './refusal-audit';
-
-const written: Statement = {
-  name: 'written',
-  postgres: `select payload::text as payload from outbox where type = 'auth.failed'`,
-  sqlite: `select payload from outbox where type = 'auth.failed'`,
-};
 
 describeOnBothDialects('refusals', (stores: () => TestStores) => {
   let store: StateStore;
@@ -32,7 +27,9 @@ describeOnBothDialects('refusals', (stores: () => TestStores) => {
     reason,
   });
   const counts = async () =>
-    (await store.execute<{ payload: string }>(written)).map(({ payload }) => JSON.parse(payload) as { count: number });
+    (await store.read(storedEvents))
+      .filter(({ type }) => type === 'auth.failed')
+      .map(({ payload }) => payload as { count: number });
 
   it('take bounded room under a flood, and every copy is counted', async () => {
     const { logger, lines } = memoryLogger();

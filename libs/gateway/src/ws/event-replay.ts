@@ -20,7 +20,8 @@ export interface Resumed {
   readonly gap: boolean;
 }
 
-const PAGE = 500;
+/** Rows of the outbox. */
+const PAGE = 100;
 /** A peer that catches up and takes nothing of what waits for it for so long is cut off: its place is another's. */
 const STALLED_READER_MS = 60_000;
 
@@ -37,7 +38,7 @@ export class EventReplay {
   async page(connection: Connection, cursor: string, limit: number): Promise<EventsReplayResult> {
     const position = decodePosition(cursor);
     if (!position) throw ContractError.at('payload.cursor', 'cursor', 'is not a cursor of this gateway');
-    const page = await this.reader.readAfter(position, limit);
+    const page = await this.reader.take(position, limit);
     const events = page.events
       .filter((event) => isFor(connection, event))
       .map((event) => ({ ...wireEvent(event), cursor: encodePosition(event.position) }) as EventEnvelope);
@@ -70,7 +71,7 @@ export class EventReplay {
       position = page.position;
       // Both are read in the same order, so from here on the tail has nothing this connection has not seen or will not see.
       const { last } = this.fanOut;
-      const isLevel = page.events.length < PAGE && (!last || !comesAfter(last.position, position));
+      const isLevel = !page.more && (!last || !comesAfter(last.position, position));
       if (isLevel) return this.directory.join(connection);
     }
   }

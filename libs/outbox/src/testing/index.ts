@@ -1,3 +1,3 @@
 export { OutboxModel } from './outbox-model';
 export { OUTBOX_ACTS, RealOutbox } from './real-outbox';
-export { gate, readEventually, testEvent } from './test-event';
+export { gate, readEventually, storedEvents, testEvent } from './test-event';

@@ -3,15 +3,18 @@ import type { Model } from '@tyrum/statestore/testing';
 export type Writer = 'v' | 'w';
 export type Edge = 'e' | 'f';
 
-/** A place between two rows: behind row `row` of transaction `tx`, in an epoch. */
+/** A place between two events: behind the first `taken` of row `row` of transaction `tx`, or behind all of them, in an epoch. */
 interface Place {
   readonly epoch: number;
   readonly tx: number;
   readonly row: number;
+  readonly taken?: number;
 }
 
 interface Row {
-  readonly name: number;
+  readonly row: number;
+  /** Its events, by the order in which they were appended. */
+  readonly names: readonly number[];
   /** When its transaction first wrote, among all transactions: readers go by that. */
   tx: number;
   readonly ageHours: number;
@@ -39,6 +42,9 @@ export interface Page {
   readonly waiting: boolean;
 }
 
+/** Events that fit into a row, as large as the real ones are made. */
+export const EVENTS_A_ROW = 2;
+
 /** What retention is asked for: events older than this may go, and those twice as old must. */
 export const RETENTION_HOURS = 10;
 
@@ -56,6 +62,7 @@ export class OutboxModel implements Model {
   private pruned: Place | undefined;
   private transactions = 0;
   private names = 0;
+  private rowCount = 0;
   private holders = 0;
 
   /** `overlapping`: several transactions may write at once. Where they may not, whoever writes waits. */
@@ -63,7 +70,7 @@ export class OutboxModel implements Model {
 
   seen(): unknown {
     return {
-      rows: this.committed().map(({ name }) => name),
+      rows: this.committed().flatMap(({ names }) => names),
       slots: [...this.slots]
         .sort(([a], [b]) => a.localeCompare(b))
         .map(([edge, { holder, place, state }]) => ({ edge, holder, state, next: this.pageAfter(place, 100).page })),
@@ -95,7 +102,17 @@ export class OutboxModel implements Model {
   append(writer: Writer, ages: readonly number[]): void {
     const tx = this.open.get(writer) ?? (this.transactions += 1);
     this.open.set(writer, tx);
-    for (const ageHours of ages) this.rows.push({ name: (this.names += 1), tx, ageHours, committed: false });
+    let last: { names: number[]; ageHours: number } | undefined;
+    for (const ageHours of ages) {
+      const name = (this.names += 1);
+      if (last?.ageHours === ageHours && last.names.length < EVENTS_A_ROW) {
+        last.names.push(name);
+        continue;
+      }
+      const row = { row: (this.rowCount += 1), names: [name], tx, ageHours, committed: false };
+      this.rows.push(row);
+      last = row;
+    }
   }
 
   finish(writer: Writer, commit: boolean): void {
@@ -111,9 +128,10 @@ export class OutboxModel implements Model {
 
   readAsClient(limit: number): Page | undefined {
     if (!this.client) return undefined;
-    const { page, position } = this.pageAfter(this.client, limit);
-    this.client = position;
-    return page;
+    const { page, ends } = this.pageAfter(this.client, limit);
+    const events = page.events.slice(0, limit);
+    this.client = ends[events.length - 1] ?? this.pageAfter(this.client, limit).position;
+    return { ...page, events };
   }
 
   /** A new process under the edge's name; the one before may still be there and does not know. */
@@ -190,7 +208,7 @@ export class OutboxModel implements Model {
   }
 
   private committed(): Row[] {
-    return this.rows.filter(({ committed }) => committed).sort((a, b) => a.tx - b.tx || a.name - b.name);
+    return this.rows.filter(({ committed }) => committed).sort((a, b) => a.tx - b.tx || a.row - b.row);
   }
 
   /** Nothing from here on may be read: an older transaction is open and may still write before it. */
@@ -203,26 +221,42 @@ export class OutboxModel implements Model {
     return { epoch: this.epoch, tx: this.horizon(), row: 0 };
   }
 
-  private pageAfter(place: Place, limit: number): { readonly page: Page; readonly position: Place } {
+  /** The events of the next `limit` rows, and the places behind each of them. */
+  private pageAfter(place: Place, limit: number): { page: Page; position: Place; ends: readonly Place[] } {
     if (place.epoch !== this.epoch) {
-      return { page: { events: [], gap: true, waiting: false }, position: this.head() };
+      return { page: { events: [], gap: true, waiting: false }, position: this.head(), ends: [] };
     }
     const readable = this.committed().filter((row) => row.tx < this.horizon());
     const rows = readable.filter((row) => this.isAfter(row, place)).slice(0, limit);
+    const found = rows.flatMap((row) =>
+      row.names.flatMap((name, i) => (this.isTaken(row, i, place) ? [] : [{ name, end: this.placeIn(row, i + 1) }])),
+    );
     const { pruned } = this;
-    const gap = pruned !== undefined && (pruned.tx > place.tx || (pruned.tx === place.tx && pruned.row > place.row));
+    const gap = pruned !== undefined && this.isAfter(pruned, place);
     const waiting = this.overlapping && this.committed().length > readable.length;
     const last = rows.at(-1);
-    const position = last ? this.placeOf(last) : gap ? pruned : place;
-    return { page: { events: rows.map(({ name }) => name), gap, waiting }, position };
+    return {
+      page: { events: found.map(({ name }) => name), gap, waiting },
+      position: last ? this.placeOf(last) : gap ? pruned : place,
+      ends: found.map(({ end }) => end),
+    };
   }
 
-  private placeOf({ tx, name }: Row): Place {
-    return { epoch: this.epoch, tx, row: name };
+  private placeOf({ tx, row }: Row): Place {
+    return { epoch: this.epoch, tx, row };
   }
 
-  private isAfter({ tx, name }: Row, place: Place): boolean {
-    return tx > place.tx || (tx === place.tx && name > place.row);
+  private placeIn(row: Row, taken: number): Place {
+    return taken === row.names.length ? this.placeOf(row) : { ...this.placeOf(row), taken };
+  }
+
+  /** Whether something of the row lies behind the place. */
+  private isAfter({ tx, row }: Pick<Row, 'tx' | 'row'>, place: Place): boolean {
+    return tx > place.tx || (tx === place.tx && (row > place.row || (row === place.row && place.taken !== undefined)));
+  }
+
+  private isTaken({ tx, row }: Row, index: number, { taken = 0, ...place }: Place): boolean {
+    return tx === place.tx && row === place.row && index < taken;
   }
 }
 

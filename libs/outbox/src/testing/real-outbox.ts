@@ -3,25 +3,29 @@ import { act, type Act, type Real } from '@tyrum/statestore/testing';
 import fc from 'fast-check';
 import { appendEvents } from '../append-events';
 import { EdgeSlot, pruneEdgeSlots } from '../edge-slot';
-import type { Position } from '../outbox-event';
+import type { OutboxEvent, Position } from '../outbox-event';
 import { OutboxReader } from '../outbox-reader';
 import { beginEpoch, pruneOutbox } from '../outbox-retention';
 import { decodePosition, encodePosition } from '../position';
-import { RETENTION_HOURS, type Edge, type OutboxModel, type Page, type Writer } from './outbox-model';
-import { testEvent } from './test-event';
+import { EVENTS_A_ROW, RETENTION_HOURS, type Edge, type OutboxModel, type Page, type Writer } from './outbox-model';
+import { storedEvents, testEvent } from './test-event';
 
 const HOUR_MS = 3_600_000;
 
 const sql = (name: string, postgres: string) => ({ name, postgres, sqlite: postgres.replaceAll('$', '?') });
 const forget = ['outbox', 'outbox_cursor', 'edge_slot'].map((table) => sql(`forget-${table}`, `delete from ${table}`));
 const silence = sql('silence', 'update edge_slot set expires_at = 0 where slot = $1');
-const listRows = sql('list-rows', 'select payload from outbox order by xid, id');
 const listSlots = {
   name: 'list-slots',
   postgres: 'select slot, holder, expires_at, epoch, xid::text as xid, id::text as id from edge_slot order by slot',
   sqlite: `select slot, holder, expires_at, epoch, cast(xid as text) as xid, cast(id as text) as id
     from edge_slot order by slot`,
 };
+
+/** So much that `EVENTS_A_ROW` events fit into a row, and no more. */
+const FILLER = 'x'.repeat(3_000 / EVENTS_A_ROW);
+
+const nameOf = ({ payload }: OutboxEvent): number => (payload as { name: number }).name;
 
 class RolledBack extends Error {}
 
@@ -82,7 +86,6 @@ export class RealOutbox implements Real {
   }
 
   async seen(): Promise<unknown> {
-    const rows = await this.store.read((db) => db.query<{ payload: string }>(listRows));
     type SlotRow = Position & { slot: string; holder: string; expires_at: number };
     const slots = await this.store.read((db) => db.query<SlotRow>(listSlots));
     const shown = [];
@@ -91,7 +94,7 @@ export class RealOutbox implements Real {
       shown.push({ edge: slot, holder: Number(holder), state, next: (await this.pageAfter(place, 100)).page });
     }
     return {
-      rows: rows.map(({ payload }) => (JSON.parse(payload) as { name: number }).name),
+      rows: (await this.store.read(storedEvents)).map(nameOf),
       slots: shown,
       client: this.client && (await this.pageAfter(this.clientPosition(), 100)).page,
       lost: [...this.lost].sort((a, b) => a - b),
@@ -103,10 +106,10 @@ export class RealOutbox implements Real {
   }
 
   async append(writer: Writer, ages: readonly number[]): Promise<void> {
+    const now = Date.now();
     const events = ages.map((hours) => {
       const name = (this.names += 1);
-      // No two are of the same age, so that retention has an order.
-      return testEvent({ payload: { name }, occurredAt: Date.now() - hours * HOUR_MS + name });
+      return testEvent({ payload: { name, filler: FILLER }, occurredAt: now - hours * HOUR_MS });
     });
     const open = this.open.get(writer);
     if (open) await appendEvents(open.tx, events);
@@ -123,9 +126,9 @@ export class RealOutbox implements Real {
 
   async readAsClient(limit: number): Promise<Page | undefined> {
     if (this.client === undefined) return undefined;
-    const { page, position } = await this.pageAfter(this.clientPosition(), limit);
+    const { events, position, gap, waiting } = await this.reader.take(this.clientPosition(), limit);
     this.client = encodePosition(position);
-    return page;
+    return { events: events.map(nameOf), gap, waiting };
   }
 
   async start(edge: Edge): Promise<void> {
@@ -189,10 +192,7 @@ export class RealOutbox implements Real {
 
   private async pageAfter(place: Position, limit: number): Promise<{ page: Page; position: Position }> {
     const { events, position, gap, waiting } = await this.reader.readAfter(place, limit);
-    return {
-      page: { events: events.map(({ payload }) => (payload as { name: number }).name), gap, waiting },
-      position,
-    };
+    return { page: { events: events.map(nameOf), gap, waiting }, position };
   }
 }
 

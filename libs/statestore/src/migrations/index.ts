@@ -31,6 +31,8 @@ import { secretsPostgres } from './0015-secrets.postgres';
 import { secretsSqlite } from './0015-secrets.sqlite';
 import { desktopsPostgres } from './0016-desktops.postgres';
 import { desktopsSqlite } from './0016-desktops.sqlite';
+import { packedEventsPostgres } from './0017-packed-events.postgres';
+import { packedEventsSqlite } from './0017-packed-events.sqlite';
 
 /** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
 interface PairedMigration {
@@ -60,6 +62,13 @@ const migrations: readonly PairedMigration[] = [
   { revision: 14, name: 'NamedIndexes', minBinaryRevision: 1, postgres: namedIndexesPostgres, sqlite: [] },
   { revision: 15, name: 'Secrets', minBinaryRevision: 1, postgres: secretsPostgres, sqlite: secretsSqlite },
   { revision: 16, name: 'Desktops', minBinaryRevision: 1, postgres: desktopsPostgres, sqlite: desktopsSqlite },
+  {
+    revision: 17,
+    name: 'PackedEvents',
+    minBinaryRevision: 1,
+    postgres: packedEventsPostgres,
+    sqlite: packedEventsSqlite,
+  },
 ];
 
 /** The newest schema revision this binary knows. */
