@@ -235,7 +235,7 @@ export class ConversationRun implements CourseOf {
         this.course.begin(open.turn);
         this.current = progress.patched(open, progress.startTurn(open.turn), [first]);
         const executing = this.execute(first);
-        const report = await Promise.race([executing, quiet.passed]);
+        const report = await quiet.whileQuiet(executing);
         if (this.lost) return undefined;
         if (!report) this.underWay = executing;
         const came = report && this.course.afterStep(this.current, first, report);

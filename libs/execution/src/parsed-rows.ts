@@ -20,6 +20,12 @@ export function workflowInputOf(turn: TurnRow & Parsed<WorkflowInput>): Workflow
   return (turn[PARSED] ??= JSON.parse(turn.input) as WorkflowInput);
 }
 
+/** A new step, which knows its action already. */
+export function withAction(step: StepRow & Parsed<Action>, action: Action): StepRow {
+  step[PARSED] = action;
+  return step;
+}
+
 export function actionOf(step: StepRow & Parsed<Action>): Action {
   return (step[PARSED] ??= JSON.parse(step.action) as Action);
 }

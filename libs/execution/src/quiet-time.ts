@@ -7,12 +7,27 @@ const HELD_MS = 2;
 export class QuietTime {
   private timer: NodeJS.Timeout | undefined;
   private held = false;
-  private pass: () => void = () => undefined;
-  /** Resolves when it is over, and never once it was cleared. */
-  readonly passed = new Promise<undefined>((resolve) => (this.pass = () => resolve(undefined)));
+  private over = false;
+  private whenOver: (() => void) | undefined;
+  private readonly pass = (): void => {
+    this.over = true;
+    this.whenOver?.();
+  };
 
   constructor() {
     this.timer = setTimeout(this.pass, QUIET_MS);
+  }
+
+  /**
+   * What comes of an execution, or undefined if the time is over first. Not `Promise.race`: a promise that stands for the time would
+   * keep what came of every turn that was raced against it.
+   */
+  whileQuiet<Value>(execution: Promise<Value>): Promise<Value | undefined> {
+    return new Promise((resolve, reject) => {
+      this.whenOver = () => resolve(undefined);
+      if (this.over) this.whenOver();
+      execution.then(resolve, reject);
+    });
   }
 
   /** One of them has ended: from the first on they do not wait as long. */

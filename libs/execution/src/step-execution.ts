@@ -41,7 +41,7 @@ export class StepExecution {
   async run(open: OpenTurn, step: StepRow, token: number, stop: AbortController): Promise<StepReport> {
     const startedAt = performance.now();
     const action = actionOf(step);
-    const held = await this.gate?.hold(open.turn, step, action);
+    const held = this.gate && (await this.gate.hold(open.turn, step, action));
     if (held) return { outcome: held, durationMs: 0 };
     if (action.type === 'Message') return this.postMessage(open.turn, step, action);
     const outcome = await this.execute(open.turn, this.request(open, step, action, token), stop);

@@ -72,8 +72,8 @@ export function toolLifecycle(step: ToolLifecycle): EventDraft {
       status: step.status,
       summary: step.summary,
       turn_id: step.turnId,
-      ...(step.durationMs === undefined ? {} : { duration_ms: step.durationMs }),
-      ...(step.error === undefined ? {} : { error: step.error }),
+      duration_ms: step.durationMs,
+      error: step.error,
     },
   };
 }

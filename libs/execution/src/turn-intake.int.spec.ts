@@ -4,7 +4,7 @@ import { IdempotencyLedger } from '@tyrum/idempotency';
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
 import { openStateStore, UnknownCommitError, type Statement } from '@tyrum/statestore';
 import { TurnStore } from '@tyrum/statestore/turns';
-import { startOwnPostgres } from '@tyrum/test-services';
+import { eventually, startOwnPostgres } from '@tyrum/test-services';
 import { cliStep } from './testing';
 import { TurnIntake, type AcceptRequest } from './turn-intake';
 
@@ -17,17 +17,24 @@ describe('the intake when the synchronous standby is dead', () => {
     const address = { kind: 'postgres', url: server.url } as const;
     const admin = await openStateStore(address, { poolSize: 1 });
     const store = await openStateStore(address, { poolSize: 5, answerTimeoutMs: 1_000 });
+    const waitFor = async (standby: string): Promise<void> => {
+      await admin.execute(sql(`alter system set synchronous_standby_names = '${standby}'`));
+      await admin.execute(reload);
+      // Each session reads its settings anew a moment after it was told to.
+      const shown = sql('show synchronous_standby_names');
+      await eventually(async () =>
+        expect(await store.execute(shown)).toEqual([{ synchronous_standby_names: standby }]),
+      );
+    };
     try {
       const stamps = { newId: randomUUID, nowMs: () => Date.now() };
       const turns = new TurnStore(store);
       const intake = new TurnIntake(store, turns, new IdempotencyLedger(), new LocalBackplane(), stamps);
       const request = acceptRequest();
-      await admin.execute(sql(`alter system set synchronous_standby_names = 'dead'`));
-      await admin.execute(reload);
+      await waitFor('dead');
       // The second attempt cannot get past the first one's lock, and that is no answer either.
       await expect(intake.accept(request)).rejects.toThrow(UnknownCommitError);
-      await admin.execute(sql(`alter system set synchronous_standby_names = ''`));
-      await admin.execute(reload);
+      await waitFor('');
       expect(await intake.accept(request)).toEqual({ kind: 'accepted', answer: request.answer, replayed: true });
       expect(
         await store.read((db) => turns.list(db, DEFAULT_TENANT_ID, { statuses: ['queued'], limit: 10 })),

@@ -3,7 +3,7 @@ import type { Action, StepError } from '@tyrum/protocol';
 import type { NewMessage, OpenTurn, StepRow, StepWrite, TurnPatch, TurnRow } from '@tyrum/statestore/turns';
 import type { StepOutcome } from './step-executor';
 import { messageFinal, toolLifecycle, turnBlocked, turnCancelled, turnEvent, type EventDraft } from './turn-events';
-import { actionOf } from './parsed-rows';
+import { actionOf, withAction } from './parsed-rows';
 import type { NextMove } from './turn-driver';
 
 /** A turn's new state together with the events and messages that tell of it. */
@@ -24,7 +24,7 @@ export function isSettled(step: StepRow): boolean {
 
 /** The intent: what is about to run, committed before it does. */
 export function intentOf(turn: TurnRow, move: NextMove & { kind: 'step' }): StepRow {
-  return {
+  const step: StepRow = {
     tenant_id: turn.tenant_id,
     turn_id: turn.turn_id,
     step_index: move.index,
@@ -37,6 +37,7 @@ export function intentOf(turn: TurnRow, move: NextMove & { kind: 'step' }): Step
     started_at: 0,
     finished_at: null,
   };
+  return withAction(step, move.action);
 }
 
 /** The next attempt of a step that has been tried before. */
@@ -83,8 +84,8 @@ export function stepEvent(
     tool: action.type,
     status: status ?? lifecycleStatus(step, error),
     summary: summaryOf(action),
-    ...(durationMs === undefined ? {} : { durationMs }),
-    ...(error ? { error: error.message } : {}),
+    durationMs,
+    error: error?.message,
   });
 }
 
