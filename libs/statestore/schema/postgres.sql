@@ -546,7 +546,7 @@ create table turn (
   parent_conversation_key text,
   constraint turn_blocked_reason_check CHECK ((blocked_reason = ANY (ARRAY['approval'::text, 'takeover'::text, 'budget'::text, 'manual'::text, 'policy'::text]))),
   constraint turn_kind_check CHECK ((kind = ANY (ARRAY['workflow'::text, 'chat'::text]))),
-  constraint turn_pkey PRIMARY KEY (tenant_id, turn_id),
+  constraint turn_pkey PRIMARY KEY (turn_id, tenant_id),
   constraint turn_status_check CHECK ((status = ANY (ARRAY['queued'::text, 'running'::text, 'paused'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text]))),
   constraint turn_wait_kind_check CHECK ((wait_kind = ANY (ARRAY['timer'::text, 'manual'::text, 'approval'::text, 'node'::text, 'turn'::text, 'signal'::text])))
 ) with (fillfactor=50);

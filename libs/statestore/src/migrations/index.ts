@@ -33,6 +33,7 @@ import { desktopsPostgres } from './0016-desktops.postgres';
 import { desktopsSqlite } from './0016-desktops.sqlite';
 import { packedEventsPostgres } from './0017-packed-events.postgres';
 import { packedEventsSqlite } from './0017-packed-events.sqlite';
+import { turnKeyPostgres } from './0018-turn-key.postgres';
 
 /** One schema change, written for both dialects. Forward only: expand first, contract a release later. */
 interface PairedMigration {
@@ -69,6 +70,7 @@ const migrations: readonly PairedMigration[] = [
     postgres: packedEventsPostgres,
     sqlite: packedEventsSqlite,
   },
+  { revision: 18, name: 'TurnKey', minBinaryRevision: 1, postgres: turnKeyPostgres, sqlite: [] },
 ];
 
 /** The newest schema revision this binary knows. */
