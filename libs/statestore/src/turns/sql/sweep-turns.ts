@@ -11,10 +11,10 @@ export const nextTenantWithOldTurns: Statement = {
   name: 'next-tenant-with-old-turns',
   postgres: `
     with recursive tenants(tenant_id) as (
-      (select tenant_id from turn where tenant_id > $1::uuid order by tenant_id limit 1)
+      (select tenant_id from turn where created_at > 0 and tenant_id > $1::uuid order by tenant_id limit 1)
       union all
       select n.tenant_id from tenants cross join lateral (
-        select tenant_id from turn where tenant_id > tenants.tenant_id order by tenant_id limit 1) n)
+        select tenant_id from turn where created_at > 0 and tenant_id > tenants.tenant_id order by tenant_id limit 1) n)
     select tenant_id from tenants where (
       select true from turn o
       where o.tenant_id = tenants.tenant_id and o.created_at > 0 and o.created_at < (select ${NOW_MS.postgres} - $2::bigint)
