@@ -8,11 +8,14 @@ export type BoundParam = Exclude<Param, readonly object[]> | Buffer;
 /**
  * A list of rows as Postgres takes it, standing where a table would: one array a column, from parameter `$first` on. As JSON
  * (`json_to_recordset`) reading a row takes the server 5.6 µs, as arrays 1.5 µs, and to write one to the outbox 4 µs more.
+ *
+ * Each in a subquery, so that the planner does not see how many rows there are: for a few it would find a plan made for just
+ * these cheaper than the one it keeps, and plan anew at each call, which takes two to three times as long as the statement.
  */
 export function rowsOf(columns: Readonly<Record<string, PostgresType>>, first = 1): string {
   const names = Object.keys(columns);
   const typed = names.map((name) => (columns[name] === 'text' ? name : `${name}::${columns[name]}`));
-  const arrays = names.map((_, i) => `$${first + i}::text[]`);
+  const arrays = names.map((_, i) => `(select $${first + i}::text[])`);
   return `(select ${typed.join(', ')} from unnest(${arrays.join(', ')}) as given(${names.join(', ')}))`;
 }
 
