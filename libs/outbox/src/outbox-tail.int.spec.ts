@@ -51,6 +51,33 @@ describeOnBothDialects('OutboxTail', (stores) => {
     await eventually(() => expect(delivered).toEqual([event.eventId]));
   });
 
+  it('reads less often while much comes, and takes all of it', async () => {
+    const [store, backplane] = [await stores().open(), new LocalBackplane()];
+    const delivered = await follow(store, backplane, {});
+    const much = Array.from({ length: 40 }, () => testEvent());
+    await commit(store, backplane, much);
+    await eventually(() => expect(delivered).toHaveLength(much.length));
+    const reads = jest.spyOn(OutboxReader.prototype, 'readAfter');
+    const startedAt = performance.now();
+    for (let i = 0; i < 30; i += 1) {
+      await commit(
+        store,
+        backplane,
+        much.map(() => testEvent()),
+      );
+      for (let woken = 0; woken < 10; woken += 1) {
+        backplane.publish('outbox');
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    const tookMs = performance.now() - startedAt;
+    const count = reads.mock.calls.length;
+    reads.mockRestore();
+    // One a pause, whatever the machine's speed, and those at both ends.
+    expect(count).toBeLessThan(tookMs / 4 + 3);
+    await eventually(() => expect(delivered).toHaveLength(31 * much.length));
+  });
+
   it('hands over one batch at a time, and again what its consumer could not take', async () => {
     const [store, backplane] = [await stores().open(), new LocalBackplane()];
     const events = Array.from({ length: 20 }, () => testEvent());
