@@ -238,8 +238,7 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
   });
 
   describe('of disabled tenants', () => {
-    const insertTenant = (disabled_at: number | null): Promise<string> => {
-      const tenant_id = randomUUID();
+    const insertTenant = (disabled_at: number | null, tenant_id: string = randomUUID()): Promise<string> => {
       const row = { tenant_id, slug: tenant_id, created_at: 1, disabled_at };
       return store.transaction((tx) => tx.records(Tenants).insert(row)).then(() => tenant_id);
     };
@@ -256,14 +255,19 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
       expect(await turns.claim('w', TTL_MS, 50)).toHaveLength(5);
     });
 
-    it('gives them no places in the ring, however many they are', async () => {
-      const disabled = await Promise.all(Array.from({ length: CLAIM_TENANTS + 20 }, () => insertTenant(1)));
-      for (const tenant of disabled) await ready(tenant, 'a', 1);
-      const enabled = Array.from({ length: CLAIM_TENANTS }, () => randomUUID());
-      for (const tenant of enabled) await ready(tenant, 'a', 1);
-      const claimed = await turns.claim('w', TTL_MS, 100);
-      expect(claimed.map(({ tenantId }) => tenantId).sort()).toEqual([...enabled].sort());
-    });
+    it.each([0, 1, 64, 65, 127, 999])(
+      'gives them no places in the ring, however many they are, from place %i',
+      async (first) => {
+        // One before each of the others, and some behind.
+        const id = (n: number) => `11111111-0000-4000-8000-${String(n).padStart(12, '0')}`;
+        const enabled = Array.from({ length: CLAIM_TENANTS }, (_, i) => id(2 * i + 2));
+        const disabled = Array.from({ length: CLAIM_TENANTS + 20 }, (_, i) => id(2 * i + 1));
+        for (const tenant of disabled) await insertTenant(1, tenant);
+        for (const tenant of [...enabled, ...disabled]) await ready(tenant, 'a', 1);
+        const claimed = await turns.claim('w', TTL_MS, 100, { ring: new ClaimRing(id(first)) });
+        expect(claimed.map(({ tenantId }) => tenantId).sort()).toEqual([...enabled].sort());
+      },
+    );
   });
 
   it('brings no turns of a conversation that has none, for they may have been cancelled', async () => {

@@ -23,7 +23,8 @@ export const CLAIM_MOST = 100;
  * SKIP LOCKED lets workers claim side by side without waiting. A share with a cap is locked first and the running are
  * counted after that, so that two claims cannot fill the same place; a share somebody else holds is passed over.
  *
- * What belongs to a disabled tenant is passed over: it takes no place in the ring, and its leases that ran out stay as they are.
+ * What belongs to a disabled tenant is passed over: it takes no place in the ring, the last one neither, and its leases that ran
+ * out stay as they are.
  *
  * The clock of `expired` stands in a subselect, so that the index is entered at what has run out and leases that have not
  * are never walked over.
@@ -54,14 +55,14 @@ export const claimConversations: Statement = {
       union all
       select o.place + (o.tenant_id not in ${disabled})::int, n.tenant_id from onward o cross join lateral (
         select tenant_id from ${ready} and tenant_id > o.tenant_id order by tenant_id limit 1) n
-      where o.place < ${CLAIM_TENANTS}),
+      where o.place + (o.tenant_id not in ${disabled})::int <= ${CLAIM_TENANTS}),
     wrapped(place, tenant_id) as (
       (select ${CLAIM_TENANTS} + 1, tenant_id from ${ready} and tenant_id < $4::uuid order by tenant_id limit 1)
       union all
       select w.place + (w.tenant_id not in ${disabled})::int, n.tenant_id from wrapped w cross join lateral (
         select tenant_id from ${ready} and tenant_id > w.tenant_id and tenant_id < $4::uuid
         order by tenant_id limit 1) n
-      where w.place < 2 * ${CLAIM_TENANTS}),
+      where w.place + (w.tenant_id not in ${disabled})::int <= 2 * ${CLAIM_TENANTS}),
     ring as materialized (
       select r.place, r.tenant_id, coalesce(s.weight, 1) as weight, s.max_running
       from (select * from (select * from onward union all select * from wrapped) walked
@@ -154,14 +155,14 @@ export const claimConversations: Statement = {
       union all
       select place + (tenant_id not in ${disabled}), (select min(tenant_id) from ${ready} and tenant_id > o.tenant_id)
       from onward o
-      where o.tenant_id is not null and place < ${CLAIM_TENANTS}),
+      where o.tenant_id is not null and place + (tenant_id not in ${disabled}) <= ${CLAIM_TENANTS}),
     wrapped(place, tenant_id) as (
       select ${CLAIM_TENANTS} + 1, (select min(tenant_id) from ${ready} and tenant_id < ?4)
       union all
       select place + (tenant_id not in ${disabled}),
         (select min(tenant_id) from ${ready} and tenant_id > w.tenant_id and tenant_id < ?4)
       from wrapped w
-      where w.tenant_id is not null and place < 2 * ${CLAIM_TENANTS}),
+      where w.tenant_id is not null and place + (tenant_id not in ${disabled}) <= 2 * ${CLAIM_TENANTS}),
     ring as materialized (
       select r.place, r.tenant_id, coalesce(s.weight, 1) as weight, s.max_running
       from (select * from (select * from onward union all select * from wrapped) where tenant_id is not null
