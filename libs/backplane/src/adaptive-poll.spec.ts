@@ -87,6 +87,29 @@ describe('AdaptivePoll', () => {
     expect(at).toEqual([0, 50, 150, 350, 750, 1_000, 1_010]);
   });
 
+  it('rests when a step asks for it, however often it is woken, and then follows the wake-ups', async () => {
+    const at = recordSteps((n) => ({ more: false, nextDueInMs: 40, ...(n <= 2 ? { restMs: 5 } : {}) }));
+    for (let ms = 0; ms < 4; ms += 1) {
+      poll.wake();
+      await jest.advanceTimersByTimeAsync(1);
+    }
+    expect(at).toEqual([0]);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(at).toEqual([0, 5]);
+    await jest.advanceTimersByTimeAsync(20);
+    expect(at).toEqual([0, 5]);
+    poll.wake();
+    await jest.advanceTimersByTimeAsync(0);
+    expect(at).toEqual([0, 5, 25]);
+  });
+
+  it('can be stopped while it rests', async () => {
+    const at = recordSteps(() => ({ more: false, restMs: 1_000_000 }));
+    await jest.advanceTimersByTimeAsync(10);
+    await poll.stop();
+    expect(at).toEqual([0]);
+  });
+
   it('lets exactly one step follow the one that was woken in, and never overlaps', async () => {
     let begun = 0;
     let finish: () => void = () => {};

@@ -5,6 +5,8 @@ export interface PollResult {
   readonly more: boolean;
   /** When something falls due by itself, in milliseconds from now. */
   readonly nextDueInMs?: number;
+  /** How long wake-ups have to wait, in milliseconds: the next step would cost the same and find more. */
+  readonly restMs?: number;
 }
 
 export interface AdaptivePollOptions {
@@ -25,7 +27,8 @@ const ERROR_BASE_MS = 100;
 
 /**
  * Calls `step` again and again: at once while there is more, when woken, when something falls due, and in any case after a
- * pause that grows while nothing happens. Wake-ups make it fast; the pauses make it correct without them. Steps never overlap.
+ * pause that grows while nothing happens. Wake-ups make it fast; the pauses make it correct without them. A step that is busy may ask
+ * for a rest: wake-ups that come in it count at its end. Steps never overlap.
  */
 export class AdaptivePoll {
   private running: Promise<void> | undefined;
@@ -34,6 +37,8 @@ export class AdaptivePoll {
   private woken = false;
   private endPause: (() => void) | undefined;
   private pauseMs = MIN_MS;
+  /** Above 0 while no wake-up may end the pause. */
+  private restMs = 0;
   private failures = 0;
   private unsubscribe: (() => void) | undefined;
 
@@ -53,7 +58,7 @@ export class AdaptivePoll {
   wake(): void {
     this.woken = true;
     // A wake-up does not make a broken database whole, and under load there are thousands of them.
-    if (this.failures === 0) this.endPause?.();
+    if (this.failures === 0 && this.restMs === 0) this.endPause?.();
   }
 
   /** Resolves when the step under way has ended; no other begins. */
@@ -68,6 +73,8 @@ export class AdaptivePoll {
     while (!this.stopped) {
       this.woken = false;
       const pauseMs = await this.runStep();
+      if (this.restMs > 0 && !this.stopped) await this.pause(this.restMs);
+      this.restMs = 0;
       const atOnce = pauseMs === 0 || (this.woken && this.failures === 0);
       if (!atOnce && !this.stopped) await this.pause(pauseMs);
     }
@@ -76,8 +83,9 @@ export class AdaptivePoll {
   /** Returns how long to pause. */
   private async runStep(): Promise<number> {
     try {
-      const { more, nextDueInMs = Infinity } = await this.step();
+      const { more, nextDueInMs = Infinity, restMs = 0 } = await this.step();
       this.failures = 0;
+      this.restMs = restMs;
       if (more) {
         this.pauseMs = MIN_MS;
         return 0;

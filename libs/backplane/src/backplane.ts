@@ -26,6 +26,12 @@ export type Topic = 'work' | 'outbox' | 'cancel' | 'timers' | 'directed' | 'node
  */
 export type Handler = (payload: string | undefined) => unknown;
 
+/** An open transaction, as far as it concerns wake-ups. */
+export interface CommitTail {
+  /** Leaves a NOTIFY of each text to be sent right behind COMMIT. False = it cannot. */
+  notifyBehind(channel: string, texts: readonly string[]): boolean;
+}
+
 export interface Backplane {
   readonly kind: 'local' | 'postgres' | 'redis';
   /** False while other processes cannot be reached; consumers then poll more often. */
@@ -36,6 +42,11 @@ export interface Backplane {
   readonly dropped: number;
   /** Publishes after the commit it tells of, never before: who looks must find something. */
   publish(topic: Topic, payload?: string): void;
+  /**
+   * Wake-ups for what a transaction is about to commit: those for other processes travel with its COMMIT where they can. Call what
+   * it returns after the commit, in place of `publish`; where the commit's outcome is unknown, publish.
+   */
+  publishBehind(commit: CommitTail, topics: readonly Topic[]): () => void;
   /** A wake-up after `delayMs`, at most an hour: best effort like the others, and perhaps lost with this process. */
   wakeLater(topic: Topic, delayMs: number): void;
   /**

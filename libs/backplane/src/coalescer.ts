@@ -19,6 +19,15 @@ export class Coalescer {
       return;
     }
     this.send(topic);
+    this.open(topic);
+  }
+
+  isOpen(topic: Topic): boolean {
+    return this.windows.has(topic);
+  }
+
+  /** Begins a window whose first message goes another way. */
+  open(topic: Topic): void {
     const timer = setTimeout(() => this.endWindow(topic), this.windowMs);
     this.windows.set(topic, { again: false, timer });
   }

@@ -1,4 +1,4 @@
-export type { Backplane, Handler, Topic } from './backplane';
+export type { Backplane, CommitTail, Handler, Topic } from './backplane';
 export { AdaptivePoll, type AdaptivePollOptions, type PollResult } from './adaptive-poll';
 export { LocalBackplane } from './local-backplane';
 export { PostgresBackplane, type NotificationSource } from './postgres-backplane';

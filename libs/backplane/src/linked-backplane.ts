@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Backplane, Handler, Topic } from './backplane';
+import type { Backplane, CommitTail, Handler, Topic } from './backplane';
 import { Coalescer } from './coalescer';
 import { LaterWakeUps, MAX_DELAY_MS } from './later-wake-ups';
 import { Subscribers } from './subscribers';
@@ -66,6 +66,23 @@ export abstract class LinkedBackplane implements Backplane {
     else this.send(topic, payload);
   }
 
+  publishBehind(commit: CommitTail, topics: readonly Topic[]): () => void {
+    const due = topics.filter((topic) => !this.coalescer.isOpen(topic));
+    const left =
+      due.length > 0 &&
+      this.leaveBehind(
+        commit,
+        due.map((topic) => encode({ from: this.id, topic })),
+      );
+    if (left) for (const topic of due) this.coalescer.open(topic);
+    return () => {
+      for (const topic of topics) {
+        if (left && due.includes(topic)) this.subscribers.deliver(topic, undefined);
+        else this.publish(topic);
+      }
+    };
+  }
+
   wakeLater(topic: Topic, delayMs: number): void {
     const delay = Math.min(Math.max(0, delayMs), MAX_DELAY_MS);
     if (!this.wakeOthersLater(topic, delay)) this.later.add(topic, delay);
@@ -91,6 +108,11 @@ export abstract class LinkedBackplane implements Backplane {
   protected abstract carry(text: string): boolean;
 
   protected abstract disconnect(): Promise<void>;
+
+  /** Has texts carried with a COMMIT, or returns false. */
+  protected leaveBehind(_commit: CommitTail, _texts: readonly string[]): boolean {
+    return false;
+  }
 
   /** Wakes other processes; once for all wake-ups of a window. */
   protected wakeOthers(topic: Topic): void {

@@ -1,4 +1,4 @@
-import type { Backplane, Handler, Topic } from './backplane';
+import type { Backplane, CommitTail, Handler, Topic } from './backplane';
 import { LaterWakeUps } from './later-wake-ups';
 import { Subscribers } from './subscribers';
 
@@ -13,6 +13,10 @@ export class LocalBackplane implements Backplane {
 
   publish(topic: Topic, payload?: string): void {
     this.subscribers.deliver(topic, payload);
+  }
+
+  publishBehind(_commit: CommitTail, topics: readonly Topic[]): () => void {
+    return () => topics.forEach((topic) => this.publish(topic));
   }
 
   wakeLater(topic: Topic, delayMs: number): void {

@@ -39,6 +39,35 @@ describeBackplane('PostgresBackplane', () => ({
 }));
 
 describe('PostgresBackplane', () => {
+  it('has wake-ups travel with a COMMIT, and sends those it has sent just before at the end of the window', async () => {
+    const store = await openStateStore({ kind: 'postgres', url: database.url }, { poolSize: 1 });
+    const [from, to] = [await open(database.url), await open(database.url)];
+    const received: string[] = [];
+    for (const topic of ['work', 'outbox'] as const) to.subscribe(topic, () => received.push(topic));
+    const here: string[] = [];
+    from.subscribe('work', () => here.push('work'));
+
+    const tell = await store.transaction((tx) => Promise.resolve(from.publishBehind(tx, ['work', 'outbox'])));
+    // Nobody but the transaction has told them.
+    await eventually(() => expect(received).toEqual(['work', 'outbox']));
+    expect(here).toEqual([]);
+    tell();
+    expect(here).toEqual(['work']);
+
+    const left: string[][] = [];
+    const commit = { notifyBehind: (_channel: string, texts: readonly string[]) => left.push([...texts]) > 0 };
+    const [first, second] = [from.publishBehind(commit, ['work']), from.publishBehind(commit, ['work', 'timers'])];
+    expect(left.map((texts) => texts.map((text) => (JSON.parse(text) as { topic: string }).topic))).toEqual([
+      ['work'],
+      ['timers'],
+    ]);
+    first();
+    second();
+    expect(here).toEqual(['work', 'work', 'work']);
+    await eventually(() => expect(received).toEqual(['work', 'outbox', 'work']));
+    await store.close();
+  });
+
   it('outlives junk on its channel', async () => {
     const [from, to] = [await open(database.url), await open(database.url)];
     const received: (string | undefined)[] = [];

@@ -1,3 +1,4 @@
+import type { CommitTail } from './backplane';
 import { LinkedBackplane } from './linked-backplane';
 
 /** LISTEN/NOTIFY on a connection of its own, as the state store offers it. Reconnects by itself for ever. */
@@ -41,6 +42,10 @@ export class PostgresBackplane extends LinkedBackplane {
       if (!sent) this.lost();
     });
     return true;
+  }
+
+  protected override leaveBehind(commit: CommitTail, texts: readonly string[]): boolean {
+    return commit.notifyBehind(CHANNEL, texts);
   }
 
   protected disconnect(): Promise<void> {

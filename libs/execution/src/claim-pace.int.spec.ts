@@ -43,3 +43,74 @@ describeOnBothDialects('a busy turn processor', (stores: () => TestStores) => {
     });
   });
 });
+
+describeOnBothDialects('a turn processor between its polls', (stores: () => TestStores) => {
+  let engine: TestEngine;
+  let ran: string[];
+  let release: (() => void)[];
+
+  beforeEach(async () => {
+    engine = new TestEngine(await stores().open());
+    ran = [];
+    release = [];
+  });
+  afterEach(async () => {
+    jest.useRealTimers();
+    await engine.stop();
+  });
+
+  /** Holds each step until the test lets it go on. */
+  const holding = () =>
+    new ScriptedExecutor(({ conversationKey }) => {
+      ran.push(conversationKey);
+      return new Promise((resolve) => release.push(() => resolve({ kind: 'succeeded', result: {} })));
+    });
+  const startMany = async (count: number) => {
+    for (let i = 0; i < count; i += 1) await engine.start(`agent:default:dm:many-${i}`, [cliStep('a')]);
+  };
+  /** Waits without the timers, which stand still. */
+  const until = async (condition: () => boolean) => {
+    for (const deadline = Date.now() + 10_000; !condition();) {
+      if (Date.now() > deadline) throw new Error(`waited in vain: ${ran.length} ran`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  };
+  const stopPolls = () =>
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'Date', 'performance', 'queueMicrotask'] });
+
+  it('looks when a run ends, if its house was full', async () => {
+    await startMany(6);
+    stopPolls();
+    engine.process(holding(), { concurrency: 2 });
+    for (let i = 0; i < 6; i += 1) {
+      await until(() => release.length > i);
+      release[i]?.();
+    }
+    await until(() => new Set(ran).size === 6);
+  });
+
+  it('looks when a run ends, if it may have freed a place under a cap', async () => {
+    await engine.turns.setShare({ tenantId: DEFAULT_TENANT_ID, maxRunning: 1 });
+    await startMany(4);
+    stopPolls();
+    engine.process(holding());
+    for (let i = 0; i < 4; i += 1) {
+      await until(() => release.length > i);
+      release[i]?.();
+    }
+    await until(() => new Set(ran).size === 4);
+  });
+
+  it('does not look when a run ends and nothing can be waiting', async () => {
+    const [claims, looks] = [jest.spyOn(engine.turns, 'claim'), jest.spyOn(engine.turns, 'msUntilDue')];
+    stopPolls();
+    const processor = engine.process(holding());
+    await until(() => looks.mock.results.length === 1);
+    await startMany(5);
+    await until(() => release.length === 5);
+    const before = [claims.mock.calls.length, looks.mock.calls.length];
+    for (const goOn of release) goOn();
+    await until(() => processor.running === 0);
+    expect([claims.mock.calls.length, looks.mock.calls.length]).toEqual(before);
+  });
+});

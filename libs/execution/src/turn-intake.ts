@@ -155,12 +155,15 @@ export class TurnIntake {
     let hopeful = new Set(batch.map(({ idempotency }) => idempotency.key)).size === batch.length;
     let unknown: UnknownCommitError | undefined;
     for (let attempt = 1; ; attempt += 1) {
+      let wake = () => this.wake();
       try {
         const { outcomes, stopped } = await this.store.transaction(async (tx) => {
           void tx.lockConversations(batch);
-          return hopeful ? this.writeAllFresh(tx, batch) : this.write(tx, batch);
+          const accepted = await (hopeful ? this.writeAllFresh(tx, batch) : this.write(tx, batch));
+          wake = this.backplane.publishBehind(tx, ['work', 'outbox']);
+          return accepted;
         });
-        this.wake();
+        wake();
         // A hint: their workers also find the wish in the database at the next renewal.
         for (const turnId of stopped) this.backplane.publish('cancel', turnId);
         return outcomes;

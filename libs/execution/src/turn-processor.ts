@@ -1,4 +1,4 @@
-import { AdaptivePoll, type Backplane } from '@tyrum/backplane';
+import { AdaptivePoll, type Backplane, type PollResult } from '@tyrum/backplane';
 import { conversationLease, type LossLog } from '@tyrum/leases';
 import { LIMITS } from '@tyrum/protocol';
 import type { Param } from '@tyrum/statestore';
@@ -18,11 +18,13 @@ export interface TurnProcessorOptions {
 }
 
 /**
- * While so many conversations run, and the last claim left nothing behind, the next one is made so many ms later, however many
+ * While so many conversations run, and a claim left nothing behind, the next one is made so many ms later, however many
  * wake-ups come: a claim costs the same whatever it finds, and what has come meanwhile has others before it anyway.
  */
 const BUSY_RUNS = 16;
 const BUSY_PAUSE_MS = 5;
+/** How long after a claim a look is due at what falls due next, if nothing comes before. */
+const LOOK_MS = 50;
 
 /** How much of the TTL before its end a holder stops trusting its lease, as a fraction. */
 const TRUST_MARGIN = 0.15;
@@ -44,8 +46,8 @@ export class TurnProcessor {
   private renewing = false;
   private stopped = false;
   private readonly ring = new ClaimRing();
-  /** When a claim last found less than there was room for. */
-  private emptiedAt = -Infinity;
+  /** Something may be due that the last claim left for want of room or of a place under a cap: look when a run has ended. */
+  private leftWaiting = false;
   /** Claims in a row that got nothing although something was due. */
   private emptyHanded = 0;
 
@@ -102,15 +104,14 @@ export class TurnProcessor {
     if (turnId) for (const run of this.runs.keys()) run.cancelTurn(turnId);
   }
 
-  private async claim(): Promise<{ more: boolean; nextDueInMs?: number }> {
+  private async claim(): Promise<PollResult> {
     const free = Math.min(this.options.concurrency - this.runs.size, LIMITS.claimConversations);
+    if (free <= 0) this.leftWaiting = true;
     if (this.stopped || free <= 0) return { more: false };
     const askedAt = performance.now();
-    const pauseMs = this.runs.size < BUSY_RUNS ? 0 : this.emptiedAt + BUSY_PAUSE_MS - askedAt;
-    if (pauseMs > 0) return { more: false, nextDueInMs: pauseMs };
     const { owner, leaseTtlMs, turnsPerClaim: turnsEach } = this.options;
     const claimed = await this.turns.claim(owner, leaseTtlMs, free, { ring: this.ring, turnsEach });
-    if (claimed.length < free) this.emptiedAt = performance.now();
+    this.leftWaiting = claimed.length >= free || this.ring.capped;
     if (claimed.length === 0) return this.nothingClaimed();
     this.emptyHanded = 0;
     const takenOver = claimed.filter((conversation) => conversation.takenFrom !== null).length;
@@ -119,20 +120,25 @@ export class TurnProcessor {
     claimed.forEach((conversation, i) => this.launch(conversation, work[i] ?? [], askedAt));
     // A wake-up may have reached this worker only, and there may be more than it can take.
     if (this.ring.more) this.backplane.publish('work');
-    // A full house looks again when a run ends.
-    return { more: this.ring.more && this.runs.size < this.options.concurrency };
+    if (this.ring.more && this.runs.size < this.options.concurrency) return { more: true };
+    return { more: false, nextDueInMs: LOOK_MS, ...this.pace(claimed.length < free) };
   }
 
   /**
    * What is due and was not got is another claimant's for the moment, or in a part of the ring this claim did not see: look
    * once more, there. After that it waits for a place under a cap, and whoever frees one looks by itself.
    */
-  private async nothingClaimed(): Promise<{ more: boolean; nextDueInMs?: number }> {
+  private async nothingClaimed(): Promise<PollResult> {
     const { any, later } = await this.turns.msUntilDue(this.options.beat?.());
     if (any === 0) this.ring.jump();
+    this.leftWaiting = any === 0;
     this.emptyHanded = any === 0 ? this.emptyHanded + 1 : 0;
     const nextDueInMs = this.emptyHanded > 1 ? later : any;
-    return { more: false, ...(nextDueInMs === undefined ? {} : { nextDueInMs }) };
+    return { more: false, ...(nextDueInMs === undefined ? {} : { nextDueInMs }), ...this.pace(true) };
+  }
+
+  private pace(isEmptied: boolean): { restMs?: number } {
+    return isEmptied && this.runs.size >= BUSY_RUNS ? { restMs: BUSY_PAUSE_MS } : {};
   }
 
   private launch(conversation: ClaimedConversation, work: OpenTurn[], askedAt: number): void {
@@ -142,7 +148,7 @@ export class TurnProcessor {
     const done = this.guard(run).finally(() => {
       this.runs.delete(run);
       if (run.lost) this.losses.add({ ...conversationLease(run.ref), token: run.token });
-      this.poll.wake();
+      if (this.leftWaiting) this.poll.wake();
     });
     this.runs.set(run, done);
   }

@@ -1,4 +1,4 @@
-import type { Backplane } from '@tyrum/backplane';
+import type { Backplane, Topic } from '@tyrum/backplane';
 import { noteAudit, type AuditNote } from '@tyrum/evidence';
 import { appendEvents, type OutboxEvent } from '@tyrum/outbox';
 import { LIMITS } from '@tyrum/protocol';
@@ -134,10 +134,12 @@ export class TurnWriter {
     for (let hopeful = true; refused.size < all.length;) {
       const batch = all.filter((write) => !refused.has(write));
       let done: Outcome | undefined;
+      let wake: (() => void) | undefined;
       try {
         await this.store.transaction(async (tx) => {
           void tx.lockConversations(batch.flatMap(refsOf));
           done = await this.write(tx, batch, hopeful);
+          wake = this.backplane.publishBehind(tx, topicsOf(done.written));
         });
       } catch (error) {
         if (error instanceof NotAsHopedError) {
@@ -151,9 +153,13 @@ export class TurnWriter {
         if (!(error instanceof UnknownCommitError) || !done) throw error;
         // Writing again could do it twice: ask what became of the first time.
         if (!(await this.tookPlace(done))) continue;
+        // What was to follow the COMMIT went with the connection, perhaps.
+        wake = undefined;
       }
       const written = done?.written ?? [];
-      this.wake(batch, written);
+      if (wake) wake();
+      else for (const topic of topicsOf(written)) this.backplane.publish(topic);
+      for (const delayMs of delaysOf(batch, written)) this.backplane.wakeLater('work', delayMs);
       batch.forEach(({ alongside }, i) => written[i]?.applied && alongside?.committed?.());
       if (refused.size === 0) return written;
       const outcomes = new Map(batch.map((write, i) => [write, written[i]]));
@@ -243,12 +249,11 @@ export class TurnWriter {
     ];
     return placeEvents(ref, enqueued?.firstEventSeq ?? 0, drafts, stamp);
   }
+}
 
-  private wake(batch: readonly TurnWrite[], written: readonly Written[]): void {
-    this.backplane.publish('outbox');
-    if (written.some((w) => w.ready)) this.backplane.publish('work');
-    for (const delayMs of delaysOf(batch, written)) this.backplane.wakeLater('work', delayMs);
-  }
+/** Whom a commit concerns. */
+function topicsOf(written: readonly Written[]): Topic[] {
+  return written.some((w) => w.ready) ? ['outbox', 'work'] : ['outbox'];
 }
 
 function refsOf({ write, post, arrival }: TurnWrite): ConversationRef[] {

@@ -19,7 +19,7 @@ export interface OutboxTailOptions {
 }
 
 const DEFAULT_BATCH = 200;
-/** After so many events in one read the next one comes so many ms later, however many wake-ups do: it costs the same and finds more. */
+/** After so many events in one read the next one comes so many ms later, however many wake-ups do. */
 const BUSY_EVENTS = 16;
 const BUSY_PAUSE_MS = 5;
 /** How soon to look again for committed events that wait for an older transaction, growing while they wait. */
@@ -32,7 +32,6 @@ export class OutboxTail {
   private unsubscribe: (() => void) | undefined;
   private position: Position | undefined;
   private waitingMs = WAITING_MS;
-  private busyUntil = 0;
 
   constructor(
     private readonly reader: OutboxReader,
@@ -59,8 +58,6 @@ export class OutboxTail {
 
   private async step(): Promise<PollResult> {
     if (!this.position) throw new Error('a tail has a position once it started');
-    const pauseMs = this.busyUntil - performance.now();
-    if (pauseMs > 0) return { more: false, nextDueInMs: pauseMs };
     const limit = this.options.batch ?? DEFAULT_BATCH;
     const page = await this.reader.readAfter(this.position, limit);
     if (page.gap) await this.options.onGap?.(page.position);
@@ -69,10 +66,10 @@ export class OutboxTail {
     this.options.onPassed?.(page.position);
     if (page.events.length > 0 || !page.waiting) this.waitingMs = WAITING_MS;
     if (page.more) return { more: true };
-    if (page.events.length >= BUSY_EVENTS) this.busyUntil = performance.now() + BUSY_PAUSE_MS;
-    if (!page.waiting) return { more: false };
+    const rest = page.events.length >= BUSY_EVENTS ? { restMs: BUSY_PAUSE_MS } : {};
+    if (!page.waiting) return { more: false, ...rest };
     const nextDueInMs = this.waitingMs;
     this.waitingMs = Math.min(nextDueInMs * 2, MAX_WAITING_MS);
-    return { more: false, nextDueInMs };
+    return { more: false, nextDueInMs, ...rest };
   }
 }

@@ -101,8 +101,6 @@ export class PostgresNotifications {
     });
     try {
       await client.connect();
-      // A NOTIFY is a commit and would wait for the disk; what it says may be lost.
-      await client.query('set synchronous_commit = off');
       await this.attach(client, this.listeners);
     } catch (error) {
       this.lost(client, error);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createPostgresDatabase, eventually, type TestDatabase } from '@tyrum/test-services';
 import { StoreUnavailableError, UnknownCommitError } from './errors';
+import { PostgresNotifications } from './postgres-notifications';
 import { PostgresStateStore } from './postgres-state-store';
 import { Tenants } from './records';
 import type { StateStore, Statement, Tx } from './state-store';
@@ -196,6 +197,33 @@ describe('PostgresStateStore', () => {
       await tx.query(put, ['a']);
       expect(await tx.query(assigned)).toEqual([{ xid: expect.any(String) as string }]);
     });
+  });
+
+  it('notifies behind a COMMIT and not behind a rollback', async () => {
+    const one = await open({ url: database.url, poolSize: 1 });
+    const heard: string[] = [];
+    let listening = false;
+    const listener = new PostgresNotifications({ url: database.url });
+    listener.listen(
+      'test',
+      (text) => heard.push(text),
+      () => (listening = true),
+    );
+    await eventually(() => expect(listening).toBe(true));
+    await expect(
+      one.transaction(async (tx) => {
+        tx.notifyBehind('test', ['rolled back']);
+        await tx.query(put, ['a']);
+        throw new Error('no');
+      }),
+    ).rejects.toThrow('no');
+    const notified = await one.transaction(async (tx) => {
+      await tx.query(put, ['b']);
+      return tx.notifyBehind('test', [`it's`, '{"a":1}']);
+    });
+    expect(notified).toBe(true);
+    await eventually(() => expect(heard).toEqual([`it's`, '{"a":1}']));
+    await listener.close();
   });
 
   it('opens and works with one connection', async () => {

@@ -12,8 +12,8 @@ import {
 } from './errors';
 import { migratePostgres } from './migrate';
 import { migrationsFor } from './migrations';
+import { commit, rollbackQuietly, type Connection } from './postgres-commit';
 import { RECORDS } from './records';
-import type { BoundParam } from './row-lists';
 import { ServerTimeline, type TimelineClient } from './server-timeline';
 import type { ConversationRef, Param, Reader, StateStore, Statement, Tx } from './state-store';
 import { TypeOrmReader, TypeOrmTx, type Send } from './typeorm-reader';
@@ -201,12 +201,13 @@ export class PostgresStateStore implements StateStore {
       (cause: unknown) => cause,
     );
     const send = this.sendOn(connection);
-    const tx = new TypeOrmTx('postgres', runner, (keys) => lockConversations(send, keys), send);
+    // Behind a pooler the next thing sent may come to another server, before the COMMIT or without it.
+    const tx = new TypeOrmTx('postgres', runner, (keys) => lockConversations(send, keys), send, !this.pooled);
     let worked = false;
     try {
       const value = await this.current.run(tx, () => work(tx));
       worked = true;
-      await commit(runner, connection, tx);
+      await commit(runner, connection, tx, send);
       return value;
     } catch (error) {
       await tx.finish();
@@ -288,13 +289,6 @@ class NeverBegunError extends Error {
   }
 }
 
-interface Connection {
-  query(
-    query: string | { name?: string; text: string; values: BoundParam[] },
-  ): Promise<{ command: string; rows: unknown[] }>;
-  end(): Promise<void>;
-}
-
 async function beginTimeline(source: DataSource, timeline: ServerTimeline): Promise<void> {
   const runner = source.createQueryRunner();
   try {
@@ -327,29 +321,6 @@ function preparedName(name: string, text: string): string | undefined {
 
 function pause(attempt: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, attempt * DEAD_CONNECTION_PAUSE_MS));
-}
-
-async function commit(runner: QueryRunner, connection: Connection, tx: TypeOrmTx): Promise<void> {
-  // TypeORM releases a runner when its connection breaks: COMMIT has not been sent then, and nothing is unknown.
-  if (runner.isReleased) throw new StoreUnavailableError('the connection went before COMMIT', RETRY_AFTER_MS);
-  tx.assertSound();
-  const [answer] = await Promise.allSettled([connection.query('commit'), tx.finish()]);
-  if (answer.status === 'rejected') {
-    if (classifyError(answer.reason) === 'connection') throw new UnknownCommitError({ cause: answer.reason });
-    throw answer.reason;
-  }
-  // The server's answer to COMMIT after a statement failed is success, with this tag.
-  if (answer.value.command !== 'ROLLBACK') return;
-  throw tx.failure ?? new Error('a statement failed and its error was caught: nothing was committed');
-}
-
-/** A connection that cannot roll back is broken, and Postgres has rolled back for it. */
-async function rollbackQuietly(connection: Connection): Promise<void> {
-  try {
-    await connection.query('rollback');
-  } catch {
-    return;
-  }
 }
 
 /**

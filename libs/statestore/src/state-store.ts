@@ -49,6 +49,12 @@ export interface Tx extends Reader {
    * at its first write, and so two writers of one conversation get ids in the order in which they held it.
    */
   lockConversations(keys: readonly ConversationRef[]): Promise<void>;
+  /**
+   * Leaves a Postgres NOTIFY of each text to be sent right behind COMMIT, which spares a round trip. It is a transaction of its
+   * own: inside this one it would make all commits of the database wait for each other. Best effort, also sent where the COMMIT is
+   * refused, and nobody is told what became of it. False = this store does not, and nothing was left.
+   */
+  notifyBehind(channel: string, texts: readonly string[]): boolean;
   readonly manager: EntityManager;
 }
 

@@ -32,6 +32,12 @@ export class TypeOrmReader implements Reader {
   }
 }
 
+/** What is to be notified of behind a COMMIT. */
+export interface Notice {
+  readonly channel: string;
+  readonly texts: readonly string[];
+}
+
 /** A `Tx` on a query runner whose connection has an open transaction. */
 export class TypeOrmTx extends TypeOrmReader implements Tx {
   /** How many savepoints are open inside the transaction. */
@@ -40,6 +46,8 @@ export class TypeOrmTx extends TypeOrmReader implements Tx {
   finished = false;
   /** The first error of a statement that no savepoint has undone. Postgres commits nothing after one. */
   failure: unknown;
+  /** To be sent behind COMMIT. */
+  readonly notices: Notice[] = [];
   /**
    * The end of the queue: statements of one transaction run one after the other, in the order of their calls. Postgres keeps
    * that order itself, so they are sent at once and those whose answers nobody waits for share a round trip.
@@ -51,6 +59,7 @@ export class TypeOrmTx extends TypeOrmReader implements Tx {
     runner: QueryRunner,
     private readonly lock: (keys: readonly ConversationRef[]) => Promise<void>,
     send?: Send,
+    private readonly notifies = false,
   ) {
     super(dialect, runner, send);
   }
@@ -66,6 +75,11 @@ export class TypeOrmTx extends TypeOrmReader implements Tx {
 
   lockConversations(keys: readonly ConversationRef[]): Promise<void> {
     return this.enqueue(() => this.lock(keys));
+  }
+
+  notifyBehind(channel: string, texts: readonly string[]): boolean {
+    if (this.notifies) this.notices.push({ channel, texts });
+    return this.notifies;
   }
 
   /**

@@ -84,6 +84,19 @@ export function describeBackplane(name: string, current: () => BackplaneUnderTes
       await eventually(() => expect(woken).toBeGreaterThanOrEqual(1));
     });
 
+    it('wakes for what a transaction commits, once each topic, when it is told that it is committed', async () => {
+      const [from, to] = [await current().open(), await current().open()];
+      const [work, outbox] = [collect(to, 'work'), collect(to, 'outbox')];
+      const here = collect(from, 'outbox');
+      // A commit that carries nothing along.
+      const tell = from.publishBehind({ notifyBehind: () => false }, ['work', 'outbox']);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect([work, outbox, here]).toEqual([[], [], []]);
+      tell();
+      expect(here).toEqual([undefined]);
+      await eventually(() => expect([work, outbox]).toEqual([[undefined], [undefined]]));
+    });
+
     it('wakes later, not before', async () => {
       const [from, to] = [await current().open(), await current().open()];
       const startedAt = performance.now();

@@ -108,6 +108,7 @@ export class TestEngine {
     options: {
       owner?: string;
       leaseTtlMs?: number;
+      concurrency?: number;
       sliceMs?: number;
       observer?: ProcessorObserver;
       policy?: Partial<GatePolicy>;
@@ -134,7 +135,7 @@ export class TestEngine {
       this.turns,
       this.backplane,
       ports,
-      { owner, leaseTtlMs: options.leaseTtlMs ?? 10_000, concurrency: 50, turnsPerClaim: 20 },
+      { owner, leaseTtlMs: options.leaseTtlMs ?? 10_000, concurrency: options.concurrency ?? 50, turnsPerClaim: 20 },
       new LossLog(new Leases(this.store), { owner, onError }),
     );
     processor.start();

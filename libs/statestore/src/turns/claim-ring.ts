@@ -10,6 +10,7 @@ export interface RingPlace {
   readonly agents: number | null;
   readonly last_agent: string | null;
   readonly more: boolean | number;
+  readonly capped: boolean | number;
 }
 
 /** Tenants with more agents than one claim looks at, remembered at the most. */
@@ -24,6 +25,8 @@ export class ClaimRing {
   private usedWeight = 0;
   /** The last claim left something behind that another one would get at once. */
   more = false;
+  /** Shares have caps: the last claim may have left something behind for want of a place under one. */
+  capped = false;
 
   constructor(private tenantId: string = randomUUID()) {}
 
@@ -35,6 +38,7 @@ export class ClaimRing {
   /** Moves on behind what a claim for `limit` conversations got. */
   advance(rows: readonly RingPlace[], limit: number): void {
     this.more = rows.length >= Math.min(limit, CLAIM_MOST) || rows.some((row) => Boolean(row.more));
+    this.capped = rows.some((row) => Boolean(row.capped));
     for (const { tenant_id, agents, last_agent } of rows) {
       this.longTenants.delete(tenant_id);
       if (agents === CLAIM_AGENTS && last_agent !== null && this.longTenants.size < MAX_LONG_TENANTS) {

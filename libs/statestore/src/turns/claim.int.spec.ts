@@ -152,6 +152,27 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
     expect([first.length, rest.length]).toEqual([5, 2]);
   });
 
+  it('knows that it has seen all tenants, also those it came to after the end of the ring', async () => {
+    const [first, last] = [randomUUID(), randomUUID()].sort() as [string, string];
+    for (const tenant of [first, last]) await ready(tenant, 'a', 1);
+    const ring = new ClaimRing(last);
+    expect(await turns.claim('w', TTL_MS, 10, { ring })).toHaveLength(2);
+    expect(ring.more).toBe(false);
+  });
+
+  it('says that there are caps, which may have kept it from something', async () => {
+    const ring = new ClaimRing();
+    await ready(BIG, 'a', 4);
+    expect(await turns.claim('w', TTL_MS, 1, { ring })).toHaveLength(1);
+    expect(ring.capped).toBe(false);
+    await turns.setShare({ tenantId: BIG, weight: 2 });
+    expect(await turns.claim('w', TTL_MS, 1, { ring })).toHaveLength(1);
+    expect(ring.capped).toBe(false);
+    await turns.setShare({ tenantId: BIG, agentKey: 'a', maxRunning: 3 });
+    expect(await turns.claim('w', TTL_MS, 5, { ring })).toHaveLength(1);
+    expect([ring.capped, ring.more]).toEqual([true, false]);
+  });
+
   it('holds an agent to its cap without holding up the other agents of its tenant', async () => {
     await ready(BIG, 'busy', 1_000);
     await store.execute(age, [1, BIG]);

@@ -34,12 +34,16 @@ export const CLAIM_MOST = 100;
  * (xmin) is another than that of the snapshot, the row is `is_stale`, and its turns must be read again: a turn that the last
  * holder started, parked or ended would be taken for one it did not.
  *
+ * With each row comes whether any share has a cap (`capped`): what is due may then be waiting for a place under one.
+ *
  * Parameters: owner, lease TTL in ms, how many, the ring's cursor (tenant), how much of its weight that tenant has had
  * this round, a JSON object {tenant: agent to go on after} for tenants with more agents than one claim looks at, and (Postgres)
  * how many turns of each. Touches: conversation_queue, claim_share, lease_history, server_timeline, tenant, turn.
  */
 const ready = `conversation_queue where state = 'ready'`;
 const disabled = '(select tenant_id from disabled)';
+const ringIsFull = `(select count(*) from ring) >= ${CLAIM_TENANTS}`;
+const capped = 'exists (select 1 from claim_share where max_running is not null) as capped';
 
 export const claimConversations: Statement = {
   name: 'claim-conversations',
@@ -117,7 +121,7 @@ export const claimConversations: Statement = {
         null as last_agent, false as more, version from expired
       union all
       (select tenant_id, conversation_key, null, place, pass, agents, last_agent,
-        bool_or(nth_of_agent >= quota) over () or max(place) over () > ${CLAIM_TENANTS} - 1, version
+        bool_or(nth_of_agent >= quota) over () or ${ringIsFull}, version
       from passes order by pass, place, nth_of_tenant
       limit greatest(0, $3 - (select count(*) from expired)))) taken limit ${CLAIM_MOST}),
     claimed as (
@@ -134,7 +138,8 @@ export const claimConversations: Statement = {
       from claimed where taken_from is not null)
     select t.*, claimed.*, claimed.version <> (
       select xmin::text from conversation_queue known
-      where known.tenant_id = claimed.tenant_id and known.conversation_key = claimed.conversation_key) as is_stale
+      where known.tenant_id = claimed.tenant_id and known.conversation_key = claimed.conversation_key) as is_stale,
+      ${capped}
     from claimed left join lateral (${withinBytes(`(
           select * from turn where tenant_id = claimed.tenant_id and conversation_key = claimed.conversation_key
             and turn_seq > 0 and turn_seq >= claimed.open_from and status in ${OPEN}
@@ -202,11 +207,11 @@ export const claimConversations: Statement = {
       where a.max_running is null or a.nth_of_tenant <= a.max_running - (
         select count(*) from conversation_queue where state = 'leased' and tenant_id = a.tenant_id))
     select tenant_id, conversation_key, lease_owner as taken_from, null as place, null as pass, null as agents,
-      null as last_agent, false as more, (select ms from clock) as now_ms from expired
+      null as last_agent, false as more, (select ms from clock) as now_ms, ${capped} from expired
     union all
     select * from (
       select tenant_id, conversation_key, null, place, pass, agents, last_agent,
-        max(nth_of_agent) over () >= ?3 or max(place) over () > ${CLAIM_TENANTS} - 1, (select ms from clock)
+        max(nth_of_agent) over () >= ?3 or ${ringIsFull}, (select ms from clock), ${capped}
       from passes order by pass, place, nth_of_tenant
       limit max(0, ?3 - (select count(*) from expired)))`,
 };
