@@ -1,3 +1,4 @@
+import { eventually } from '@tyrum/test-services';
 import { GroupCommit, OverloadedError } from './group-commit';
 
 const OPTIONS = { maxBatch: 10, maxWaiting: 100, lanes: 1, keyOf: String };
@@ -105,15 +106,54 @@ describe('GroupCommit', () => {
     expect(flushed.map((ops) => ops.length)).toEqual([20, 20]);
     const second = [commits.submit('0 second'), commits.submit('39 second'), commits.submit('0 third')];
     gates.get('20 first')?.open();
-    await turn();
-    await turn();
-    expect(flushed.slice(2)).toEqual([['39 second']]);
+    await eventually(() => expect(flushed.slice(2)).toEqual([['39 second']]));
     gates.get('0 first')?.open();
     await Promise.all(first);
-    await turn();
-    expect(flushed.slice(3)).toEqual([['0 second', '0 third']]);
+    await eventually(() => expect(flushed.slice(3)).toEqual([['0 second', '0 third']]));
     gates.get('39 second')?.open();
     gates.get('0 second')?.open();
     await Promise.all([...second, commits.idle()]);
+  });
+
+  it('has a few wait for the flush under way, but not for ever, and not many', async () => {
+    const gates: ReturnType<typeof gate>[] = [];
+    const flushed: number[][] = [];
+    const commits = new GroupCommit<number, number>(
+      async (ops) => {
+        flushed.push([...ops]);
+        const held = gate();
+        gates.push(held);
+        await held.passed;
+        return ops;
+      },
+      { ...OPTIONS, maxBatch: 100, lanes: 2 },
+    );
+    const turns = async () => {
+      for (let i = 0; i < 5; i += 1) await new Promise((resolve) => setImmediate(resolve));
+    };
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick'] });
+    const all = [commits.submit(0)];
+    await turns();
+    for (let i = 1; i < 16; i += 1) all.push(commits.submit(i));
+    await turns();
+    expect(flushed).toEqual([[0]]);
+    gates[0]?.open();
+    await turns();
+    expect(flushed.map((ops) => ops.length)).toEqual([1, 15]);
+    for (let i = 16; i < 32; i += 1) all.push(commits.submit(i));
+    await turns();
+    expect(flushed.map((ops) => ops.length)).toEqual([1, 15, 16]);
+    gates[1]?.open();
+    await turns();
+    all.push(commits.submit(32));
+    await turns();
+    expect(flushed).toHaveLength(3);
+    // The flush under way does not end.
+    jest.advanceTimersByTime(10);
+    jest.useRealTimers();
+    await turns();
+    expect(flushed[3]).toEqual([32]);
+    for (const held of gates) held.open();
+    await Promise.all([...all, commits.idle()]);
   });
 });

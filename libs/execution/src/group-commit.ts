@@ -20,8 +20,10 @@ export class OverloadedError extends Error {
   }
 }
 
-/** Fewer are not parted: what a flush costs by itself would outweigh what two at once gain. */
+/** Fewer are not parted, and wait for the flush under way: what a flush costs by itself would outweigh what two at once gain. */
 const WORTH_A_FLUSH = 16;
+/** How long they wait for it, in ms: it may itself be waiting for a lock that they have nothing to do with. */
+const PATIENCE_MS = 10;
 
 interface Waiting<Op, Result> {
   readonly op: Op;
@@ -43,6 +45,7 @@ export class GroupCommit<Op, Result> {
   private readonly busy = new Set<string>();
   private flushes = 0;
   private scheduled = false;
+  private patience: NodeJS.Timeout | undefined;
   private idlers: (() => void)[] = [];
 
   constructor(
@@ -69,6 +72,13 @@ export class GroupCommit<Op, Result> {
   }
 
   private schedule(): void {
+    if (this.flushes === 0 || this.waiting.length >= WORTH_A_FLUSH) return this.scheduleNow();
+    if (this.flushes < this.options.lanes) this.patience ??= setTimeout(() => this.scheduleNow(), PATIENCE_MS);
+  }
+
+  private scheduleNow(): void {
+    clearTimeout(this.patience);
+    this.patience = undefined;
     if (this.scheduled || this.flushes >= this.options.lanes) return;
     this.scheduled = true;
     // After this turn of the event loop: everything that arrived in it travels together.

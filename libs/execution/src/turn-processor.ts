@@ -25,6 +25,8 @@ const BUSY_RUNS = 16;
 const BUSY_PAUSE_MS = 5;
 /** How long after a claim a look is due at what falls due next, if nothing comes before. */
 const LOOK_MS = 50;
+/** How often a worker calls others for what it left behind, at the most. */
+const CALL_MS = 50;
 
 /** How much of the TTL before its end a holder stops trusting its lease, as a fraction. */
 const TRUST_MARGIN = 0.15;
@@ -48,6 +50,7 @@ export class TurnProcessor {
   private readonly ring = new ClaimRing();
   /** Something may be due that the last claim left for want of room or of a place under a cap: look when a run has ended. */
   private leftWaiting = false;
+  private calledAt = -Infinity;
   /** Claims in a row that got nothing although something was due. */
   private emptyHanded = 0;
 
@@ -118,8 +121,7 @@ export class TurnProcessor {
     this.ports.observer.conversationsClaimed(claimed.length, takenOver);
     const work = await this.turns.workOf(claimed);
     claimed.forEach((conversation, i) => this.launch(conversation, work[i] ?? [], askedAt));
-    // A wake-up may have reached this worker only, and there may be more than it can take.
-    if (this.ring.more) this.backplane.publish('work');
+    if (this.ring.more) this.callOthers();
     if (this.ring.more && this.runs.size < this.options.concurrency) return { more: true };
     return { more: false, nextDueInMs: LOOK_MS, ...this.pace(claimed.length < free) };
   }
@@ -135,6 +137,13 @@ export class TurnProcessor {
     this.emptyHanded = any === 0 ? this.emptyHanded + 1 : 0;
     const nextDueInMs = this.emptyHanded > 1 ? later : any;
     return { more: false, ...(nextDueInMs === undefined ? {} : { nextDueInMs }), ...this.pace(true) };
+  }
+
+  /** A wake-up may have reached this worker only, and there may be more than it can take. What comes later wakes them by itself. */
+  private callOthers(): void {
+    if (performance.now() - this.calledAt < CALL_MS) return;
+    this.calledAt = performance.now();
+    this.backplane.publish('work');
   }
 
   private pace(isEmptied: boolean): { restMs?: number } {
