@@ -115,7 +115,7 @@ describe('GroupCommit', () => {
     await Promise.all([...second, commits.idle()]);
   });
 
-  it('has a few wait for the flush under way, but not for ever, and not many', async () => {
+  it('has a few wait for a small flush under way, but not for ever, and not many', async () => {
     const gates: ReturnType<typeof gate>[] = [];
     const flushed: number[][] = [];
     const commits = new GroupCommit<number, number>(
@@ -133,26 +133,33 @@ describe('GroupCommit', () => {
     };
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick'] });
     const all = [commits.submit(0)];
+    const submit = (count: number) => {
+      for (let i = 0; i < count; i += 1) all.push(commits.submit(all.length));
+      return turns();
+    };
+    const sizes = () => flushed.map((ops) => ops.length);
     await turns();
-    for (let i = 1; i < 16; i += 1) all.push(commits.submit(i));
-    await turns();
-    expect(flushed).toEqual([[0]]);
+    await submit(15);
+    expect(sizes()).toEqual([1]);
     gates[0]?.open();
     await turns();
-    expect(flushed.map((ops) => ops.length)).toEqual([1, 15]);
-    for (let i = 16; i < 32; i += 1) all.push(commits.submit(i));
-    await turns();
-    expect(flushed.map((ops) => ops.length)).toEqual([1, 15, 16]);
+    expect(sizes()).toEqual([1, 15]);
+    await submit(16);
+    expect(sizes()).toEqual([1, 15, 16]);
     gates[1]?.open();
     await turns();
-    all.push(commits.submit(32));
+    // Beside a flush that takes longer.
+    await submit(1);
+    expect(sizes()).toEqual([1, 15, 16, 1]);
+    gates[2]?.open();
     await turns();
-    expect(flushed).toHaveLength(3);
+    await submit(1);
+    expect(sizes()).toEqual([1, 15, 16, 1]);
     // The flush under way does not end.
     jest.advanceTimersByTime(10);
     jest.useRealTimers();
     await turns();
-    expect(flushed[3]).toEqual([32]);
+    expect(sizes()).toEqual([1, 15, 16, 1, 1]);
     for (const held of gates) held.open();
     await Promise.all([...all, commits.idle()]);
   });

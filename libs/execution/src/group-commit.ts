@@ -20,7 +20,10 @@ export class OverloadedError extends Error {
   }
 }
 
-/** Fewer are not parted, and wait for the flush under way: what a flush costs by itself would outweigh what two at once gain. */
+/**
+ * Fewer are not parted, and wait for a flush under way that is as small, which will not take long: what a flush costs by itself would
+ * outweigh what two at once gain.
+ */
 const WORTH_A_FLUSH = 16;
 /** How long they wait for it, in ms: it may itself be waiting for a lock that they have nothing to do with. */
 const PATIENCE_MS = 10;
@@ -44,6 +47,8 @@ export class GroupCommit<Op, Result> {
   /** Keys of the flushes under way. */
   private readonly busy = new Set<string>();
   private flushes = 0;
+  /** Operations in them. */
+  private underWay = 0;
   private scheduled = false;
   private patience: NodeJS.Timeout | undefined;
   private idlers: (() => void)[] = [];
@@ -72,7 +77,8 @@ export class GroupCommit<Op, Result> {
   }
 
   private schedule(): void {
-    if (this.flushes === 0 || this.waiting.length >= WORTH_A_FLUSH) return this.scheduleNow();
+    const most = Math.max(this.waiting.length, this.underWay);
+    if (this.flushes === 0 || most >= WORTH_A_FLUSH) return this.scheduleNow();
     if (this.flushes < this.options.lanes) this.patience ??= setTimeout(() => this.scheduleNow(), PATIENCE_MS);
   }
 
@@ -92,12 +98,14 @@ export class GroupCommit<Op, Result> {
     const batch = this.takeBatch();
     if (batch.length === 0) return;
     this.flushes += 1;
+    this.underWay += batch.length;
     const keys = new Set(batch.map(({ key }) => key));
     for (const key of keys) this.busy.add(key);
     if (this.waiting.length > 0) this.schedule();
     await this.flushBatch(batch);
     for (const key of keys) this.busy.delete(key);
     this.flushes -= 1;
+    this.underWay -= batch.length;
     if (this.waiting.length > 0) this.schedule();
     if (this.isIdle) for (const idle of this.idlers.splice(0)) idle();
   }
