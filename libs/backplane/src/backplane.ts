@@ -28,8 +28,8 @@ export type Handler = (payload: string | undefined) => unknown;
 
 /** An open transaction, as far as it concerns wake-ups. */
 export interface CommitTail {
-  /** Leaves a NOTIFY of each text to be sent right behind COMMIT. False = it cannot. */
-  notifyBehind(channel: string, texts: readonly string[]): boolean;
+  /** Leaves a NOTIFY of each text to be sent right behind COMMIT; `onLost`: it was not. False = it cannot. */
+  notifyBehind(channel: string, texts: readonly string[], onLost: () => void): boolean;
 }
 
 export interface Backplane {

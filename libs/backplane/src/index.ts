@@ -1,5 +1,6 @@
 export type { Backplane, CommitTail, Handler, Topic } from './backplane';
 export { AdaptivePoll, type AdaptivePollOptions, type PollResult } from './adaptive-poll';
+export { Coalescer } from './coalescer';
 export { LocalBackplane } from './local-backplane';
 export { PostgresBackplane, type NotificationSource } from './postgres-backplane';
 export { openRedisBackplane } from './open-redis-backplane';

@@ -68,12 +68,10 @@ export abstract class LinkedBackplane implements Backplane {
 
   publishBehind(commit: CommitTail, topics: readonly Topic[]): () => void {
     const due = topics.filter((topic) => !this.coalescer.isOpen(topic));
-    const left =
-      due.length > 0 &&
-      this.leaveBehind(
-        commit,
-        due.map((topic) => encode({ from: this.id, topic })),
-      );
+    const texts = due.map((topic) => encode({ from: this.id, topic }));
+    // What it carried may be committed all the same: the usual way is left.
+    const lost = (): void => due.forEach((topic) => this.coalescer.publish(topic));
+    const left = due.length > 0 && this.leaveBehind(commit, texts, lost);
     if (left) for (const topic of due) this.coalescer.open(topic);
     return () => {
       for (const topic of topics) {
@@ -110,7 +108,7 @@ export abstract class LinkedBackplane implements Backplane {
   protected abstract disconnect(): Promise<void>;
 
   /** Has texts carried with a COMMIT, or returns false. */
-  protected leaveBehind(_commit: CommitTail, _texts: readonly string[]): boolean {
+  protected leaveBehind(_commit: CommitTail, _texts: readonly string[], _lost: () => void): boolean {
     return false;
   }
 

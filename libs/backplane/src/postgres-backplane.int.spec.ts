@@ -65,6 +65,14 @@ describe('PostgresBackplane', () => {
     second();
     expect(here).toEqual(['work', 'work', 'work']);
     await eventually(() => expect(received).toEqual(['work', 'outbox', 'work']));
+
+    let lose: () => void = () => undefined;
+    const losing = { notifyBehind: (_channel: string, _texts: unknown, lost: () => void) => ((lose = lost), true) };
+    from.publishBehind(losing, ['nodes'])();
+    const nodes: string[] = [];
+    to.subscribe('nodes', () => nodes.push('nodes'));
+    lose();
+    await eventually(() => expect(nodes).toEqual(['nodes']));
     await store.close();
   });
 

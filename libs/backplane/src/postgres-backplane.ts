@@ -44,8 +44,8 @@ export class PostgresBackplane extends LinkedBackplane {
     return true;
   }
 
-  protected override leaveBehind(commit: CommitTail, texts: readonly string[]): boolean {
-    return commit.notifyBehind(CHANNEL, texts);
+  protected override leaveBehind(commit: CommitTail, texts: readonly string[], lost: () => void): boolean {
+    return commit.notifyBehind(CHANNEL, texts, lost);
   }
 
   protected disconnect(): Promise<void> {

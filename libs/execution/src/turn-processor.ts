@@ -1,4 +1,4 @@
-import { AdaptivePoll, type Backplane, type PollResult } from '@tyrum/backplane';
+import { AdaptivePoll, Coalescer, type Backplane, type PollResult } from '@tyrum/backplane';
 import { conversationLease, type LossLog } from '@tyrum/leases';
 import { LIMITS } from '@tyrum/protocol';
 import type { Param } from '@tyrum/statestore';
@@ -50,7 +50,7 @@ export class TurnProcessor {
   private readonly ring = new ClaimRing();
   /** Something may be due that the last claim left for want of room or of a place under a cap: look when a run has ended. */
   private leftWaiting = false;
-  private calledAt = -Infinity;
+  private readonly calls = new Coalescer(() => this.backplane.publish('work'), CALL_MS);
   /** Claims in a row that got nothing although something was due. */
   private emptyHanded = 0;
 
@@ -89,6 +89,7 @@ export class TurnProcessor {
     this.stopped = true;
     for (const run of this.runs.keys()) run.drain();
     for (const unsubscribe of this.unsubscribe.splice(0)) unsubscribe();
+    this.calls.close();
     await this.poll.stop();
   }
 
@@ -103,6 +104,11 @@ export class TurnProcessor {
     clearInterval(this.renewal);
   }
 
+  /** Whether other processes' wake-ups reach this one. Several may have one database without a backplane between them. */
+  private get isCalled(): boolean {
+    return this.backplane.kind !== 'local' && this.backplane.healthy;
+  }
+
   private cancel(turnId: string | undefined): void {
     if (turnId) for (const run of this.runs.keys()) run.cancelTurn(turnId);
   }
@@ -114,14 +120,15 @@ export class TurnProcessor {
     const askedAt = performance.now();
     const { owner, leaseTtlMs, turnsPerClaim: turnsEach } = this.options;
     const claimed = await this.turns.claim(owner, leaseTtlMs, free, { ring: this.ring, turnsEach });
-    this.leftWaiting = claimed.length >= free || this.ring.capped;
     if (claimed.length === 0) return this.nothingClaimed();
+    this.leftWaiting = claimed.length >= free || this.ring.capped;
     this.emptyHanded = 0;
     const takenOver = claimed.filter((conversation) => conversation.takenFrom !== null).length;
     this.ports.observer.conversationsClaimed(claimed.length, takenOver);
     const work = await this.turns.workOf(claimed);
     claimed.forEach((conversation, i) => this.launch(conversation, work[i] ?? [], askedAt));
-    if (this.ring.more) this.callOthers();
+    // A wake-up may have reached this worker only, and there may be more than it can take.
+    if (this.ring.more) this.calls.publish('work');
     if (this.ring.more && this.runs.size < this.options.concurrency) return { more: true };
     return { more: false, nextDueInMs: LOOK_MS, ...this.pace(claimed.length < free) };
   }
@@ -131,19 +138,12 @@ export class TurnProcessor {
    * once more, there. After that it waits for a place under a cap, and whoever frees one looks by itself.
    */
   private async nothingClaimed(): Promise<PollResult> {
-    const { any, later } = await this.turns.msUntilDue(this.options.beat?.());
+    const { any, later, capped } = await this.turns.msUntilDue(this.options.beat?.());
     if (any === 0) this.ring.jump();
-    this.leftWaiting = any === 0;
+    this.leftWaiting = any === 0 || capped;
     this.emptyHanded = any === 0 ? this.emptyHanded + 1 : 0;
     const nextDueInMs = this.emptyHanded > 1 ? later : any;
     return { more: false, ...(nextDueInMs === undefined ? {} : { nextDueInMs }), ...this.pace(true) };
-  }
-
-  /** A wake-up may have reached this worker only, and there may be more than it can take. What comes later wakes them by itself. */
-  private callOthers(): void {
-    if (performance.now() - this.calledAt < CALL_MS) return;
-    this.calledAt = performance.now();
-    this.backplane.publish('work');
   }
 
   private pace(isEmptied: boolean): { restMs?: number } {
@@ -157,7 +157,7 @@ export class TurnProcessor {
     const done = this.guard(run).finally(() => {
       this.runs.delete(run);
       if (run.lost) this.losses.add({ ...conversationLease(run.ref), token: run.token });
-      if (this.leftWaiting) this.poll.wake();
+      if (this.leftWaiting || !this.isCalled) this.poll.wake();
     });
     this.runs.set(run, done);
   }

@@ -53,6 +53,9 @@ describeOnBothDialects('the turn writer', (stores: () => TestStores) => {
     // Only the writer's commits are cut: a claim that happens to come in between is not what this is about.
     const writer = new TurnWriter(cut.asStore(), engine.turns, engine.backplane, stamps);
     Object.assign(engine, { writer });
+    const published = jest.spyOn(engine.backplane, 'publish');
+    // What was to travel with the COMMIT went with its connection.
+    jest.spyOn(engine.backplane, 'publishBehind').mockReturnValue(() => undefined);
     const observer = new RecordingObserver();
     const executor = new ScriptedExecutor(({ stepIndex }): Promise<StepOutcome> => {
       cut.cutNext = stepIndex === 0;
@@ -74,6 +77,7 @@ describeOnBothDialects('the turn writer', (stores: () => TestStores) => {
     });
     expect(types.filter((type) => type === 'tool.lifecycle')).toHaveLength(4);
     expect(cut.asked).toBe(3);
+    expect(published.mock.calls.filter(([topic]) => topic === 'outbox')).toHaveLength(1);
     expect(observer.fenced).toEqual([]);
   });
 });

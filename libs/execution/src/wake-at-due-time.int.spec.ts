@@ -60,7 +60,9 @@ describeOnBothDialects('a turn that waits for a time', (stores) => {
         const wakeUps: number[] = [];
         planes[1]?.subscribe('work', () => void wakeUps.push(performance.now()));
         // It looks the first time now, knows the time, and is told to forget it: only a wake-up can make it look in time.
-        const sleeper = jest.spyOn(waiting.turns, 'msUntilDue').mockResolvedValue({ any: undefined, later: undefined });
+        const sleeper = jest
+          .spyOn(waiting.turns, 'msUntilDue')
+          .mockResolvedValue({ any: undefined, later: undefined, capped: false });
         waiting.process(waiter(BETWEEN_LOOKS_MS));
         await eventually(async () => expect(await status()).toBe('failed'), { timeoutMs: 20_000, intervalMs: 20 });
         sleeper.mockRestore();

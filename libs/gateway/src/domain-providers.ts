@@ -159,7 +159,7 @@ export const domainProviders: FactoryProvider[] = [
   },
   {
     provide: ClaimShares,
-    inject: [STATE_STORE, TurnStore],
-    useFactory: (store: StateStore, turns: TurnStore) => new ClaimShares(store, turns),
+    inject: [STATE_STORE, TurnStore, BACKPLANE],
+    useFactory: (store: StateStore, turns: TurnStore, backplane: Backplane) => new ClaimShares(store, turns, backplane),
   },
 ];

@@ -34,10 +34,10 @@ export async function commit(runner: QueryRunner, connection: Connection, tx: Ty
   throw tx.failure ?? new Error('a statement failed and its error was caught: nothing was committed');
 }
 
-/** A transaction of its own; since it writes nothing else, it does not wait for the disk. What is lost is left to the polls. */
-async function notify(send: Send, { channel, texts }: Notice): Promise<void> {
+/** A transaction of its own; since it writes nothing else, it does not wait for the disk. */
+async function notify(send: Send, { channel, texts, onLost }: Notice): Promise<void> {
   const text = 'select pg_notify($1, text) from json_array_elements_text($2::json) as text';
-  await send(text, [channel, JSON.stringify(texts)], 'notify-behind').catch(() => undefined);
+  await send(text, [channel, JSON.stringify(texts)], 'notify-behind').catch(() => onLost?.());
 }
 
 /** A connection that cannot roll back is broken, and Postgres has rolled back for it. */

@@ -223,7 +223,26 @@ describe('PostgresStateStore', () => {
     });
     expect(notified).toBe(true);
     await eventually(() => expect(heard).toEqual([`it's`, '{"a":1}']));
+    // Behind the COMMIT and not in the transaction: it is sent where that is refused, too.
+    await one.execute(sql('create table strict (x int unique deferrable initially deferred)'));
+    const refused = one.transaction(async (tx) => {
+      await tx.query(sql('insert into strict values (1), (1)'));
+      tx.notifyBehind('test', ['refused']);
+    });
+    await expect(refused).rejects.toThrow('strict');
+    await eventually(() => expect(heard.at(-1)).toBe('refused'));
     await listener.close();
+  });
+
+  it('says so when a NOTIFY behind a COMMIT was not sent', async () => {
+    let lost = 0;
+    await store.transaction((tx) => {
+      // Longer than Postgres takes.
+      tx.notifyBehind('test', ['x'.repeat(8_001)], () => (lost += 1));
+      return tx.query(put, ['a']);
+    });
+    await eventually(() => expect(lost).toBe(1));
+    expect(await names(store)).toEqual(['a']);
   });
 
   it('opens and works with one connection', async () => {

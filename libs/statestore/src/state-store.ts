@@ -51,10 +51,10 @@ export interface Tx extends Reader {
   lockConversations(keys: readonly ConversationRef[]): Promise<void>;
   /**
    * Leaves a Postgres NOTIFY of each text to be sent right behind COMMIT, which spares a round trip. It is a transaction of its
-   * own: inside this one it would make all commits of the database wait for each other. Best effort, also sent where the COMMIT is
-   * refused, and nobody is told what became of it. False = this store does not, and nothing was left.
+   * own: inside this one it would make all commits of the database wait for each other. Best effort, and sent where the COMMIT is
+   * refused as well; `onLost` is called if COMMIT was sent and the NOTIFY failed. False = this store does not, and nothing was left.
    */
-  notifyBehind(channel: string, texts: readonly string[]): boolean;
+  notifyBehind(channel: string, texts: readonly string[], onLost?: () => void): boolean;
   readonly manager: EntityManager;
 }
 

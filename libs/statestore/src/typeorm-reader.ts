@@ -36,6 +36,7 @@ export class TypeOrmReader implements Reader {
 export interface Notice {
   readonly channel: string;
   readonly texts: readonly string[];
+  readonly onLost: (() => void) | undefined;
 }
 
 /** A `Tx` on a query runner whose connection has an open transaction. */
@@ -77,8 +78,8 @@ export class TypeOrmTx extends TypeOrmReader implements Tx {
     return this.enqueue(() => this.lock(keys));
   }
 
-  notifyBehind(channel: string, texts: readonly string[]): boolean {
-    if (this.notifies) this.notices.push({ channel, texts });
+  notifyBehind(channel: string, texts: readonly string[], onLost?: () => void): boolean {
+    if (this.notifies) this.notices.push({ channel, texts, onLost });
     return this.notifies;
   }
 

@@ -1,3 +1,4 @@
+import type { Backplane } from '@tyrum/backplane';
 import { noteAudit } from '@tyrum/evidence';
 import { isOperator, type Principal } from '@tyrum/identity';
 import { ContractError, LIMITS, WireError, type ClaimShareBody, type ClaimShareView } from '@tyrum/protocol';
@@ -15,6 +16,7 @@ export class ClaimShares {
   constructor(
     private readonly store: StateStore,
     private readonly turns: TurnStore,
+    private readonly backplane: Backplane,
   ) {}
 
   /** Those that were set; the others are weight 1 without a cap. @throws {WireError} not_found */
@@ -46,6 +48,8 @@ export class ClaimShares {
       const note = { type: 'share.set', actor: actorOf(caller), subject: `tenant:${tenantId}`, detail } as const;
       await noteAudit(tx, [{ ...note, tenantId: caller.tenantId }]);
     });
+    // A cap may have been raised, or be there for the first time.
+    this.backplane.publish('work');
     return { tenant_id: tenantId, agent_key: agentKey ?? null, weight: weight ?? 1, max_running: maxRunning ?? null };
   }
 

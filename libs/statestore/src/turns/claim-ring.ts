@@ -25,7 +25,7 @@ export class ClaimRing {
   private usedWeight = 0;
   /** The last claim left something behind that another one would get at once. */
   more = false;
-  /** Shares have caps: the last claim may have left something behind for want of a place under one. */
+  /** Shares have caps: the last claim may have left something behind for want of a place under one. False if it got nothing. */
   capped = false;
 
   constructor(private tenantId: string = randomUUID()) {}

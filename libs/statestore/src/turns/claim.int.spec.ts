@@ -4,7 +4,7 @@ import type { Param, StateStore, Statement } from '../state-store';
 import { Tenants } from '../records';
 import { describeOnBothDialects, type TestStores } from '../testing';
 import { ClaimRing } from './claim-ring';
-import { CLAIM_TENANTS, claimConversations } from './sql/claim-conversations';
+import { CLAIM_AGENTS, CLAIM_TENANTS, claimConversations } from './sql/claim-conversations';
 import { TurnStore } from './turn-store';
 import type { ClaimedConversation } from './turn-writes';
 
@@ -158,6 +158,19 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
     const ring = new ClaimRing(last);
     expect(await turns.claim('w', TTL_MS, 10, { ring })).toHaveLength(2);
     expect(ring.more).toBe(false);
+  });
+
+  it('says that there may be more where it has looked at as many tenants, or agents of one, as it may', async () => {
+    for (let i = 0; i <= CLAIM_TENANTS; i += 1) await ready(randomUUID(), 'a', 1);
+    const ring = new ClaimRing();
+    expect(await turns.claim('w', TTL_MS, 100, { ring })).toHaveLength(CLAIM_TENANTS);
+    expect(ring.more).toBe(true);
+    expect(await turns.claim('w', TTL_MS, 100, { ring })).toHaveLength(1);
+    expect(ring.more).toBe(false);
+    for (let i = 0; i <= CLAIM_AGENTS; i += 1) await ready(BIG, `a${String(i).padStart(3, '0')}`, 1);
+    await turns.setShare({ tenantId: BIG, weight: 3 });
+    expect(await turns.claim('w', TTL_MS, 100, { ring })).toHaveLength(CLAIM_AGENTS);
+    expect(ring.more).toBe(true);
   });
 
   it('says that there are caps, which may have kept it from something', async () => {

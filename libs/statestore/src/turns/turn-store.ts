@@ -157,15 +157,17 @@ export class TurnStore extends TurnRecords {
 
   /**
    * Milliseconds until the next conversation is due (0 = now) and until the next one that is not due yet; undefined when
-   * none will be by itself.
+   * none will be by itself. `capped`: shares have caps, under which what is due may be waiting for a place.
    */
-  async msUntilDue(beat?: readonly Param[]): Promise<{ any: number | undefined; later: number | undefined }> {
-    type Row = { now_ms: number; due_at: number | null; later_at: number | null };
+  async msUntilDue(
+    beat?: readonly Param[],
+  ): Promise<{ any: number | undefined; later: number | undefined; capped: boolean }> {
+    type Row = { now_ms: number; due_at: number | null; later_at: number | null; capped: boolean | number };
     const [row] = beat
       ? await this.store.execute<Row>(nextDueWithBeat, beat)
       : await this.store.read((db) => db.query<Row>(nextDue));
     const until = (at: number | null | undefined) => (at == null ? undefined : Math.max(0, at - (row?.now_ms ?? 0)));
-    return { any: until(row?.due_at), later: until(row?.later_at) };
+    return { any: until(row?.due_at), later: until(row?.later_at), capped: Boolean(row?.capped) };
   }
 
   /** Reserves `count` places in a conversation's order of events, outside of any turn, and returns the first. */

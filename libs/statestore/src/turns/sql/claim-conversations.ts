@@ -121,7 +121,7 @@ export const claimConversations: Statement = {
         null as last_agent, false as more, version from expired
       union all
       (select tenant_id, conversation_key, null, place, pass, agents, last_agent,
-        bool_or(nth_of_agent >= quota) over () or ${ringIsFull}, version
+        bool_or(nth_of_agent >= quota or agents >= ${CLAIM_AGENTS}) over () or ${ringIsFull}, version
       from passes order by pass, place, nth_of_tenant
       limit greatest(0, $3 - (select count(*) from expired)))) taken limit ${CLAIM_MOST}),
     claimed as (
@@ -211,7 +211,7 @@ export const claimConversations: Statement = {
     union all
     select * from (
       select tenant_id, conversation_key, null, place, pass, agents, last_agent,
-        max(nth_of_agent) over () >= ?3 or ${ringIsFull}, (select ms from clock), ${capped}
+        max(nth_of_agent) over () >= ?3 or max(agents) over () >= ${CLAIM_AGENTS} or ${ringIsFull}, (select ms from clock), ${capped}
       from passes order by pass, place, nth_of_tenant
       limit max(0, ?3 - (select count(*) from expired)))`,
 };
@@ -244,8 +244,8 @@ export const noteTakeovers: Statement = {
 };
 
 /**
- * The database's clock, when the next conversation falls due or is overdue, and the next that is not due yet. Touches:
- * conversation_queue.
+ * The database's clock, when the next conversation falls due or is overdue, the next that is not due yet, and whether any
+ * share has a cap. Touches: claim_share, conversation_queue.
  */
 const first = (state: string, after: string) =>
   `(select min(due_at) from conversation_queue where state = '${state}'${after})`;
@@ -254,7 +254,7 @@ const least = (smaller: string, now: string) => {
     smaller === 'least'
       ? `least(${first('ready', after)}, ${first('leased', after)})`
       : `min(coalesce(${first('ready', after)}, ${first('leased', after)}), coalesce(${first('leased', after)}, ${first('ready', after)}))`;
-  return `select ${now} as now_ms, ${of('')} as due_at, ${of(` and due_at > ${now}`)} as later_at`;
+  return `select ${now} as now_ms, ${of('')} as due_at, ${of(` and due_at > ${now}`)} as later_at, ${capped}`;
 };
 
 export const nextDue: Statement = {
