@@ -59,6 +59,8 @@ const none = (name: string, label: string): Metric => ({ name, label, unit: '', 
 
 const ACCEPT = { conversations: 1_000, warmupMs: 1_000, durationMs: 5_000 };
 const ACCEPT_QUICK = { warmupMs: 300, durationMs: 1_000 };
+const IDLE = { samples: 200, warmup: 1_000, warmupMs: 4_000 };
+const IDLE_QUICK = { samples: 40, warmup: 100, warmupMs: 500 };
 const SOCKET_TURNS = { inFlight: 128, warmupMs: 2_000, durationMs: 8_000, conversations: 200 };
 const SOCKET_TURNS_QUICK = { warmupMs: 1_000, durationMs: 2_000 };
 const SOCKET_TURNS_CPU = [
@@ -157,8 +159,8 @@ export const CASES: readonly Case[] = [
     kind: 'full',
     driver: 'idle',
     database: 'postgres',
-    params: { samples: 200, warmup: 20 },
-    quick: { samples: 40, warmup: 5 },
+    params: IDLE,
+    quick: IDLE_QUICK,
     metrics: [ms('p50', 'p50', 3), ms('p99', 'p99', 10)],
     peers: QUEUES,
   },
@@ -168,8 +170,8 @@ export const CASES: readonly Case[] = [
     kind: 'full',
     driver: 'idleInProcess',
     database: 'postgres',
-    params: { samples: 200, warmup: 20 },
-    quick: { samples: 40, warmup: 5 },
+    params: IDLE,
+    quick: IDLE_QUICK,
     metrics: [ms('p50', 'p50', 3), ms('p99', 'p99', 10)],
     peers: [],
   },

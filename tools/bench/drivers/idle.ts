@@ -20,22 +20,18 @@ export const idle: Driver = async ({ contender, database, number, sibling }) => 
   const worker = sibling('idleWorker');
   await worker.next();
   await pause(SETTLE_MS);
-  const latencies: number[] = [];
-  const warmup = number('warmup');
-  for (let i = 0; i < number('samples') + warmup; i += 1) {
-    const id = randomUUID();
+  const latencies = await sample(number, async (id, i) => {
     const started = worker.next<Started>(HANDLER_TIMEOUT_MS);
     const askedAt = process.hrtime.bigint();
     await opened.accept({ id, key: `k${i % 10}` });
     const { id: ran, at } = await started;
     if (ran !== id) throw new Error(`${ran} started while ${id} was waited for`);
-    if (i >= warmup) latencies.push(Number(BigInt(at) - askedAt) / 1e6);
-    await pause(10 + Math.random() * 30);
-  }
+    return Number(BigInt(at) - askedAt) / 1e6;
+  });
   worker.send({ kind: 'stop' });
   await worker.exited;
   await opened.close();
-  return { p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99), max: Math.max(...latencies) };
+  return latencies;
 };
 
 /** The other process of `idle`. */
@@ -59,20 +55,34 @@ export const idleInProcess: Driver = async ({ contender, database, number }) => 
   let started: (at: number) => void = () => undefined;
   const worker = await opened.work(() => started(performance.now()), { concurrency: 10 });
   await pause(SETTLE_MS);
-  const latencies: number[] = [];
-  const warmup = number('warmup');
-  for (let i = 0; i < number('samples') + warmup; i += 1) {
+  const latencies = await sample(number, async (id, i) => {
     const start = new Promise<number>((resolve) => (started = resolve));
     const askedAt = performance.now();
-    await opened.accept({ id: randomUUID(), key: `k${i % 10}` });
-    const at = await start;
-    if (i >= warmup) latencies.push(at - askedAt);
-    await pause(10 + Math.random() * 30);
-  }
+    await opened.accept({ id, key: `k${i % 10}` });
+    return (await start) - askedAt;
+  });
   await worker.stop();
   await opened.close();
-  return { p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99), max: Math.max(...latencies) };
+  return latencies;
 };
+
+/**
+ * Measures one job after another. Those before, without pauses, are not counted: a system that is idle has been up for a while,
+ * and a process that has just started still interprets its code.
+ */
+async function sample(
+  number: (name: string) => number,
+  measure: (id: string, i: number) => Promise<number>,
+): Promise<{ p50: number; p99: number; max: number }> {
+  const warmUntil = performance.now() + number('warmupMs');
+  for (let i = 0; i < number('warmup') && performance.now() < warmUntil; i += 1) await measure(randomUUID(), i);
+  const latencies: number[] = [];
+  for (let i = 0; i < number('samples'); i += 1) {
+    await pause(10 + Math.random() * 30);
+    latencies.push(await measure(randomUUID(), i));
+  }
+  return { p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99), max: Math.max(...latencies) };
+}
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
