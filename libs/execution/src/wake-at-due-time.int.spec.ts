@@ -63,13 +63,17 @@ describeOnBothDialects('a turn that waits for a time', (stores) => {
         const sleeper = jest
           .spyOn(waiting.turns, 'msUntilDue')
           .mockResolvedValue({ any: undefined, later: undefined, capped: false });
+        const wokenAt = () => wakeUps.find((at) => at >= dueAt - 500);
+        // Nor does a look of its own that comes late, on a busy machine, find what has fallen due.
+        const claim = waiting.turns.claim.bind(waiting.turns);
+        jest
+          .spyOn(waiting.turns, 'claim')
+          .mockImplementation((...how) => (wokenAt() === undefined ? Promise.resolve([]) : claim(...how)));
         waiting.process(waiter(BETWEEN_LOOKS_MS));
         await eventually(async () => expect(await status()).toBe('failed'), { timeoutMs: 20_000, intervalMs: 20 });
         sleeper.mockRestore();
         // When the wake-up comes is up to the machine as well; what it makes the worker do is not.
-        const wokenAt = wakeUps.find((at) => at >= dueAt - 500);
-        expect(wokenAt).toBeDefined();
-        expect(performance.now() - (wokenAt ?? dueAt)).toBeLessThan(2_000);
+        expect(performance.now() - (wokenAt() ?? 0)).toBeLessThan(2_000);
       } finally {
         await waiting.stop();
         await Promise.all(planes.map((plane) => plane.close()));
