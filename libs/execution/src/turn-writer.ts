@@ -134,7 +134,8 @@ export class TurnWriter {
     for (let hopeful = true; refused.size < all.length;) {
       const batch = all.filter((write) => !refused.has(write));
       let done: Outcome | undefined;
-      let wake: (() => void) | undefined;
+      const publish = () => topicsOf(done?.written ?? []).forEach((topic) => this.backplane.publish(topic));
+      let wake = publish;
       try {
         await this.store.transaction(async (tx) => {
           void tx.lockConversations(batch.flatMap(refsOf));
@@ -154,11 +155,10 @@ export class TurnWriter {
         // Writing again could do it twice: ask what became of the first time.
         if (!(await this.tookPlace(done))) continue;
         // What was to follow the COMMIT went with the connection, perhaps.
-        wake = undefined;
+        wake = publish;
       }
       const written = done?.written ?? [];
-      if (wake) wake();
-      else for (const topic of topicsOf(written)) this.backplane.publish(topic);
+      wake();
       for (const delayMs of delaysOf(batch, written)) this.backplane.wakeLater('work', delayMs);
       batch.forEach(({ alongside }, i) => written[i]?.applied && alongside?.committed?.());
       if (refused.size === 0) return written;

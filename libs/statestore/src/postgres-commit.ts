@@ -4,7 +4,7 @@ import type { BoundParam } from './row-lists';
 import type { Notice, Send, TypeOrmTx } from './typeorm-reader';
 
 /** How long a caller should wait before it tries again, in ms. */
-const RETRY_AFTER_MS = 500;
+export const RETRY_AFTER_MS = 500;
 
 /** A pooled connection, past TypeORM's runner. */
 export interface Connection {

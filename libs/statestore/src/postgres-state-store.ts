@@ -12,7 +12,7 @@ import {
 } from './errors';
 import { migratePostgres } from './migrate';
 import { migrationsFor } from './migrations';
-import { commit, rollbackQuietly, type Connection } from './postgres-commit';
+import { commit, RETRY_AFTER_MS, rollbackQuietly, type Connection } from './postgres-commit';
 import { RECORDS } from './records';
 import { ServerTimeline, type TimelineClient } from './server-timeline';
 import type { ConversationRef, Param, Reader, StateStore, Statement, Tx } from './state-store';
@@ -38,7 +38,6 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const IDLE_TIMEOUT_MS = 60_000;
 /** Above `lock_timeout`: a statement that waits for its turn is told so by the server. */
 const DEFAULT_ANSWER_TIMEOUT_MS = 30_000;
-const RETRY_AFTER_MS = 500;
 /** Room on a disk is made by people. */
 const DISK_RETRY_AFTER_MS = 5_000;
 const DEAD_CONNECTION_PAUSE_MS = 20;
