@@ -95,6 +95,17 @@ describe.each(['sqlite', 'postgres'] as const)('over HTTP on %s', (database) => 
       }
     });
 
+    it('wake workers when they are set: what waits under a cap may be allowed now', async () => {
+      const body = { tenant_id: await edge.newTenant(), max_running: 3 };
+      let woken = 0;
+      const stop = edge.backplane.subscribe('work', () => (woken += 1));
+      expect((await call('PUT', '/v1/claim-shares', { ...body, max_running: 0 })).status).toBe(400);
+      expect(woken).toBe(0);
+      expect((await call('PUT', '/v1/claim-shares', body)).status).toBe(200);
+      expect(woken).toBe(1);
+      stop();
+    });
+
     it('of a tenant are for the admins of the default one; each divides among its own agents', async () => {
       const [tenantId, other] = [await edge.newTenant(), await edge.newTenant()];
       const admin = await edge.issue({ tenantId });
