@@ -18,6 +18,7 @@ const MAX_REASON_BYTES = 123;
 export class SocketLink implements PeerLink {
   private readonly sendBufferBytes: number;
   private missedPongs = 0;
+  private gathering = false;
   private whenCleared: (() => void) | undefined;
   private whenSent: (() => void) | undefined;
   private readonly sent = (): void => {
@@ -73,7 +74,9 @@ export class SocketLink implements PeerLink {
    */
   send(text: string): boolean {
     if (!this.hasRoom()) return false;
+    this.gather();
     this.socket.send(text, { compress: false }, this.sent);
+    this.letGo();
     return true;
   }
 
@@ -81,7 +84,26 @@ export class SocketLink implements PeerLink {
   sendRaw(frames: Buffer): boolean {
     if (!this.hasRoom()) return false;
     this.bytes.write(frames, this.sent);
+    this.letGo();
     return true;
+  }
+
+  /** Answers that one commit let go leave in one write: a system call less each, and one wake-up of the reader. */
+  private gather(): void {
+    if (this.gathering) return;
+    this.gathering = true;
+    this.bytes.cork();
+    process.nextTick(() => {
+      this.gathering = false;
+      this.bytes.uncork();
+    });
+  }
+
+  /** What is gathered looks like what the reader has left unread: it must not become so much that it would matter. */
+  private letGo(): void {
+    if (!this.gathering || !this.isClogged) return;
+    this.bytes.uncork();
+    this.bytes.cork();
   }
 
   private hasRoom(): boolean {
