@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { collectStartUp } from './collect-start-up';
 import { type AppName, type Config, ConfigError, loadConfig, renderHelp } from './config';
 import { DrainSequence } from './drain';
 import { drainHttpServer } from './drain-http-server';
@@ -104,6 +105,7 @@ async function boot(options: RunAppOptions, config: Config, logger: Logger): Pro
     },
     'listening',
   );
+  collectStartUp();
 }
 
 function stopOnSignals(drain: DrainSequence, config: Config, logger: Logger): void {
