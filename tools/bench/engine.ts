@@ -108,6 +108,7 @@ export class Engine implements OpenContender {
       { owner, leaseTtlMs, concurrency, turnsPerClaim: LIMITS.claimTurnsPerConversation },
       new LossLog(new Leases(this.store), { owner, onError: () => undefined }),
     );
+    this.intake.claimer = processor;
     processor.start();
     return {
       stop: async () => {

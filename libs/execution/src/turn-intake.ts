@@ -25,6 +25,7 @@ import {
   refOf,
   textOf,
 } from './conversation-view';
+import type { ClaimAlong, Claimer } from './claim-along';
 import { GroupCommit } from './group-commit';
 import { InputQueue, QueueFullError } from './input-queue';
 import { TurnControl } from './turn-control';
@@ -78,6 +79,8 @@ export class TurnIntake {
   private readonly commits: GroupCommit<AcceptRequest, AcceptOutcome | QueueFullError>;
   private readonly inputs: InputQueue;
   private readonly conversations = new ConversationStore();
+  /** Who runs turns in this process, if anybody does. */
+  claimer: Claimer | undefined;
 
   constructor(
     private readonly store: StateStore,
@@ -154,25 +157,37 @@ export class TurnIntake {
     // The careful way tells copies within the batch apart.
     let hopeful = new Set(batch.map(({ idempotency }) => idempotency.key)).size === batch.length;
     let unknown: UnknownCommitError | undefined;
+    let { claimer } = this;
     for (let attempt = 1; ; attempt += 1) {
       let wake = () => this.wake();
+      let along: ClaimAlong | undefined;
+      let asked = false;
       try {
         const { outcomes, stopped } = await this.store.transaction(async (tx) => {
+          // Of a try that the database had made again, which may have been for the claim.
+          along?.dropped();
+          if (asked) claimer = along = undefined;
           void tx.lockConversations(batch);
           const accepted = await (hopeful ? this.writeAllFresh(tx, batch) : this.write(tx, batch));
-          wake = this.backplane.publishBehind(tx, ['work', 'outbox']);
+          asked = claimer !== undefined;
+          along = await claimer?.claimIn(tx, new Set(batch.map(conversationOf)).size);
+          wake = this.backplane.publishBehind(tx, along ? ['outbox'] : ['work', 'outbox']);
           return accepted;
         });
+        along?.committed();
         wake();
         // A hint: their workers also find the wish in the database at the next renewal.
         for (const turnId of stopped) this.backplane.publish('cancel', turnId);
         return outcomes;
       } catch (error) {
+        along?.dropped();
         // What stopped this attempt says nothing of the one before it.
         if (error instanceof StoreUnavailableError) throw unknown ?? error;
         if (error instanceof NotAllFreshError) hopeful = false;
-        else if (!(error instanceof UnknownCommitError) || attempt >= MAX_UNKNOWN_RETRIES) throw error;
-        else unknown = error;
+        else if (error instanceof UnknownCommitError && attempt < MAX_UNKNOWN_RETRIES) unknown = error;
+        // That nothing can be claimed is no reason to accept nothing.
+        else if (asked && !(error instanceof UnknownCommitError)) claimer = undefined;
+        else throw error;
       }
     }
   }

@@ -1,8 +1,10 @@
+import { AsyncResource } from 'node:async_hooks';
 import { AdaptivePoll, Coalescer, type Backplane, type PollResult } from '@tyrum/backplane';
 import { conversationLease, type LossLog } from '@tyrum/leases';
 import { LIMITS } from '@tyrum/protocol';
-import type { Param } from '@tyrum/statestore';
+import type { Param, Tx } from '@tyrum/statestore';
 import { ClaimRing, type ClaimedConversation, type OpenTurn, type TurnStore } from '@tyrum/statestore/turns';
+import type { ClaimAlong, Claimer } from './claim-along';
 import { ConversationRun, type RunPorts } from './conversation-run';
 
 export interface TurnProcessorOptions {
@@ -25,6 +27,8 @@ const BUSY_RUNS = 16;
 const BUSY_PAUSE_MS = 5;
 /** How long after a claim a look is due at what falls due next, if nothing comes before. */
 const LOOK_MS = 50;
+/** Looks in a row for what is due and was not got, one after the other where something else is due by then. */
+const MAX_LOOKS = 3;
 /** How often a worker calls others for what it left behind, at the most. */
 const CALL_MS = 50;
 
@@ -39,7 +43,7 @@ const TRUST_MARGIN = 0.15;
  *                │
  *                └─ not renewed within TTL − margin, measured from before the request ─▶ abort, write nothing
  */
-export class TurnProcessor {
+export class TurnProcessor implements Claimer {
   private readonly runs = new Map<ConversationRun, Promise<void>>();
   private readonly trustedUntil = new WeakMap<ConversationRun, number>();
   private readonly poll: AdaptivePoll;
@@ -48,11 +52,15 @@ export class TurnProcessor {
   private renewing = false;
   private stopped = false;
   private readonly ring = new ClaimRing();
+  /** Claims under way in others' transactions, and how many conversations they may bring. */
+  private readonly along = new Set<Promise<void>>();
+  private reserved = 0;
   /** Something may be due that the last claim left for want of room or of a place under a cap: look when a run has ended. */
   private leftWaiting = false;
   private readonly calls = new Coalescer(() => this.backplane.publish('work'), CALL_MS);
-  /** Claims in a row that got nothing although something was due. */
+  /** Claims in a row that got nothing although something was due, and the lane where the next one looks for it. */
   private emptyHanded = 0;
+  private sought: string | undefined;
 
   constructor(
     private readonly turns: TurnStore,
@@ -90,7 +98,10 @@ export class TurnProcessor {
     for (const run of this.runs.keys()) run.drain();
     for (const unsubscribe of this.unsubscribe.splice(0)) unsubscribe();
     this.calls.close();
+    // Those it had meant to call, too.
+    this.backplane.publish('work');
     await this.poll.stop();
+    await Promise.all(this.along);
   }
 
   /** Waits for the running steps; when `deadline` aborts first, stops them and lets their conversations go. */
@@ -113,36 +124,117 @@ export class TurnProcessor {
     if (turnId) for (const run of this.runs.keys()) run.cancelTurn(turnId);
   }
 
+  /** How many conversations a claim may take now. */
+  private get free(): number {
+    const room = this.options.concurrency - this.runs.size - this.reserved;
+    return this.stopped ? 0 : Math.min(room, LIMITS.claimConversations);
+  }
+
+  async claimIn(tx: Tx, made: number): Promise<ClaimAlong | undefined> {
+    // One more, so that getting fewer says that nothing is left.
+    const most = Math.min(this.free, made + 1);
+    // A share with a cap stays locked for as long as the claim's transaction, and others pass it over meanwhile.
+    if (!this.renewal || most <= 0 || this.ring.capped) return undefined;
+    const { owner, leaseTtlMs, turnsPerClaim: turnsEach } = this.options;
+    const askedAt = performance.now();
+    const giveBack = this.reserve(most);
+    try {
+      const asked = await this.turns.claimIn(tx, owner, leaseTtlMs, most, { ring: this.ring, turnsEach });
+      return {
+        committed: () => void this.launchClaimed(asked.claimed, askedAt).finally(giveBack),
+        dropped: () => {
+          giveBack();
+          // Others may have passed over what was locked.
+          this.backplane.publish('work');
+        },
+      };
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
+  }
+
+  /** Keeps room for what a claim may bring. Returns the way to give it back. */
+  private reserve(count: number): () => void {
+    let giveBack = (): void => undefined;
+    const ended = new Promise<void>((resolve) => (giveBack = resolve)).then(() => {
+      this.reserved -= count;
+      this.along.delete(ended);
+      if (this.leftWaiting) this.poll.wake();
+    });
+    this.reserved += count;
+    this.along.add(ended);
+    return giveBack;
+  }
+
+  /** Not in the context of the request that was accepted: what runs may be anybody's. */
+  private readonly launchClaimed = AsyncResource.bind(
+    async (claimed: () => Promise<ClaimedConversation[]>, askedAt: number): Promise<void> => {
+      try {
+        const got = await claimed();
+        const { more, capped } = this.ring;
+        if (more || capped) this.leftWaiting = true;
+        // Without anything ready it may have looked elsewhere than where something is.
+        const foundNone = got.every(({ takenFrom }) => takenFrom !== null);
+        if (more || capped || foundNone) this.calls.publish('work');
+        if (got.length > 0) await this.launchAll(got, askedAt);
+      } catch (error) {
+        this.ports.observer.trouble('claim', error);
+      }
+    },
+  );
+
   private async claim(): Promise<PollResult> {
-    const free = Math.min(this.options.concurrency - this.runs.size, LIMITS.claimConversations);
+    const { free } = this;
     if (free <= 0) this.leftWaiting = true;
-    if (this.stopped || free <= 0) return { more: false };
+    if (free <= 0) return { more: false };
+    // Of those beside it in others' transactions none may take the same room.
+    this.reserved += free;
+    try {
+      return await this.claimUpTo(free);
+    } finally {
+      this.reserved -= free;
+    }
+  }
+
+  private async claimUpTo(free: number): Promise<PollResult> {
     const askedAt = performance.now();
     const { owner, leaseTtlMs, turnsPerClaim: turnsEach } = this.options;
     const claimed = await this.turns.claim(owner, leaseTtlMs, free, { ring: this.ring, turnsEach });
+    const { more, capped } = this.ring;
     if (claimed.length === 0) return this.nothingClaimed();
-    this.leftWaiting = claimed.length >= free || this.ring.capped;
+    this.leftWaiting = claimed.length >= free || capped;
     this.emptyHanded = 0;
+    await this.launchAll(claimed, askedAt);
+    // A wake-up may have reached this worker only, and there may be more than it can take.
+    if (more) this.calls.publish('work');
+    if (more && this.runs.size < this.options.concurrency) return { more: true };
+    return { more: false, nextDueInMs: LOOK_MS, ...this.pace(claimed.length < free) };
+  }
+
+  private async launchAll(claimed: readonly ClaimedConversation[], askedAt: number): Promise<void> {
     const takenOver = claimed.filter((conversation) => conversation.takenFrom !== null).length;
     this.ports.observer.conversationsClaimed(claimed.length, takenOver);
     const work = await this.turns.workOf(claimed);
     claimed.forEach((conversation, i) => this.launch(conversation, work[i] ?? [], askedAt));
-    // A wake-up may have reached this worker only, and there may be more than it can take.
-    if (this.ring.more) this.calls.publish('work');
-    if (this.ring.more && this.runs.size < this.options.concurrency) return { more: true };
-    return { more: false, nextDueInMs: LOOK_MS, ...this.pace(claimed.length < free) };
   }
 
   /**
    * What is due and was not got is another claimant's for the moment, or in a part of the ring this claim did not see: look
-   * once more, there. After that it waits for a place under a cap, and whoever frees one looks by itself.
+   * once more, there. After that it waits for a place under a cap, and whoever frees one looks by itself; the next look is
+   * anywhere, for what is due somewhere else.
    */
   private async nothingClaimed(): Promise<PollResult> {
-    const { any, later, capped } = await this.turns.msUntilDue(this.options.beat?.());
-    if (any === 0) this.ring.jump();
+    const { any, later, capped, lane } = await this.turns.msUntilDue(this.options.beat?.());
+    const place = lane && `${lane.tenantId}/${lane.agentBefore ?? ''}`;
+    const isNew = this.emptyHanded === 0 || (place !== this.sought && this.emptyHanded < MAX_LOOKS);
+    const looksAgain = any === 0 && isNew;
+    this.emptyHanded = looksAgain ? this.emptyHanded + 1 : 0;
+    this.sought = place;
+    this.ring.capped = capped;
+    if (any === 0) this.ring.jump(looksAgain ? lane : undefined);
     this.leftWaiting = any === 0 || capped;
-    this.emptyHanded = any === 0 ? this.emptyHanded + 1 : 0;
-    const nextDueInMs = this.emptyHanded > 1 ? later : any;
+    const nextDueInMs = any === 0 && !looksAgain ? later : any;
     return { more: false, ...(nextDueInMs === undefined ? {} : { nextDueInMs }), ...this.pace(true) };
   }
 

@@ -7,6 +7,7 @@ import {
   ApprovalGate,
   DEFAULT_RETRY,
   StepExecution,
+  TurnIntake,
   TurnProcessor,
   TurnWriter,
   type StepExecutor,
@@ -117,6 +118,7 @@ const processor: FactoryProvider<TurnProcessor> = {
   inject: [
     TurnStore,
     BACKPLANE,
+    TurnIntake,
     TurnWriter,
     StepExecution,
     ApprovalGate,
@@ -128,7 +130,8 @@ const processor: FactoryProvider<TurnProcessor> = {
   useFactory: (
     turns: TurnStore,
     backplane: Backplane,
-    ...[writer, steps, gate, watching, store, config, heartbeat]: [
+    ...[intake, writer, steps, gate, watching, store, config, heartbeat]: [
+      TurnIntake,
       TurnWriter,
       StepExecution,
       ApprovalGate,
@@ -137,8 +140,8 @@ const processor: FactoryProvider<TurnProcessor> = {
       Config,
       Heartbeat,
     ]
-  ) =>
-    new TurnProcessor(
+  ) => {
+    const loop = new TurnProcessor(
       turns,
       backplane,
       {
@@ -163,7 +166,10 @@ const processor: FactoryProvider<TurnProcessor> = {
         owner: config.instanceId,
         onError: (error) => watching.trouble('note_loss', error),
       }),
-    ),
+    );
+    intake.claimer = loop;
+    return loop;
+  },
 };
 
 /** Runs the worker's loop in this process, from its start to its drain. */

@@ -112,6 +112,8 @@ export class TestEngine {
       sliceMs?: number;
       observer?: ProcessorObserver;
       policy?: Partial<GatePolicy>;
+      /** As where edge and worker are one process. */
+      claimsAlong?: boolean;
     } = {},
   ): TurnProcessor {
     const gate = new ApprovalGate(
@@ -138,6 +140,7 @@ export class TestEngine {
       { owner, leaseTtlMs: options.leaseTtlMs ?? 10_000, concurrency: options.concurrency ?? 50, turnsPerClaim: 20 },
       new LossLog(new Leases(this.store), { owner, onError }),
     );
+    if (options.claimsAlong) this.intake.claimer = processor;
     processor.start();
     this.processors.push(processor);
     return processor;

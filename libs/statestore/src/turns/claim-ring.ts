@@ -13,6 +13,13 @@ export interface RingPlace {
   readonly capped: boolean | number;
 }
 
+/** Where something is due. */
+export interface DueLane {
+  readonly tenantId: string;
+  /** The agent of the tenant that comes before the one it is due for; absent: none does. */
+  readonly agentBefore?: string;
+}
+
 /** Tenants with more agents than one claim looks at, remembered at the most. */
 const MAX_LONG_TENANTS = 1_000;
 
@@ -25,7 +32,7 @@ export class ClaimRing {
   private usedWeight = 0;
   /** The last claim left something behind that another one would get at once. */
   more = false;
-  /** Shares have caps: the last claim may have left something behind for want of a place under one. False if it got nothing. */
+  /** Shares have caps, as far as is known: a claim may leave something behind for want of a place under one. */
   capped = false;
 
   constructor(private tenantId: string = randomUUID()) {}
@@ -38,7 +45,7 @@ export class ClaimRing {
   /** Moves on behind what a claim for `limit` conversations got. */
   advance(rows: readonly RingPlace[], limit: number): void {
     this.more = rows.length >= Math.min(limit, CLAIM_MOST) || rows.some((row) => Boolean(row.more));
-    this.capped = rows.some((row) => Boolean(row.capped));
+    if (rows.length > 0) this.capped = rows.some((row) => Boolean(row.capped));
     for (const { tenant_id, agents, last_agent } of rows) {
       this.longTenants.delete(tenant_id);
       if (agents === CLAIM_AGENTS && last_agent !== null && this.longTenants.size < MAX_LONG_TENANTS) {
@@ -53,10 +60,11 @@ export class ClaimRing {
     this.tenantId = last.tenant_id;
   }
 
-  /** Goes on anywhere else: something is due, but not where the last claim looked. */
-  jump(): void {
-    this.tenantId = randomUUID();
+  /** Goes on elsewhere, at this lane or anywhere: something is due, but not where the last claim looked. */
+  jump(lane?: DueLane): void {
+    this.tenantId = lane?.tenantId ?? randomUUID();
     this.usedWeight = 0;
     this.longTenants.clear();
+    if (lane?.agentBefore !== undefined) this.longTenants.set(lane.tenantId, lane.agentBefore);
   }
 }

@@ -173,6 +173,18 @@ describeOnBothDialects('claiming', (stores: () => TestStores) => {
     expect(ring.more).toBe(true);
   });
 
+  it('says so too where those agents have nothing that is due yet', async () => {
+    for (let i = 0; i < CLAIM_AGENTS; i += 1) await ready(BIG, `a${String(i).padStart(3, '0')}`, 1);
+    await store.execute(age, [Date.now() + 3_600_000, BIG]);
+    await ready(BIG, 'z', 1);
+    const near = randomUUID();
+    await turns.setShare({ tenantId: near, weight: 3 });
+    await ready(near, 'a', 1);
+    const ring = new ClaimRing(BIG);
+    expect(await turns.claim('w', TTL_MS, 2, { ring })).toMatchObject([{ tenantId: near }]);
+    expect(ring.more).toBe(true);
+  });
+
   it('says that there are caps, which may have kept it from something', async () => {
     const ring = new ClaimRing();
     await ready(BIG, 'a', 4);

@@ -1,6 +1,6 @@
 import type { ConversationRef, Param, Reader, Tx } from '../state-store';
 import { advanceConversations } from './sql/advance-conversations';
-import { ClaimRing, type RingPlace } from './claim-ring';
+import { ClaimRing, type DueLane, type RingPlace } from './claim-ring';
 import {
   claimConversations,
   nextDue,
@@ -103,19 +103,50 @@ export class TurnStore extends TurnRecords {
     owner: string,
     leaseTtlMs: number,
     limit: number,
-    { ring = new ClaimRing(), turnsEach = 0 }: { ring?: ClaimRing; turnsEach?: number } = {},
+    { ring = new ClaimRing(), turnsEach = 0 }: ClaimOptions = {},
   ): Promise<ClaimedConversation[]> {
     const params = [owner, leaseTtlMs, limit, ...ring.params];
     const rows =
       this.store.dialect === 'postgres'
         ? await this.store.execute<ClaimRow>(claimConversations, [...params, turnsEach])
         : await this.store.transaction((tx) => this.pickAndTake(tx, params, turnsEach));
+    return this.claimed(rows, limit, { ring, turnsEach });
+  }
+
+  /**
+   * The same as the last of a transaction, with what it has made due itself. Once this has resolved COMMIT may follow; what was
+   * taken, `claimed` says after it.
+   */
+  async claimIn(
+    tx: Tx,
+    owner: string,
+    leaseTtlMs: number,
+    limit: number,
+    { ring = new ClaimRing(), turnsEach = 0 }: ClaimOptions = {},
+  ): Promise<{ readonly claimed: () => Promise<ClaimedConversation[]> }> {
+    const params = [owner, leaseTtlMs, limit, ...ring.params];
+    const asked =
+      this.store.dialect === 'postgres'
+        ? tx.query<ClaimRow>(claimConversations, [...params, turnsEach])
+        : this.pickAndTake(tx, params, turnsEach);
+    // The transaction fails with it, and tells.
+    asked.catch(() => undefined);
+    // Postgres answers in order, and one round trip will do; on SQLite each statement waits for the one before it.
+    if (this.store.dialect === 'sqlite') await asked;
+    return { claimed: async () => this.claimed(await asked, limit, { ring, turnsEach }) };
+  }
+
+  private async claimed(
+    rows: readonly ClaimRow[],
+    limit: number,
+    { ring, turnsEach }: Required<ClaimOptions>,
+  ): Promise<ClaimedConversation[]> {
     const conversations = groupBy(rows, rowKey);
     const claimed = [...conversations.values()].map((turns) => turns[0] as ClaimRow);
-    ring.advance(claimed, limit);
     const stale = claimed.filter((row) => row.is_stale).map(ref);
     const reread = stale.length > 0 ? await this.store.read((db) => this.openTurns(db, stale, turnsEach)) : [];
     const readAgain = groupBy(reread, rowKey);
+    ring.advance(claimed, limit);
     return claimed.map((row) => ({
       ...ref(row),
       token: row.lease_token,
@@ -157,17 +188,17 @@ export class TurnStore extends TurnRecords {
 
   /**
    * Milliseconds until the next conversation is due (0 = now) and until the next one that is not due yet; undefined when
-   * none will be by itself. `capped`: shares have caps, under which what is due may be waiting for a place.
+   * none will be by itself. `capped`: shares have caps, under which what is due may be waiting for a place. `lane`: where what is
+   * ready has waited longest.
    */
-  async msUntilDue(
-    beat?: readonly Param[],
-  ): Promise<{ any: number | undefined; later: number | undefined; capped: boolean }> {
-    type Row = { now_ms: number; due_at: number | null; later_at: number | null; capped: boolean | number };
+  async msUntilDue(beat?: readonly Param[]): Promise<DueTimes> {
     const [row] = beat
-      ? await this.store.execute<Row>(nextDueWithBeat, beat)
-      : await this.store.read((db) => db.query<Row>(nextDue));
+      ? await this.store.execute<DueRow>(nextDueWithBeat, beat)
+      : await this.store.read((db) => db.query<DueRow>(nextDue));
     const until = (at: number | null | undefined) => (at == null ? undefined : Math.max(0, at - (row?.now_ms ?? 0)));
-    return { any: until(row?.due_at), later: until(row?.later_at), capped: Boolean(row?.capped) };
+    const { lane_tenant: tenantId, lane_before: agentBefore } = row ?? {};
+    const lane = tenantId ? { tenantId, ...(agentBefore ? { agentBefore } : {}) } : undefined;
+    return { any: until(row?.due_at), later: until(row?.later_at), capped: Boolean(row?.capped), lane };
   }
 
   /** Reserves `count` places in a conversation's order of events, outside of any turn, and returns the first. */
@@ -257,6 +288,25 @@ export class TurnStore extends TurnRecords {
 
 type EnqueueRow = Counters &
   Pick<QueueRow, 'pending' | 'queue_mode' | 'queue_cap' | 'queue_overflow'> & { readonly created: boolean };
+interface DueRow {
+  readonly now_ms: number;
+  readonly due_at: number | null;
+  readonly later_at: number | null;
+  readonly capped: boolean | number;
+  readonly lane_tenant: string | null;
+  readonly lane_before: string | null;
+}
+interface DueTimes {
+  readonly any: number | undefined;
+  readonly later: number | undefined;
+  readonly capped: boolean;
+  readonly lane?: DueLane | undefined;
+}
+interface ClaimOptions {
+  readonly ring?: ClaimRing;
+  readonly turnsEach?: number;
+}
+
 interface ClaimRow extends RefColumns, RingPlace {
   readonly turn_id: string | null;
   readonly takeovers: number;

@@ -2,7 +2,7 @@ import { createPostgresDatabase, type TestDatabase } from '@tyrum/test-services'
 import { PostgresStateStore } from '../postgres-state-store';
 import type { Statement } from '../state-store';
 import { advanceConversations } from './sql/advance-conversations';
-import { claimConversations } from './sql/claim-conversations';
+import { claimConversations, nextDue } from './sql/claim-conversations';
 import { holdConversations } from './sql/hold-conversations';
 import { loadOpenTurns, loadSteps } from './sql/load-open-turns';
 import { findTurn } from './sql/read-turns';
@@ -40,13 +40,13 @@ describe('plans made before a table has statistics', () => {
 
   /** Where a statement's plan for all parameters reads tables that grow: `table.index`, or `table` alone for a walk through all of it. */
   async function reads({ postgres }: Statement): Promise<string[]> {
-    const params = Math.max(...[...(postgres as string).matchAll(/\$(\d+)/g)].map(([, n]) => Number(n)));
-    const nulls = Array.from({ length: params }, () => 'null').join(', ');
+    const params = Math.max(0, ...[...(postgres as string).matchAll(/\$(\d+)/g)].map(([, n]) => Number(n)));
+    const nulls = params > 0 ? `(${Array.from({ length: params }, () => 'null').join(', ')})` : '';
     const [row] = await store.transaction(async (tx) => {
       await tx.query(sql('set local plan_cache_mode = force_generic_plan'));
       await tx.query(sql(`prepare looked_at as ${postgres as string}`));
       const rows = await tx.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(
-        sql(`explain (format json) execute looked_at(${nulls})`),
+        sql(`explain (format json) execute looked_at${nulls}`),
       );
       await tx.query(sql('deallocate looked_at'));
       return rows;
@@ -87,6 +87,10 @@ describe('plans made before a table has statistics', () => {
       expect(await reads(holdConversations)).toEqual(['conversation_queue.conversation_queue_pkey']);
       const claim = await reads(claimConversations);
       expect(claim.filter((read) => read.startsWith('turn'))).toEqual(['turn.turn_by_place']);
+      const byDueTime = ['conversation_queue.conversation_queue_leased', 'conversation_queue.conversation_queue_ready'];
+      const laneBefore = 'conversation_queue.conversation_queue_lane';
+      expect([...new Set(await reads(nextDue))].sort()).toEqual([laneBefore, ...byDueTime]);
+      expect((await reads(nextDue)).filter((read) => read === laneBefore)).toHaveLength(1);
       for (const read of [...claim, ...(await reads(upsertSteps))]) expect(read).toContain('.');
     },
   );

@@ -42,7 +42,8 @@ export const CLAIM_MOST = 100;
  */
 const ready = `conversation_queue where state = 'ready'`;
 const disabled = '(select tenant_id from disabled)';
-const ringIsFull = `(select count(*) from ring) >= ${CLAIM_TENANTS}`;
+/** It looked at as many tenants, or agents of one, as it may, whatever is due there. */
+const isCut = `((select count(*) from ring) >= ${CLAIM_TENANTS} or (select max(agents) from seen) >= ${CLAIM_AGENTS})`;
 const capped = 'exists (select 1 from claim_share where max_running is not null) as capped';
 
 export const claimConversations: Statement = {
@@ -121,7 +122,7 @@ export const claimConversations: Statement = {
         null as last_agent, false as more, version from expired
       union all
       (select tenant_id, conversation_key, null, place, pass, agents, last_agent,
-        bool_or(nth_of_agent >= quota or agents >= ${CLAIM_AGENTS}) over () or ${ringIsFull}, version
+        bool_or(nth_of_agent >= quota) over () or ${isCut}, version
       from passes order by pass, place, nth_of_tenant
       limit greatest(0, $3 - (select count(*) from expired)))) taken limit ${CLAIM_MOST}),
     claimed as (
@@ -211,7 +212,7 @@ export const claimConversations: Statement = {
     union all
     select * from (
       select tenant_id, conversation_key, null, place, pass, agents, last_agent,
-        max(nth_of_agent) over () >= ?3 or max(agents) over () >= ${CLAIM_AGENTS} or ${ringIsFull}, (select ms from clock), ${capped}
+        max(nth_of_agent) over () >= ?3 or ${isCut}, (select ms from clock), ${capped}
       from passes order by pass, place, nth_of_tenant
       limit max(0, ?3 - (select count(*) from expired)))`,
 };
@@ -244,23 +245,39 @@ export const noteTakeovers: Statement = {
 };
 
 /**
- * The database's clock, when the next conversation falls due or is overdue, the next that is not due yet, and whether any
- * share has a cap. Touches: claim_share, conversation_queue.
+ * What has waited longest is looked at for the lane it is in, so many conversations at the most: a disabled tenant's may be any
+ * number. What is behind those, or behind what waits under a cap, is found only by chance if it is beyond the ring's next lanes.
  */
+const LANES_SOUGHT = 64;
+
+/** As `min(due_at)` it would be planned, before there are statistics, as a walk through another index of the same rows. */
 const first = (state: string, after: string) =>
-  `(select min(due_at) from conversation_queue where state = '${state}'${after})`;
-const least = (smaller: string, now: string) => {
-  const of = (after: string) =>
-    smaller === 'least'
-      ? `least(${first('ready', after)}, ${first('leased', after)})`
-      : `min(coalesce(${first('ready', after)}, ${first('leased', after)}), coalesce(${first('leased', after)}, ${first('ready', after)}))`;
-  return `select ${now} as now_ms, ${of('')} as due_at, ${of(` and due_at > ${now}`)} as later_at, ${capped}`;
+  `(select due_at from conversation_queue where state = '${state}'${after} order by due_at limit 1)`;
+
+/** The clock in a subselect, so that indexes are entered at it and what lies before is not walked over. */
+const look = (now: string, earlier: (a: string, b: string) => string) => {
+  const of = (after: string) => earlier(first('ready', after), first('leased', after));
+  return `
+    select ${now} as now_ms, ${of('')} as due_at, ${of(` and due_at > (select ${now})`)} as later_at, ${capped},
+      lane.tenant_id as lane_tenant, lane.agent_before as lane_before
+    from (select 1) as one left join (
+      select q.tenant_id, (select max(agent_key) from ${ready} and tenant_id = q.tenant_id
+        and agent_key < q.agent_key) as agent_before
+      from (select tenant_id, agent_key, due_at from ${ready} and due_at <= (select ${now})
+        order by due_at limit ${LANES_SOUGHT}) q
+      where q.tenant_id not in (select tenant_id from tenant where disabled_at is not null)
+      order by q.due_at limit 1) lane on true`.trim();
 };
 
+/**
+ * The database's clock, when the next conversation falls due or is overdue, the next that is not due yet, and whether any
+ * share has a cap; with them the tenant of what is ready and has waited longest, and its agent before that one's. Touches:
+ * claim_share, conversation_queue, tenant.
+ */
 export const nextDue: Statement = {
   name: 'next-due',
-  postgres: least('least', NOW_MS.postgres),
-  sqlite: least('min', NOW_MS.sqlite),
+  postgres: look(NOW_MS.postgres, (a, b) => `least(${a}, ${b})`),
+  sqlite: look(NOW_MS.sqlite, (a, b) => `min(coalesce(${a}, ${b}), coalesce(${b}, ${a}))`),
 };
 
 /** The same with a heartbeat, on Postgres. Parameters: those of the beat. Touches: conversation_queue, instance. */
