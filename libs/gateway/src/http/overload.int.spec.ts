@@ -20,6 +20,8 @@ describe('an edge whose database has no connection to give', () => {
         });
       // The token is known to the edge from here on.
       expect((await fetch(`${edge.httpUrl}/v1/turns`, { headers: { authorization } })).status).toBe(200);
+      // And it has all the connections it keeps.
+      await eventually(async () => expect((await fetch(`${edge.httpUrl}/readyz`)).status).toBe(200));
       const hog = await hogConnections(server.url);
       const shed = await start();
       expect(shed.status).toBe(503);
