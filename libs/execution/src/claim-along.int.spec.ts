@@ -59,6 +59,12 @@ describeOnBothDialects('a claim in the transaction that accepts', (stores: () =>
       await new Promise((resolve) => setImmediate(resolve));
     }
   };
+  const letRun = async (count: number) => {
+    for (let i = 0; i < count; i += 1) {
+      await until(() => release.length > i);
+      release[i]?.();
+    }
+  };
   /** Lets the first claim and look pass, which find nothing; after them nothing comes by itself. */
   const process = async (options: { concurrency?: number; leaseTtlMs?: number } = {}, began?: () => void) => {
     const looks = jest.spyOn(engine.turns, 'msUntilDue');
@@ -68,6 +74,7 @@ describeOnBothDialects('a claim in the transaction that accepts', (stores: () =>
     await looks.mock.results[0]?.value;
     return processor;
   };
+
   it('runs the turns without a wake-up, and wakes nobody when it got them all', async () => {
     await process();
     const claims = jest.spyOn(engine.turns, 'claim');
@@ -83,10 +90,7 @@ describeOnBothDialects('a claim in the transaction that accepts', (stores: () =>
     await until(() => release.length === 2);
     expect(backplane.calls).toBeGreaterThan(0);
     backplane.muted = false;
-    for (let i = 0; i < 5; i += 1) {
-      await until(() => release.length > i);
-      release[i]?.();
-    }
+    await letRun(5);
     await until(() => processor.running === 0);
     expect(most).toBe(2);
   });
@@ -162,10 +166,7 @@ describeOnBothDialects('a claim in the transaction that accepts', (stores: () =>
     await until(() => asked);
     await start('c');
     goOn();
-    for (let i = 0; i < 3; i += 1) {
-      await until(() => release.length > i);
-      release[i]?.();
-    }
+    await letRun(3);
     await until(() => processor.running === 0);
     expect(most).toBe(2);
   });
@@ -186,10 +187,7 @@ describeOnBothDialects('a claim in the transaction that accepts', (stores: () =>
     backplane.muted = false;
     await Promise.all(['a', 'b', 'c'].map(start));
     expect(claims).not.toHaveBeenCalled();
-    for (let i = 0; i < 3; i += 1) {
-      await until(() => release.length > i);
-      release[i]?.();
-    }
+    await letRun(3);
     await until(() => running === 0);
     expect(most).toBe(1);
   });

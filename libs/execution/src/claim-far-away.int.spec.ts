@@ -26,7 +26,7 @@ describeOnBothDialects('work that is due behind more lanes than one claim looks 
     engine = new TestEngine(store, Object.assign(new LocalBackplane() as Backplane, { kind: 'postgres' as const }));
   });
   afterEach(async () => {
-    jest.useRealTimers();
+    jest.restoreAllMocks();
     await engine.stop();
   });
 
@@ -77,6 +77,5 @@ describeOnBothDialects('work that is due behind more lanes than one claim looks 
         await new Promise((resolve) => setImmediate(resolve));
       }
     }
-    jest.restoreAllMocks();
   });
 });

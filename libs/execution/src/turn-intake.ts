@@ -17,6 +17,7 @@ import {
   type TurnKind,
   type TurnStore,
 } from '@tyrum/statestore/turns';
+import type { ClaimAlong, Claimer } from './claim-along';
 import {
   conversationCreated,
   conversationOf,
@@ -25,7 +26,6 @@ import {
   refOf,
   textOf,
 } from './conversation-view';
-import type { ClaimAlong, Claimer } from './claim-along';
 import { GroupCommit } from './group-commit';
 import { InputQueue, QueueFullError } from './input-queue';
 import { TurnControl } from './turn-control';

@@ -186,8 +186,10 @@ export class TurnProcessor implements Claimer {
 
   private async claim(): Promise<PollResult> {
     const { free } = this;
-    if (free <= 0) this.leftWaiting = true;
-    if (free <= 0) return { more: false };
+    if (free <= 0) {
+      this.leftWaiting = true;
+      return { more: false };
+    }
     // Of those beside it in others' transactions none may take the same room.
     this.reserved += free;
     try {
