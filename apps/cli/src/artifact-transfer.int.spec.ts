@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ArtifactRef } from '@tyrum/protocol';
 import { getFile } from './artifact-transfer';
 import { EdgeApi } from './edge-api';
@@ -28,6 +29,12 @@ describe('downloading over connections that break', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
+  /** Once the client has them on its disk: what breaks before may have brought it nothing. */
+  async function kept(size: number): Promise<void> {
+    const drafts = () => readdirSync(folder).map((name) => statSync(join(folder, name)).size);
+    while (!drafts().some((had) => had >= size)) await sleep(5);
+  }
+
   /** Serves `bytes` and breaks each of the first `breaks` answers in the middle. */
   async function get(breaks: number, bytes = BYTES): Promise<void> {
     server = createServer((request: IncomingMessage, response: ServerResponse) => {
@@ -36,7 +43,8 @@ describe('downloading over connections that break', () => {
       const start = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
       response.writeHead(range ? 206 : 200, { 'content-length': bytes.length - start });
       if (asked.length > breaks) return void response.end(bytes.subarray(start));
-      response.write(bytes.subarray(start, start + 100_000), () => setTimeout(() => response.destroy(), 50));
+      response.write(bytes.subarray(start, start + 100_000));
+      void kept(start + 100_000).then(() => response.destroy());
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const api = new EdgeApi(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, 'token');
