@@ -180,7 +180,8 @@ describe('refusals', () => {
     const ours = { token_id: readerId };
     await told('authz.denied', { ...ours, door: 'ws', reason: 'scope', subject: 'conversation.create', count: 1 });
     await told('authz.denied', { ...ours, door: 'ws', reason: 'role', subject: 'capability.ready' });
-    await told('authz.denied', { ...ours, door: 'http', reason: 'scope', subject: 'GET /v1/tokens', count: 5 });
+    const list = { ...ours, door: 'http', reason: 'scope', subject: 'GET /v1/tokens' };
+    await eventually(() => expect(watcher.refusals(list)).toBe(5));
     await told('auth.failed', { door: 'http', reason: 'bad_token', token_id: undefined });
     await told('auth.failed', { ...ours, door: 'http', reason: 'bad_token' });
     await told('auth.failed', { door: 'ws', reason: 'bad_token' });

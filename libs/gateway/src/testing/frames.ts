@@ -67,6 +67,8 @@ export interface SeenPayload {
   readonly node_id: string;
   readonly dispatch_id: string;
   readonly artifact: ArtifactRef;
+  /** Of an audit event: how many refusals it stands for. */
+  readonly count?: number;
 }
 
 /** A frame as it came. */

@@ -145,6 +145,15 @@ export class TestClient {
     return this.frames.filter(({ event_id }) => event_id !== undefined);
   }
 
+  /** How many refusals it has been told of so far: an event is a second of them, and a burst may lie in two. */
+  refusals(about: Readonly<Record<string, string | undefined>>): number {
+    const isOne = ({ type, payload }: Frame) =>
+      type === 'authz.denied' && Object.entries(about).every(([name, value]) => payload[name as 'reason'] === value);
+    return this.events()
+      .filter(isOne)
+      .reduce((sum, { payload }) => sum + (payload.count ?? 0), 0);
+  }
+
   /** The first frame that matches, waiting for it. Jest's timeout is the deadline. */
   frame(matches: (frame: Frame) => boolean): Promise<Frame> {
     return new Promise((resolve, reject) => {
