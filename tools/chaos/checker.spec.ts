@@ -272,6 +272,7 @@ describe('G10', () => {
     kind: 'process',
     slot: 'worker-1',
     instance: 'worker-1.1',
+    roles: ['worker'],
     pid: 1,
     state: 'exited',
     signal: 'SIGKILL',
@@ -283,7 +284,14 @@ describe('G10', () => {
     run.final = { takeovers: [takeover({ at: 1_001 })] };
     expect(said(run)).toEqual([]);
   });
-  const survivor = { kind: 'process', slot: 'worker-2', instance: 'worker-2.1', pid: 2, state: 'started' } as const;
+  const survivor = {
+    kind: 'process',
+    slot: 'all-1',
+    instance: 'all-1.1',
+    roles: ['edge', 'worker'],
+    pid: 2,
+    state: 'started',
+  } as const;
   it('a takeover that took too long', () => {
     const run = quiet().fact(survivor, 50).fact(died, 100);
     run.final = { takeovers: [takeover({ at: 1_700 })] };
@@ -299,6 +307,13 @@ describe('G10', () => {
       .fact(died, 100)
       .fact({ ...survivor, state }, at);
     if (state === 'exited') run.fact(survivor, 50);
+    run.final = { takeovers: [takeover({ at: 2_700 })] };
+    expect(broken(run)).toEqual([]);
+  });
+  it('not when the other process runs no turns', () => {
+    const run = quiet()
+      .fact({ ...survivor, roles: ['edge'] }, 50)
+      .fact(died, 100);
     run.final = { takeovers: [takeover({ at: 2_700 })] };
     expect(broken(run)).toEqual([]);
   });

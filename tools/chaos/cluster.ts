@@ -5,7 +5,7 @@ import { freePort, startOwnPostgres, startOwnRedis, type OwnPostgres, type OwnRe
 import { PostgresView, SqliteView, type DatabaseView } from './database';
 import { FaultProxy } from './fault-proxy';
 import type { HistoryWriter } from './history';
-import { Slot, type AppName } from './slot';
+import { Slot, type Role } from './slot';
 
 export interface ClusterOptions {
   readonly store: 'sqlite' | 'postgres';
@@ -16,14 +16,15 @@ export interface ClusterOptions {
   readonly history: HistoryWriter;
 }
 
-const ROLES: readonly (readonly [string, AppName])[] = [
-  ['edge-1', 'edge'],
-  ['worker-1', 'worker'],
-  ['worker-2', 'worker'],
-  ['scheduler-1', 'scheduler'],
-  ['scheduler-2', 'scheduler'],
-  ['desktop-1', 'desktop-runtime'],
-];
+/** Each role in a process of its own, as in a cluster, and all of them in one, as on a laptop. */
+const PROCESSES: Readonly<Record<string, Slot['options']['roles']>> = {
+  'edge-1': ['edge'],
+  'worker-1': ['worker'],
+  'worker-2': ['worker'],
+  'scheduler-1': ['scheduler'],
+  'desktop-1': ['desktop-runtime'],
+  'all-1': ['edge', 'worker', 'scheduler'],
+};
 const FAKETIME_PATHS = ['/usr/lib/x86_64-linux-gnu', '/usr/lib/aarch64-linux-gnu', '/usr/lib64', '/usr/lib'];
 /** The message that ends a transaction: a simple query of exactly that text. */
 const COMMIT = Buffer.from('Q\0\0\0\x0bcommit\0', 'latin1');
@@ -35,12 +36,10 @@ export class Cluster {
   postgres: OwnPostgres | undefined;
   redis: OwnRedis | undefined;
   view: DatabaseView;
-  /** Between the clients and the edge. */
-  door: FaultProxy;
   /** What the next COMMIT of a slot meets. */
   readonly cutNextCommit = new Map<string, 'before' | 'after'>();
-  /** Called when the next acceptance comes back from the edge, which then never arrives. */
-  onNextAnswer: (() => void) | undefined;
+  /** Called when the next acceptance comes back from that edge, which then never arrives. */
+  readonly loseNextAnswer = new Map<string, () => void>();
   private readonly proxies: FaultProxy[] = [];
 
   private constructor(readonly options: ClusterOptions) {}
@@ -62,8 +61,8 @@ export class Cluster {
     return found;
   }
 
-  slotsOf(app: AppName): Slot[] {
-    return this.slots.filter((slot) => slot.options.app === app);
+  slotsOf(role: Role): Slot[] {
+    return this.slots.filter((slot) => slot.options.roles.includes(role));
   }
 
   get hasFaketime(): boolean {
@@ -108,21 +107,21 @@ export class Cluster {
       this.view = new PostgresView(this.postgres.url);
     } else this.view = new SqliteView(join(folder, 'tyrum.db'));
     if (backplane === 'redis') this.redis = await startOwnRedis();
-    this.door = await this.edgeProxy();
     const faketime = store === 'postgres' ? findFaketime() : undefined;
-    for (const [name, app] of ROLES) {
+    for (const [name, roles] of Object.entries(PROCESSES)) {
       const postgres = this.postgres && (await this.postgresProxy(name, this.postgres.port));
       const redisPort = this.redis?.port;
       const redis = redisPort === undefined ? undefined : await this.proxy(() => redisPort);
       this.slots.push(
         new Slot({
           name,
-          app,
+          roles,
           folder,
           history: this.options.history,
-          env: await this.environment(app, postgres, redis),
+          env: await this.environment(roles, postgres, redis),
           ...(postgres ? { postgres } : {}),
           ...(redis ? { redis } : {}),
+          ...(roles[0] === 'edge' ? { door: await this.edgeProxy(name) } : {}),
           ...(faketime ? { faketime } : {}),
         }),
       );
@@ -130,7 +129,11 @@ export class Cluster {
     for (const slot of this.slots) await slot.start();
   }
 
-  private async environment(app: AppName, postgres?: FaultProxy, redis?: FaultProxy): Promise<Record<string, string>> {
+  private async environment(
+    roles: readonly Role[],
+    postgres?: FaultProxy,
+    redis?: FaultProxy,
+  ): Promise<Record<string, string>> {
     const { folder, ttlMs, blockMs, backplane } = this.options;
     return {
       TYRUM_HOME: folder,
@@ -143,9 +146,9 @@ export class Cluster {
       TYRUM_WORKER_CONCURRENCY: '12',
       TYRUM_DRAIN_MS: '12000',
       CHAOS_BLOCK_MS: String(blockMs),
-      // The edge comes back where it was, as it would behind a load balancer.
-      ...(app === 'edge'
-        ? { TYRUM_BOOTSTRAP_TOKEN: this.token, TYRUM_ROLES: 'edge', TYRUM_PORT: String(await freePort()) }
+      // An edge comes back where it was, as it would behind a load balancer.
+      ...(roles[0] === 'edge'
+        ? { TYRUM_BOOTSTRAP_TOKEN: this.token, TYRUM_ROLES: roles.join(','), TYRUM_PORT: String(await freePort()) }
         : {}),
     };
   }
@@ -156,13 +159,13 @@ export class Cluster {
     return proxy;
   }
 
-  private async edgeProxy(): Promise<FaultProxy> {
+  private async edgeProxy(slot: string): Promise<FaultProxy> {
     const proxy = await FaultProxy.start({
-      target: () => this.slot('edge-1').port,
+      target: () => this.slot(slot).port,
       inspect: (data, direction) => {
-        const lose = direction === 'down' && data.includes('HTTP/1.1 202') ? this.onNextAnswer : undefined;
+        const lose = direction === 'down' && data.includes('HTTP/1.1 202') ? this.loseNextAnswer.get(slot) : undefined;
         if (!lose) return 'forward';
-        this.onNextAnswer = undefined;
+        this.loseNextAnswer.delete(slot);
         lose();
         return 'cut';
       },

@@ -19,6 +19,7 @@ export type Fact = (
       readonly kind: 'process';
       readonly slot: string;
       readonly instance: string;
+      readonly roles: readonly string[];
       readonly pid: number;
       readonly state: 'started' | 'exited';
       readonly code?: number | null;

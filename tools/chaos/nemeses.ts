@@ -22,9 +22,9 @@ const always = () => true;
 const onPostgres = (cluster: Cluster) => cluster.postgres !== undefined;
 const withRedis = (cluster: Cluster) => cluster.redis !== undefined;
 const anyOf =
-  (...apps: Slot['options']['app'][]) =>
+  (...roles: Slot['options']['roles'][number][]) =>
   (cluster: Cluster, random: Random) =>
-    random.pick(apps.flatMap((app) => cluster.slotsOf(app))).name;
+    random.pick(roles.flatMap((role) => cluster.slotsOf(role))).name;
 const named = (name: string) => () => name;
 
 const kill = (name: string, target: Nemesis['target']): Nemesis => ({
@@ -80,7 +80,7 @@ const lateWrite: Nemesis = {
   essential: true,
   applies: always,
   target: anyOf('worker'),
-  strike: async (cluster, slot) => {
+  strike: async (cluster, slot, random) => {
     const { view } = cluster;
     if (!(view instanceof SqliteView)) {
       cluster.slot(slot).options.postgres?.set({ kind: 'stall' });
@@ -88,9 +88,9 @@ const lateWrite: Nemesis = {
       cluster.slot(slot).options.postgres?.set({ kind: 'pass' });
       return;
     }
-    // It takes one that has something to write just then: both get their chance.
-    const others = cluster.slotsOf('worker').map(({ name }) => name);
-    for (const worker of [slot, ...others.filter((name) => name !== slot)]) {
+    // It takes one that has something to write just then: two get their chance.
+    const others = cluster.slotsOf('worker').filter(({ name }) => name !== slot);
+    for (const worker of [slot, random.pick(others).name]) {
       const unlock = await view.holdLock();
       await pause(700);
       cluster.slot(worker).signal('SIGSTOP');
@@ -120,7 +120,7 @@ const cutCommits: Nemesis = {
 
 export const NEMESES: readonly Nemesis[] = [
   kill('kill', anyOf('worker')),
-  { ...kill('kill', named('edge-1')), name: 'kill_edge' },
+  { ...kill('kill', anyOf('edge')), name: 'kill_edge' },
   { ...kill('kill', anyOf('scheduler')), name: 'kill_scheduler', essential: false },
   stopped,
   lateWrite,
@@ -167,24 +167,24 @@ export const NEMESES: readonly Nemesis[] = [
     name: 'answer_lost',
     essential: true,
     applies: always,
-    target: named('edge-1'),
-    strike: async (cluster) => {
+    target: anyOf('edge'),
+    strike: async (cluster, slot) => {
       for (let i = 0; i < 2; i += 1) {
         // The first time the edge lives on, the second time it dies with the answer on its way.
-        cluster.onNextAnswer = i === 0 ? () => {} : () => void cluster.slot('edge-1').signal('SIGKILL');
+        cluster.loseNextAnswer.set(slot, i === 0 ? () => {} : () => void cluster.slot(slot).signal('SIGKILL'));
         await pause(1_000);
       }
-      cluster.onNextAnswer = undefined;
+      cluster.loseNextAnswer.delete(slot);
     },
   },
   {
     name: 'client_cut',
     essential: false,
     applies: always,
-    target: named('edge-1'),
-    strike: async (cluster) => {
+    target: anyOf('edge'),
+    strike: async (cluster, slot) => {
       for (let i = 0; i < 4; i += 1) {
-        cluster.door.cut();
+        cluster.slot(slot).options.door?.cut();
         await pause(400);
       }
     },
@@ -193,13 +193,14 @@ export const NEMESES: readonly Nemesis[] = [
     name: 'client_slow',
     essential: false,
     applies: always,
-    target: named('edge-1'),
-    strike: async (cluster) => {
-      cluster.door.set({ kind: 'throttle', bytesPerSecond: 20_000 });
+    target: anyOf('edge'),
+    strike: async (cluster, slot) => {
+      const { door } = cluster.slot(slot).options;
+      door?.set({ kind: 'throttle', bytesPerSecond: 20_000 });
       await pause(3_000);
-      cluster.door.set({ kind: 'half_open' });
+      door?.set({ kind: 'half_open' });
       await pause(2_000);
-      cluster.door.set({ kind: 'pass' });
+      door?.set({ kind: 'pass' });
     },
   },
   badLink('link_black_hole', { kind: 'black_hole' }, [1.2, 2.5]),

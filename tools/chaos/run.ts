@@ -78,10 +78,11 @@ class Run {
   async perform(): Promise<void> {
     const { profile, folder, store } = this.options;
     const { cluster, history } = this;
-    const { port } = cluster.door;
-    const edge = new EdgeClient(port, cluster.token);
+    const { token } = cluster;
+    const ports = cluster.slotsOf('edge').flatMap((slot) => slot.options.door?.port ?? []);
+    const edge = new EdgeClient(ports, token);
     const subscribers = await Promise.all(
-      ['subscriber-1', 'subscriber-2'].map((name) => Subscriber.connect(name, { port, token: cluster.token, history })),
+      ports.map((port, i) => Subscriber.connect(`subscriber-${i + 1}`, { port, token, history })),
     );
     const workload = new Workload({
       edge,

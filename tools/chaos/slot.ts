@@ -4,17 +4,20 @@ import { spawnApp, type AppProcess } from '@tyrum/test-services';
 import type { FaultProxy } from './fault-proxy';
 import type { HistoryWriter } from './history';
 
-export type AppName = 'edge' | 'worker' | 'scheduler' | 'desktop-runtime';
+export type Role = 'edge' | 'worker' | 'scheduler' | 'desktop-runtime';
 
 export interface SlotOptions {
   readonly name: string;
-  readonly app: AppName;
+  /** The first one's app runs in it. */
+  readonly roles: readonly [Role, ...Role[]];
   readonly env: Readonly<Record<string, string>>;
   /** A folder for the file that says how wrong the process' clock is. */
   readonly folder: string;
   readonly history: HistoryWriter;
   readonly postgres?: FaultProxy;
   readonly redis?: FaultProxy;
+  /** Between the clients and an edge. */
+  readonly door?: FaultProxy;
   /** Path of libfaketime, where it is installed. */
   readonly faketime?: string;
 }
@@ -99,13 +102,13 @@ export class Slot {
   }
 
   private async fill(): Promise<void> {
-    const { app, env, faketime, history } = this.options;
+    const { roles, env, faketime, history } = this.options;
     // The one before has told all it had to when it ended; what is read from now on is this one's.
     this.current = undefined;
     this.logsRead = 0;
     this.incarnation += 1;
     this.setClock('+0');
-    const started = await spawnApp(app, {
+    const started = await spawnApp(roles[0], {
       ...env,
       TYRUM_INSTANCE_ID: this.instance,
       NODE_OPTIONS: `--require ${BLOCK_SCRIPT}`,
@@ -113,7 +116,7 @@ export class Slot {
     });
     this.current = started;
     const { pid } = started;
-    const base = { kind: 'process', slot: this.name, instance: this.instance, pid } as const;
+    const base = { kind: 'process', slot: this.name, instance: this.instance, roles, pid } as const;
     history.write({ ...base, state: 'started' });
     void started.exited.then(({ code, signal }) => {
       this.readLogs();

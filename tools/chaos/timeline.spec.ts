@@ -6,7 +6,7 @@ describe('the timeline', () => {
   const rendered = (run: HandMadeRun) => renderTimeline(run.files(), check(run.files()));
   const run = () => {
     const one = new HandMadeRun().done('a').effect('begin', 'b', { at: 40 });
-    const process = { kind: 'process', slot: 'worker-1', instance: 'worker-1.1', pid: 9 } as const;
+    const process = { kind: 'process', slot: 'worker-1', instance: 'worker-1.1', roles: ['worker'], pid: 9 } as const;
     one.fact({ ...process, state: 'started' }, 0).fact({ ...process, state: 'exited', signal: 'SIGKILL' }, 60);
     const fault = { kind: 'fault', id: 1, name: 'kill', target: 'worker-1' } as const;
     one.fact({ ...fault, state: 'begin' }, 50).fact({ ...fault, state: 'end' }, 70);

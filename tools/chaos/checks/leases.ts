@@ -46,7 +46,7 @@ function deathsOf(files: RunFiles): { instance: string; at: number }[] {
 /** Whether somebody was there all the time who could take over, and nothing else was wrong. */
 function isUndisturbed(files: RunFiles, from: number, to: number): boolean {
   const workers = groupBy(
-    factsOf(files, 'process').filter(({ slot }) => slot.startsWith('worker')),
+    factsOf(files, 'process').filter(({ roles }) => roles.includes('worker')),
     ({ instance }) => instance,
   );
   const hasSurvivor = [...workers.values()].some(
