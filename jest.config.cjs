@@ -49,7 +49,7 @@ module.exports = {
       globalTeardown: '<rootDir>/tools/test-services/global-teardown.ts',
     },
   ],
-  // Whole processes, databases and browsers are started in these, and mostly waited for: two cores carry three at a time.
-  maxWorkers: 3,
+  // Whole processes, databases and browsers are started in these, and mostly waited for: two cores carry four at a time.
+  maxWorkers: 4,
   testTimeout: 120_000,
 };
