@@ -80,6 +80,11 @@ export default tseslint.config(
           selector: 'CallExpression > Identifier.callee[name=/^(fit|fdescribe|xit|xtest|xdescribe)$/]',
           message: 'no focused or skipped tests',
         },
+        {
+          selector:
+            'CallExpression[callee.object.name="AbortSignal"][callee.property.name="any"] CallExpression[callee.object.name="AbortSignal"][callee.property.name="timeout"]',
+          message: '`any` holds its sources weakly: this one is collected before its time (nodejs/node#57736)',
+        },
       ],
     },
   },

@@ -91,6 +91,14 @@ describe('lint', () => {
     expect(appInLib()).toEqual([app]);
   });
 
+  const signals = lint(
+    indexOf('gateway'),
+    `export const mayBeLost = AbortSignal.any([AbortSignal.timeout(1)]);\nexport const kept = AbortSignal.timeout(1);\n`,
+  );
+  it('refuses a time limit that nothing holds', () => {
+    expect(signals()).toEqual([{ line: 1, rule: 'no-restricted-syntax' }]);
+  });
+
   const testCode = ['@tyrum/statestore/testing', '@tyrum/test-services', './testing', './testing/x'];
   it.each(
     [indexOf('leases'), 'apps/edge/src/main.ts', 'apps/edge/src/edge.module.ts'].map(

@@ -21,6 +21,12 @@ const changeStep: Statement = {
   sqlite: `update step set action = replace(action, 'one', 'onf')`,
 };
 
+const expire: Statement = {
+  name: 'expire',
+  postgres: `update conversation_queue set due_at = 0 where state = 'leased'`,
+  sqlite: `update conversation_queue set due_at = 0 where state = 'leased'`,
+};
+
 describeOnBothDialects('an approval', (stores: () => TestStores) => {
   let engine: TestEngine;
   let executor: ScriptedExecutor;
@@ -164,15 +170,16 @@ describeOnBothDialects('an approval', (stores: () => TestStores) => {
       died();
       return new Promise<StepOutcome>((done) => (wake = () => done(OK)));
     });
-    const first = engine.process(hangs, { policy: ASKED, leaseTtlMs: 500 });
+    const first = engine.process(hangs, { policy: ASKED });
     const id = await engine.start(CONVERSATION, [cliStep('one', effect)]);
     await resolve((await asked(id)).approval_id);
     await dying;
     // It renews nothing any more, and claims nothing: as dead as a process can be inside of a test.
     Object.assign(first, { renew: () => Promise.resolve(), claim: () => Promise.resolve({ more: false }) });
     clearInterval((first as unknown as { renewal: NodeJS.Timeout }).renewal);
+    await engine.store.execute(expire);
     const other = new TestEngine(await stores().open());
-    other.process(executor, { policy: ASKED, leaseTtlMs: 5_000 });
+    other.process(executor, { policy: ASKED });
     if (effect === 'once') {
       await eventually(async () => expect((await get(id))?.waiting?.kind).toBe('manual'), PATIENCE);
     } else {

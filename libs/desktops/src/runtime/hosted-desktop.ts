@@ -97,14 +97,16 @@ async function inTime(
   ended: Promise<string>,
   { signal, edges }: { readonly signal: AbortSignal; readonly edges: readonly string[] },
 ): Promise<void> {
-  const giveUp = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]);
   let tell: () => void = () => undefined;
   const late = new Promise<string>((resolve) => {
     tell = () => resolve(`no edge answered it at ${edges.join(', ')} (TYRUM_EDGE_URL)`);
-    if (giveUp.aborted) tell();
-    giveUp.addEventListener('abort', tell);
+    if (signal.aborted) tell();
+    signal.addEventListener('abort', tell);
   });
-  const why = await Promise.race([approved, ended, late]);
-  giveUp.removeEventListener('abort', tell);
+  const timer = setTimeout(tell, CONNECT_MS);
+  const why = await Promise.race([approved, ended, late]).finally(() => {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', tell);
+  });
   if (typeof why === 'string') throw new DesktopUnavailableError(why);
 }

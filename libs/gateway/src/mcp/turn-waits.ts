@@ -67,7 +67,10 @@ export class TurnWaits {
 
   private async waitCounted({ tenantId, turnId, timeoutMs, until, signal, onProgress }: WaitWish): Promise<Waited> {
     const bell = new Bell();
-    const over = AbortSignal.any([signal, this.stopping.signal, AbortSignal.timeout(timeoutMs)]);
+    // The timer holds it: of `any` nobody does, and a signal of AbortSignal.timeout would be collected before its time.
+    const timeUp = new AbortController();
+    const timer = setTimeout(() => timeUp.abort(), timeoutMs);
+    const over = AbortSignal.any([signal, this.stopping.signal, timeUp.signal]);
     const ring = (): void => bell.ring();
     over.addEventListener('abort', ring);
     // Before the first look, so that nothing falls in between.
@@ -83,6 +86,7 @@ export class TurnWaits {
       }
     } finally {
       unwatch();
+      clearTimeout(timer);
       over.removeEventListener('abort', ring);
     }
   }
