@@ -128,7 +128,7 @@ describeOnBothDialects('an approval', (stores: () => TestStores) => {
   });
 
   it('that comes too late is refused, and its step fails', async () => {
-    engine.process(executor, { policy: { ...ASKED, ttlMs: 300 } });
+    engine.process(executor, { policy: { ...ASKED, ttlMs: 1_500 } });
     const id = await engine.start(CONVERSATION, [cliStep('one')]);
     const { approval_id } = await asked(id);
     expect((await until(id, 'failed'))?.error?.code).toBe('wait_timeout');

@@ -346,7 +346,7 @@ describeOnBothDialects('the turn processor', (stores: () => TestStores) => {
       stepIndex === 0 ? new Promise((resolve) => (finish = resolve)) : Promise.resolve(OK),
     );
     const renewals = jest.spyOn(engine.turns, 'renew');
-    const processor = engine.process(executor, { leaseTtlMs: 600 });
+    const processor = engine.process(executor, { leaseTtlMs: 2_000 });
     const id = await engine.start(CONVERSATION, [cliStep('x'), cliStep('y')]);
     const queued = await engine.start(CONVERSATION, [cliStep('z')]);
     await eventually(() => expect(executor.requests).toHaveLength(1));
