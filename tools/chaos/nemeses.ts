@@ -5,7 +5,7 @@ import type { Cluster } from './cluster';
 import { SqliteView } from './database';
 import type { LinkFault } from './fault-proxy';
 import type { Random } from './random';
-import type { Slot } from './slot';
+import type { Role } from './slot';
 
 /** A way to make things go wrong. It has made good what it did when its promise resolves. */
 export interface Nemesis {
@@ -22,7 +22,7 @@ const always = () => true;
 const onPostgres = (cluster: Cluster) => cluster.postgres !== undefined;
 const withRedis = (cluster: Cluster) => cluster.redis !== undefined;
 const anyOf =
-  (...roles: Slot['options']['roles'][number][]) =>
+  (...roles: Role[]) =>
   (cluster: Cluster, random: Random) =>
     random.pick(roles.flatMap((role) => cluster.slotsOf(role))).name;
 const named = (name: string) => () => name;
