@@ -5,8 +5,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ArtifactRef } from '@tyrum/protocol';
+import { eventually } from '@tyrum/test-services';
 import { getFile } from './artifact-transfer';
 import { EdgeApi } from './edge-api';
 
@@ -29,11 +29,7 @@ describe('downloading over connections that break', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  /** Once the client has them on its disk: what breaks before may have brought it nothing. */
-  async function kept(size: number): Promise<void> {
-    const drafts = () => readdirSync(folder).map((name) => statSync(join(folder, name)).size);
-    while (!drafts().some((had) => had >= size)) await sleep(5);
-  }
+  const drafts = () => readdirSync(folder).map((name) => statSync(join(folder, name)).size);
 
   /** Serves `bytes` and breaks each of the first `breaks` answers in the middle. */
   async function get(breaks: number, bytes = BYTES): Promise<void> {
@@ -44,7 +40,9 @@ describe('downloading over connections that break', () => {
       response.writeHead(range ? 206 : 200, { 'content-length': bytes.length - start });
       if (asked.length > breaks) return void response.end(bytes.subarray(start));
       response.write(bytes.subarray(start, start + 100_000));
-      void kept(start + 100_000).then(() => response.destroy());
+      // What breaks before the client has it on its disk may have brought it nothing.
+      const isKept = eventually(() => expect(Math.max(...drafts())).toBeGreaterThanOrEqual(start + 100_000));
+      void isKept.catch(() => undefined).then(() => response.destroy());
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const api = new EdgeApi(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, 'token');
