@@ -206,6 +206,14 @@ describeOnBothDialects('input that comes while a turn runs', (stores: () => Test
       await until([id], ['succeeded']);
     });
 
+    it('answers a copy of what it took before, full as it is', async () => {
+      await engine.setQueue(CONVERSATION, { mode: 'followup', cap: 2 });
+      const ids = [await engine.say(CONVERSATION, 'a'), await engine.say(CONVERSATION, 'b')];
+      expect(await engine.say(CONVERSATION, 'a', ids[0])).toBe(ids[0]);
+      expect((await engine.reader.list(DEFAULT_TENANT_ID, { statuses: ['queued'], limit: 10 })).turns).toHaveLength(2);
+      await expect(engine.say(CONVERSATION, 'c')).rejects.toThrow(QueueFullError);
+    });
+
     it('does not fail the requests of other conversations that shared the commit', async () => {
       await engine.setQueue(CONVERSATION, { mode: 'followup', cap: 2 });
       const outcomes = await Promise.allSettled([

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { LocalBackplane } from '@tyrum/backplane';
 import { IdempotencyLedger } from '@tyrum/idempotency';
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
-import { openStateStore, UnknownCommitError, type Statement } from '@tyrum/statestore';
+import { openStateStore, UnknownCommitError, type Statement, type Tx } from '@tyrum/statestore';
+import { describeOnBothDialects, type TestStores } from '@tyrum/statestore/testing';
 import { TurnStore } from '@tyrum/statestore/turns';
 import { eventually, startOwnPostgres } from '@tyrum/test-services';
-import { cliStep } from './testing';
+import { cliStep, TestEngine } from './testing';
 import { TurnIntake, type AcceptRequest } from './turn-intake';
 
 const sql = (text: string): Statement => ({ name: 'test', postgres: text, sqlite: '' });
@@ -43,6 +44,33 @@ describe('the intake when the synchronous standby is dead', () => {
       await Promise.all([store.close(), admin.close()]);
       await server.stop();
     }
+  });
+});
+
+describeOnBothDialects('a copy of an accepted request', (stores: () => TestStores) => {
+  it('is answered like it, whatever its own writes would have met', async () => {
+    const store = await stores().open();
+    const engine = new TestEngine(store);
+    const wrote: string[] = [];
+    const alongside = async (tx: Tx): Promise<void> => {
+      await tx.query({ name: 'note', postgres: text, sqlite: text });
+      wrote.push('once');
+    };
+    const text = `insert into tenant (tenant_id, slug, created_at) values ('${randomUUID()}', 'mine', 1)`;
+    const request = { ...acceptRequest(), alongside };
+    expect(await engine.intake.accept(request)).toMatchObject({ kind: 'accepted', replayed: false });
+    // The same row and the same turn again: neither may be written, and neither is an error.
+    expect(await engine.intake.accept(request)).toEqual({ kind: 'accepted', answer: request.answer, replayed: true });
+    expect(wrote).toEqual(['once']);
+    const other = {
+      turnId: randomUUID(),
+      conversationKey: 'agent:default:x:dm:other',
+      idempotency: { ...request.idempotency, fingerprint: 'two' },
+    };
+    const copies = [acceptRequest(), request, { ...request, ...other }];
+    const outcomes = await Promise.all(copies.map((copy) => engine.intake.accept(copy)));
+    expect(outcomes).toMatchObject([{ replayed: false }, { replayed: true }, { kind: 'conflict' }]);
+    expect((await engine.reader.list(DEFAULT_TENANT_ID, { statuses: ['queued'], limit: 10 })).turns).toHaveLength(2);
   });
 });
 

@@ -174,6 +174,7 @@ export class TurnProcessor implements Claimer {
         const got = await claimed();
         const { more, capped } = this.ring;
         if (more || capped) this.leftWaiting = true;
+        if (more) this.poll.wake();
         // Without anything ready it may have looked elsewhere than where something is.
         const foundNone = got.every(({ takenFrom }) => takenFrom !== null);
         if (more || capped || foundNone) this.calls.publish('work');

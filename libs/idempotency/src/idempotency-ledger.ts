@@ -74,6 +74,14 @@ export class IdempotencyLedger {
   }
 
   /**
+   * Takes keys that differ, each with its ready answer. False: one of them was taken before, and the transaction must not commit.
+   */
+  async reserveFresh(tx: Tx, requests: readonly (IdempotencyKey & { readonly response: string })[]): Promise<boolean> {
+    const taken = await tx.query(reserveKeys, [requests.map((request) => toRow(request, this.ttlMs))]);
+    return taken.length === requests.length;
+  }
+
+  /**
    * Does `work` and keeps its answer in one transaction, or returns the answer an earlier copy of the request got. Name the
    * conversations that `work` writes to: they are locked before the record is written, as event order demands.
    */

@@ -22,6 +22,8 @@ export interface DueLane {
 
 /** Tenants with more agents than one claim looks at, remembered at the most. */
 const MAX_LONG_TENANTS = 1_000;
+/** Claims that go round at once, after others hoped in vain, at the most. */
+const MAX_ROUNDS = 63;
 
 /**
  * Where a claimant is on its round of the tenants. Only a hint that makes the rounds fair: a process that starts anew
@@ -35,7 +37,28 @@ export class ClaimRing {
   /** Shares have caps, as far as is known: a claim may leave something behind for want of a place under one. */
   capped = false;
 
+  /** Claims that are yet to go round before one hopes for all again; how many they were the last time. */
+  private rounds = 0;
+  private lastRounds = 0;
+
   constructor(private tenantId: string = randomUUID()) {}
+
+  /** Nothing is known to be in the way: the next claim may hope to take all that is due, in no order. */
+  get hopes(): boolean {
+    return !this.more && !this.capped && this.rounds === 0;
+  }
+
+  /** A claim took all that was due. */
+  tookAll(): void {
+    this.more = this.capped = false;
+    this.lastRounds = 0;
+  }
+
+  /** A claim that hoped for all took nothing: the next ones go round, more of them each time. */
+  hopedInVain(): void {
+    this.more = true;
+    this.rounds = this.lastRounds = Math.min(2 * this.lastRounds + 1, MAX_ROUNDS);
+  }
 
   /** The claim statement's parameters about the ring. */
   get params(): [string, number, string] {
@@ -44,6 +67,7 @@ export class ClaimRing {
 
   /** Moves on behind what a claim for `limit` conversations got. */
   advance(rows: readonly RingPlace[], limit: number): void {
+    if (this.rounds > 0) this.rounds -= 1;
     this.more = rows.length >= Math.min(limit, CLAIM_MOST) || rows.some((row) => Boolean(row.more));
     if (rows.length > 0) this.capped = rows.some((row) => Boolean(row.capped));
     for (const { tenant_id, agents, last_agent } of rows) {

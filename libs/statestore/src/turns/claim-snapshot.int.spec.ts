@@ -3,6 +3,7 @@ import { createPostgresDatabase, eventually, type TestDatabase } from '@tyrum/te
 import { NOW_MS } from '../clock-sql';
 import { PostgresStateStore } from '../postgres-state-store';
 import type { StateStore, Statement } from '../state-store';
+import { ClaimRing } from './claim-ring';
 import { settleTurns } from './settle-turns';
 import { TurnStore } from './turn-store';
 import type { ConversationWrite, TurnPatch } from './turn-writes';
@@ -47,10 +48,10 @@ describe('a claim whose snapshot is older than what the last holder committed', 
     await database.drop();
   });
 
-  const claim = (claimant = turns) => claimant.claim('w', TTL_MS, 10, { turnsEach: 10 });
+  const claim = (claimant = turns, ring = new ClaimRing()) => claimant.claim('w', TTL_MS, 10, { ring, turnsEach: 10 });
 
   /** A claim that has its snapshot, and takes no row before `meanwhile` has happened. */
-  async function claimAround(meanwhile: () => Promise<unknown>) {
+  async function claimAround(meanwhile: () => Promise<unknown>, hopes = false) {
     const now = `(select ${NOW_MS.postgres}`;
     const gated = (text: string) => text.replace(`${now})`, `${now} from (${shut.postgres}) as gate)`);
     const slow = Object.create(store, {
@@ -62,7 +63,7 @@ describe('a claim whose snapshot is older than what the last holder committed', 
     let claiming: ReturnType<typeof claim> | undefined;
     await gatekeeper.transaction(async (tx) => {
       await tx.query(shut);
-      claiming = claim(new TurnStore(slow));
+      claiming = claim(new TurnStore(slow), Object.assign(new ClaimRing(), { more: !hopes }));
       await eventually(async () => expect(await store.execute(isAwaited)).toHaveLength(1));
       await meanwhile();
     });
@@ -108,12 +109,15 @@ describe('a claim whose snapshot is older than what the last holder committed', 
     expect(claimed).toEqual([[[ids[1], 'running']]]);
   });
 
-  it('finds the turn paused that another holder began and put off in between', async () => {
+  it.each([
+    ['goes round', false],
+    ['hopes for all', true],
+  ])('finds the turn paused that another holder began and put off in between, if it %s', async (_, hopes) => {
     const claimed = await claimAround(async () => {
       const token = (await claim())[0]?.token ?? 0;
       const putOff = { turn: patch(0, 'paused'), steps: [], events: 0 };
       await write(token, { kind: 'retry', dueMs: 0 }, { starts: [putOff] });
-    });
+    }, hopes);
     expect(claimed).toEqual([
       [
         [ids[0], 'paused'],

@@ -61,12 +61,14 @@ async function writeHopefully(
   const moving = tx.query<MovedRow>(advanceConversations, [moves]);
   // Where a turn was cancelled it may fail, since less is pending than is taken away; what matters then is the hope.
   moving.catch(() => undefined);
+  const done = { starts: (w: ConversationWrite) => w.starts ?? [], settled: () => [] };
+  // They need none of the numbers, and Postgres has something to do while the events are made.
+  writeSteps(tx, writes, done.starts);
   const started = await patching;
   const wanted = writes.flatMap((w) => w.starts ?? []);
   if (wanted.some(({ turn }) => !started.has(turn.turnId))) throw new NotAsHopedError();
   const moved = await moving;
   if (moved.length < writes.length) throw new NotAsHopedError();
-  const done = { starts: (w: ConversationWrite) => w.starts ?? [], settled: () => [] };
   const written = finishWrite(tx, writes, paired(moves, moved), done);
   return { written, transactionId: moved[0]?.transaction_id ?? '' };
 }
@@ -101,6 +103,7 @@ async function writeCarefully(
     ...(arrived.has(rowKey(refColumns(w))) ? { next: 'retry', due_ms: 0 } : {}),
   }));
   const moved = await tx.query<MovedRow>(advanceConversations, [moves]);
+  writeSteps(tx, applied, starts);
   const written = finishWrite(tx, applied, paired(moves, moved), { starts, settled });
   const outcomes = new Map(applied.map((w, i) => [w, written[i] as Written]));
   return { written: writes.map((w) => outcomes.get(w) ?? REFUSED), transactionId };
@@ -123,7 +126,19 @@ function paired(moves: readonly Move[], rows: readonly MovedRow[]): { move: Move
   return moves.map((move) => ({ move, row: required(moved, rowKey(move)) }));
 }
 
-/** What nobody waits for: steps, messages, dead letters. */
+/** Nobody waits for the answer. */
+function writeSteps(
+  tx: Tx,
+  writes: readonly ConversationWrite[],
+  starts: (w: ConversationWrite) => readonly StartWrite[],
+): void {
+  const steps = writes.flatMap((w) =>
+    [...w.steps, ...starts(w).flatMap((start) => start.steps)].map((step) => ({ tenant_id: w.tenantId, ...step })),
+  );
+  if (steps.length > 0) void tx.query(upsertSteps, [steps]);
+}
+
+/** What nobody waits for and needs its place: messages, dead letters. */
 function finishWrite(
   tx: Tx,
   writes: readonly ConversationWrite[],
@@ -133,13 +148,6 @@ function finishWrite(
     readonly settled: (w: ConversationWrite) => readonly string[];
   },
 ): Written[] {
-  const steps = writes.flatMap((w) =>
-    [...w.steps, ...done.starts(w).flatMap((start) => start.steps)].map((step) => ({
-      tenant_id: w.tenantId,
-      ...step,
-    })),
-  );
-  if (steps.length > 0) void tx.query(upsertSteps, [steps]);
   const messages = writes.flatMap((w, i) => {
     const first = (moved[i]?.row.last_message_seq ?? 0) - w.messages.length + 1;
     return w.messages.map((message, n) => ({ message_seq: first + n, ...message }));

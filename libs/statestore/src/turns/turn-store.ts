@@ -1,7 +1,9 @@
 import type { ConversationRef, Param, Reader, Tx } from '../state-store';
 import { advanceConversations } from './sql/advance-conversations';
+import { claimAllDue } from './sql/claim-all-due';
 import { ClaimRing, type DueLane, type RingPlace } from './claim-ring';
 import {
+  CLAIM_MOST,
   claimConversations,
   nextDue,
   nextDueWithBeat,
@@ -34,11 +36,8 @@ import {
  * Callers append the events in the same transaction, under the sequence numbers given here.
  */
 export class TurnStore extends TurnRecords {
-  /**
-   * Adds turns and messages, one `Enqueue` a conversation; the caller has locked the conversations. If `allowed` rejects, they
-   * are counted but not added, and the transaction must not commit.
-   */
-  async enqueue(tx: Tx, batch: readonly Enqueue[], allowed?: Promise<void>): Promise<Enqueued[]> {
+  /** Adds turns and messages, one `Enqueue` a conversation; the caller has locked the conversations. */
+  async enqueue(tx: Tx, batch: readonly Enqueue[]): Promise<Enqueued[]> {
     const counts = batch.map((e) => ({
       turns: e.turns.length,
       messages: e.messages.length,
@@ -46,8 +45,7 @@ export class TurnStore extends TurnRecords {
       priority: e.priority ?? 0,
       ...e.conversation,
     }));
-    const [counted] = await Promise.all([this.count(tx, counts), allowed]);
-    const rows = byKey(counted);
+    const rows = byKey(await this.count(tx, counts));
     const turns: object[] = [];
     const messages: object[] = [];
     const enqueued = batch.map((e) => {
@@ -96,8 +94,8 @@ export class TurnStore extends TurnRecords {
   }
 
   /**
-   * Takes up to `limit` due conversations for `owner`, from its place in the ring of tenants on; moves the ring. With each
-   * come up to `turnsEach` of its open turns.
+   * Takes up to `limit` due conversations for `owner`: all that are due if that is all, else from its place in the ring of
+   * tenants on; moves the ring. With each come up to `turnsEach` of its open turns.
    */
   async claim(
     owner: string,
@@ -105,17 +103,21 @@ export class TurnStore extends TurnRecords {
     limit: number,
     { ring = new ClaimRing(), turnsEach = 0 }: ClaimOptions = {},
   ): Promise<ClaimedConversation[]> {
-    const params = [owner, leaseTtlMs, limit, ...ring.params];
-    const rows =
-      this.store.dialect === 'postgres'
-        ? await this.store.execute<ClaimRow>(claimConversations, [...params, turnsEach])
-        : await this.store.transaction((tx) => this.pickAndTake(tx, params, turnsEach));
-    return this.claimed(rows, limit, { ring, turnsEach });
+    const wanted = { owner, leaseTtlMs, limit, ring, turnsEach };
+    if (this.store.dialect === 'sqlite') {
+      return this.claimed(await this.store.transaction((tx) => this.pickAndTake(tx, wanted)), wanted);
+    }
+    if (ring.hopes) {
+      const rows = await this.store.execute<ClaimRow>(claimAllDue, allDueParams(wanted));
+      const claimed = await this.claimed(rows, wanted);
+      if (rows[0]?.is_all) return claimed;
+    }
+    return this.claimed(await this.store.execute<ClaimRow>(claimConversations, ringParams(wanted)), wanted);
   }
 
   /**
    * The same as the last of a transaction, with what it has made due itself. Once this has resolved COMMIT may follow; what was
-   * taken, `claimed` says after it.
+   * taken, `claimed` says after it. If it hoped for all, and that was too much, that is nothing.
    */
   async claimIn(
     tx: Tx,
@@ -124,33 +126,36 @@ export class TurnStore extends TurnRecords {
     limit: number,
     { ring = new ClaimRing(), turnsEach = 0 }: ClaimOptions = {},
   ): Promise<{ readonly claimed: () => Promise<ClaimedConversation[]> }> {
-    const params = [owner, leaseTtlMs, limit, ...ring.params];
-    const asked =
-      this.store.dialect === 'postgres'
-        ? tx.query<ClaimRow>(claimConversations, [...params, turnsEach])
-        : this.pickAndTake(tx, params, turnsEach);
+    const wanted = { owner, leaseTtlMs, limit, ring, turnsEach };
+    const asked = this.askIn(tx, wanted);
     // The transaction fails with it, and tells.
     asked.catch(() => undefined);
     // Postgres answers in order, and one round trip will do; on SQLite each statement waits for the one before it.
     if (this.store.dialect === 'sqlite') await asked;
-    return { claimed: async () => this.claimed(await asked, limit, { ring, turnsEach }) };
+    return { claimed: async () => this.claimed(await asked, wanted) };
   }
 
-  private async claimed(
-    rows: readonly ClaimRow[],
-    limit: number,
-    { ring, turnsEach }: Required<ClaimOptions>,
-  ): Promise<ClaimedConversation[]> {
-    const conversations = groupBy(rows, rowKey);
+  private askIn(tx: Tx, wanted: Wanted): Promise<ClaimRow[]> {
+    if (this.store.dialect === 'sqlite') return this.pickAndTake(tx, wanted);
+    return wanted.ring.hopes
+      ? tx.query<ClaimRow>(claimAllDue, allDueParams(wanted))
+      : tx.query<ClaimRow>(claimConversations, ringParams(wanted));
+  }
+
+  private async claimed(rows: readonly ClaimRow[], { limit, ring, turnsEach }: Wanted): Promise<ClaimedConversation[]> {
+    const conversations = groupBy(rows.filter(isConversation), rowKey);
     const claimed = [...conversations.values()].map((turns) => turns[0] as ClaimRow);
+    const hoped = rows[0]?.is_all;
+    if (hoped === undefined) ring.advance(claimed, limit);
+    else if (hoped) ring.tookAll();
+    else ring.hopedInVain();
     const stale = claimed.filter((row) => row.is_stale).map(ref);
     const reread = stale.length > 0 ? await this.store.read((db) => this.openTurns(db, stale, turnsEach)) : [];
     const readAgain = groupBy(reread, rowKey);
-    ring.advance(claimed, limit);
     return claimed.map((row) => ({
       ...ref(row),
       token: row.lease_token,
-      takenFrom: row.taken_from,
+      takenFrom: row.taken_from ?? null,
       takeovers: row.takeovers,
       queueMode: row.queue_mode,
       turns: row.is_stale
@@ -159,28 +164,20 @@ export class TurnStore extends TurnRecords {
     }));
   }
 
-  private async pickAndTake(
-    tx: Tx,
-    [owner, leaseTtlMs, ...rest]: readonly Param[],
-    turnsEach: number,
-  ): Promise<ClaimRow[]> {
-    const picked = await tx.query<ClaimRow & { now_ms: number }>(claimConversations, [
-      owner as string,
-      leaseTtlMs as number,
-      ...rest,
-    ]);
+  private async pickAndTake(tx: Tx, wanted: Wanted): Promise<ClaimRow[]> {
+    const { owner, leaseTtlMs, turnsEach } = wanted;
+    const picked = await tx.query<ClaimRow & { now_ms: number }>(claimConversations, ringParams(wanted).slice(0, -1));
     if (picked.length === 0) return [];
     const keys = JSON.stringify(picked.map(({ tenant_id, conversation_key }) => ({ tenant_id, conversation_key })));
     const now = picked[0]?.now_ms ?? 0;
-    if (picked.some(({ taken_from }) => taken_from !== null))
-      void tx.query(noteTakeovers, [owner as string, now, keys]);
-    const [rows, turns] = await Promise.all([
-      tx.query<ClaimRow>(takeConversations, [owner as string, leaseTtlMs as number, now, keys]),
+    if (picked.some(({ taken_from }) => taken_from !== null)) void tx.query(noteTakeovers, [owner, now, keys]);
+    const [taken, turns] = await Promise.all([
+      tx.query<ClaimRow>(takeConversations, [owner, leaseTtlMs, now, keys]),
       turnsEach > 0 ? tx.query<TurnRow>(loadOpenTurns, [keys, turnsEach]) : [],
     ]);
-    const [taken, turnsOf] = [byKey(rows), groupBy(turns, rowKey)];
+    const [takenOf, turnsOf] = [byKey(taken), groupBy(turns, rowKey)];
     return picked.flatMap((row): ClaimRow[] => {
-      const claim = { ...row, ...required(taken, rowKey(row)) };
+      const claim = { ...row, ...required(takenOf, rowKey(row)) };
       const open = turnsOf.get(rowKey(row)) ?? [];
       return open.length === 0 ? [{ ...claim, turn_id: null }] : open.map((turn) => ({ ...turn, ...claim }));
     });
@@ -307,12 +304,21 @@ interface ClaimOptions {
   readonly turnsEach?: number;
 }
 
+/** What a claim is asked for. */
+interface Wanted extends Required<ClaimOptions> {
+  readonly owner: string;
+  readonly leaseTtlMs: number;
+  readonly limit: number;
+}
+
 interface ClaimRow extends RefColumns, RingPlace {
   readonly turn_id: string | null;
   readonly takeovers: number;
   readonly queue_mode: ConversationRow['queue_mode'];
   readonly lease_token: number;
-  readonly taken_from: string | null;
+  readonly taken_from?: string | null;
+  /** Postgres, of a claim that hoped for all: whether it took it. */
+  readonly is_all?: boolean;
   /** Postgres: its turns are older than its lease. */
   readonly is_stale?: boolean;
 }
@@ -324,6 +330,19 @@ interface StopRow {
   readonly turn_id: string;
   readonly cancelled: boolean | number;
   readonly disabled: boolean | number;
+}
+
+function allDueParams({ owner, leaseTtlMs, limit, turnsEach }: Wanted): Param[] {
+  return [owner, leaseTtlMs, Math.min(limit, CLAIM_MOST), turnsEach];
+}
+
+function ringParams({ owner, leaseTtlMs, limit, ring, turnsEach }: Wanted): Param[] {
+  return [owner, leaseTtlMs, limit, ...ring.params, turnsEach];
+}
+
+/** A claim that hoped for all, and got nothing, answers with one row that is none. */
+function isConversation(row: { readonly conversation_key: string | null }): boolean {
+  return row.conversation_key !== null;
 }
 
 function ref(row: RefColumns): ConversationRef {

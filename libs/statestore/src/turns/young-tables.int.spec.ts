@@ -2,6 +2,7 @@ import { createPostgresDatabase, type TestDatabase } from '@tyrum/test-services'
 import { PostgresStateStore } from '../postgres-state-store';
 import type { Statement } from '../state-store';
 import { advanceConversations } from './sql/advance-conversations';
+import { claimAllDue } from './sql/claim-all-due';
 import { claimConversations, nextDue } from './sql/claim-conversations';
 import { holdConversations } from './sql/hold-conversations';
 import { loadOpenTurns, loadSteps } from './sql/load-open-turns';
@@ -87,11 +88,13 @@ describe('plans made before a table has statistics', () => {
       expect(await reads(holdConversations)).toEqual(['conversation_queue.conversation_queue_pkey']);
       const claim = await reads(claimConversations);
       expect(claim.filter((read) => read.startsWith('turn'))).toEqual(['turn.turn_by_place']);
+      const all = await reads(claimAllDue);
+      expect(all.filter((read) => read.startsWith('turn'))).toEqual(['turn.turn_by_place']);
       const byDueTime = ['conversation_queue.conversation_queue_leased', 'conversation_queue.conversation_queue_ready'];
       const laneBefore = 'conversation_queue.conversation_queue_lane';
       expect([...new Set(await reads(nextDue))].sort()).toEqual([laneBefore, ...byDueTime]);
       expect((await reads(nextDue)).filter((read) => read === laneBefore)).toHaveLength(1);
-      for (const read of [...claim, ...(await reads(upsertSteps))]) expect(read).toContain('.');
+      for (const read of [...claim, ...all, ...(await reads(upsertSteps))]) expect(read).toContain('.');
     },
   );
 });

@@ -1,7 +1,6 @@
 import { NOW_MS } from '../../clock-sql';
 import { beatFrom } from '../../sql/beat-instance';
-import { OPEN, withinBytes } from './load-open-turns';
-import { LEAST_TOKEN } from '../../lease-token';
+import { disabled, disabledTenants, hasCap, isStale, lease, openTurns, ready } from './claim-parts';
 import type { Statement } from '../../state-store';
 
 /** Tenants, and agents of one tenant, that one claim looks at; the next one begins where this one ended. */
@@ -12,6 +11,10 @@ export const CLAIM_AGENTS = 64;
  * ring, and with its guess it would read the whole table to join them.
  */
 export const CLAIM_MOST = 100;
+
+/** It looked at as many tenants, or agents of one, as it may, whatever is due there. */
+const isCut = `((select count(*) from ring) >= ${CLAIM_TENANTS} or (select max(agents) from seen) >= ${CLAIM_AGENTS})`;
+const capped = `${hasCap} as capped`;
 
 /**
  * Takes up to a number of due conversations under a new lease: first those whose holder let its lease run out, then those
@@ -40,17 +43,11 @@ export const CLAIM_MOST = 100;
  * this round, a JSON object {tenant: agent to go on after} for tenants with more agents than one claim looks at, and (Postgres)
  * how many turns of each. Touches: conversation_queue, claim_share, lease_history, server_timeline, tenant, turn.
  */
-const ready = `conversation_queue where state = 'ready'`;
-const disabled = '(select tenant_id from disabled)';
-/** It looked at as many tenants, or agents of one, as it may, whatever is due there. */
-const isCut = `((select count(*) from ring) >= ${CLAIM_TENANTS} or (select max(agents) from seen) >= ${CLAIM_AGENTS})`;
-const capped = 'exists (select 1 from claim_share where max_running is not null) as capped';
-
 export const claimConversations: Statement = {
   name: 'claim-conversations',
   postgres: `
     with recursive
-    disabled as materialized (select tenant_id from tenant where disabled_at is not null),
+    ${disabledTenants},
     expired as materialized (
       select tenant_id, conversation_key, lease_owner, xmin::text as version from conversation_queue
       where state = 'leased' and due_at <= (select ${NOW_MS.postgres}) and tenant_id not in ${disabled}
@@ -126,9 +123,7 @@ export const claimConversations: Statement = {
       from passes order by pass, place, nth_of_tenant
       limit greatest(0, $3 - (select count(*) from expired)))) taken limit ${CLAIM_MOST}),
     claimed as (
-      update conversation_queue q set state = 'leased', lease_owner = $1,
-        lease_token = greatest(q.lease_token, ${LEAST_TOKEN}) + 1,
-        due_at = ${NOW_MS.postgres} + $2, leased_at = ${NOW_MS.postgres},
+      update conversation_queue q set ${lease},
         takeovers = q.takeovers + case when due.lease_owner is null then 0 else 1 end
       from due where q.tenant_id = due.tenant_id and q.conversation_key = due.conversation_key
       returning q.tenant_id, q.conversation_key, q.lease_token, q.takeovers, q.queue_mode, q.open_from,
@@ -137,21 +132,15 @@ export const claimConversations: Statement = {
       insert into lease_history (kind, name, token, owner, taken_from, reason, at)
       select 'conversation', tenant_id || '/' || conversation_key, lease_token, $1, taken_from, 'taken_over', ${NOW_MS.postgres}
       from claimed where taken_from is not null)
-    select t.*, claimed.*, claimed.version <> (
-      select xmin::text from conversation_queue known
-      where known.tenant_id = claimed.tenant_id and known.conversation_key = claimed.conversation_key) as is_stale,
-      ${capped}
-    from claimed left join lateral (${withinBytes(`(
-          select * from turn where tenant_id = claimed.tenant_id and conversation_key = claimed.conversation_key
-            and turn_seq > 0 and turn_seq >= claimed.open_from and status in ${OPEN}
-          order by turn_seq limit $7) t`)}) t on true
+    select t.*, claimed.*, ${isStale}, ${capped}
+    from claimed ${openTurns('$7')}
     order by pass nulls first, place, claimed.tenant_id, claimed.conversation_key, t.turn_seq`,
   // One writer at a time, so what is picked here is still so when `takeConversations` takes it in the same transaction.
   // SQLite has no lateral join: a lane's first rows are found through their rowids.
   sqlite: `
     with recursive
     clock(ms) as materialized (select ${NOW_MS.sqlite}),
-    disabled as materialized (select tenant_id from tenant where disabled_at is not null),
+    ${disabledTenants},
     expired as materialized (
       select tenant_id, conversation_key, lease_owner from conversation_queue
       where state = 'leased' and due_at <= (select ms from clock) and tenant_id not in ${disabled}
