@@ -126,6 +126,20 @@ function rawInsertsCase(connections: number, batch: number): Case {
   };
 }
 
+function bareIdleCase(how: string, params: Params): Case {
+  return {
+    workload: 'W4',
+    title: `${how}: a row inserted, announced, and taken in another process`,
+    kind: 'bare',
+    driver: 'bareIdle',
+    database: 'postgres',
+    params: { ...IDLE, ...params },
+    quick: IDLE_QUICK,
+    metrics: [ms('p50', 'p50'), ms('p99', 'p99')],
+    peers: [],
+  };
+}
+
 /** Everything that is measured, in the order of the report. */
 export const CASES: readonly Case[] = [
   acceptCase(16, 8_000),
@@ -341,6 +355,8 @@ export const CASES: readonly Case[] = [
     metrics: [rate()],
     peers: [],
   },
+  bareIdleCase('idle', {}),
+  bareIdleCase('without pauses', { withoutPauses: 1 }),
   {
     workload: 'W8',
     title: '{inFlight} in flight through an edge and a worker that keep nothing',

@@ -5,7 +5,7 @@ import type { Driver } from './driver';
 const SETTLE_MS = 300;
 const HANDLER_TIMEOUT_MS = 20_000;
 
-interface Started {
+export interface Started {
   readonly id: string;
   /** `process.hrtime`, which all processes of a host share, as text: it does not fit a number. */
   readonly at: string;
@@ -68,17 +68,18 @@ export const idleInProcess: Driver = async ({ contender, database, number }) => 
 
 /**
  * Measures one job after another. Those before, without pauses, are not counted: a system that is idle has been up for a while,
- * and a process that has just started still interprets its code.
+ * and a process that has just started still interprets its code. `pauses`: none for what the same costs a busy system.
  */
-async function sample(
+export async function sample(
   number: (name: string) => number,
   measure: (id: string, i: number) => Promise<number>,
+  pauses = true,
 ): Promise<{ p50: number; p99: number; max: number }> {
   const warmUntil = performance.now() + number('warmupMs');
   for (let i = 0; i < number('warmup') && performance.now() < warmUntil; i += 1) await measure(randomUUID(), i);
   const latencies: number[] = [];
   for (let i = 0; i < number('samples'); i += 1) {
-    await pause(10 + Math.random() * 30);
+    if (pauses) await pause(10 + Math.random() * 30);
     latencies.push(await measure(randomUUID(), i));
   }
   return { p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99), max: Math.max(...latencies) };

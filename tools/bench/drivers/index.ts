@@ -1,5 +1,6 @@
 import { accept } from './accept';
 import { bareAccept, bareDrain } from './bare';
+import { bareIdle, bareIdleWorker } from './bare-idle';
 import { bareEdge, bareSocketTurns, bareWorker } from './bare-socket-turns';
 import { drain, keyed, steps } from './drain';
 import type { Driver } from './driver';
@@ -30,6 +31,8 @@ export const DRIVERS: Readonly<Record<string, Driver>> = {
   bareAccept,
   bareDrain,
   bareEdge,
+  bareIdle,
+  bareIdleWorker,
   bareSocketTurns,
   bareWorker,
   growth,
