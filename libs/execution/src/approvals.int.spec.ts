@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { DEFAULT_TENANT_ID, type Action, type Approval } from '@tyrum/protocol';
 import { storedEvents } from '@tyrum/outbox/testing';
 import type { Statement } from '@tyrum/statestore';
-import { describeOnBothDialects, type TestStores } from '@tyrum/statestore/testing';
+import { describeOnBothDialects, expireConversations, type TestStores } from '@tyrum/statestore/testing';
 import { eventually } from '@tyrum/test-services';
 import type { ApprovalVerdict } from './approvals';
 import type { StepOutcome } from './step-executor';
@@ -19,12 +19,6 @@ const changeStep: Statement = {
   name: 'change-step',
   postgres: `update step set action = replace(action, 'one', 'onf')`,
   sqlite: `update step set action = replace(action, 'one', 'onf')`,
-};
-
-const expire: Statement = {
-  name: 'expire',
-  postgres: `update conversation_queue set due_at = 0 where state = 'leased'`,
-  sqlite: `update conversation_queue set due_at = 0 where state = 'leased'`,
 };
 
 describeOnBothDialects('an approval', (stores: () => TestStores) => {
@@ -177,7 +171,7 @@ describeOnBothDialects('an approval', (stores: () => TestStores) => {
     // It renews nothing any more, and claims nothing: as dead as a process can be inside of a test.
     Object.assign(first, { renew: () => Promise.resolve(), claim: () => Promise.resolve({ more: false }) });
     clearInterval((first as unknown as { renewal: NodeJS.Timeout }).renewal);
-    await engine.store.execute(expire);
+    await expireConversations(engine.store);
     const other = new TestEngine(await stores().open());
     other.process(executor, { policy: ASKED });
     if (effect === 'once') {

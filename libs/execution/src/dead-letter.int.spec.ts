@@ -1,5 +1,5 @@
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
-import { describeOnBothDialects, type TestStores } from '@tyrum/statestore/testing';
+import { describeOnBothDialects, expireConversations, type TestStores } from '@tyrum/statestore/testing';
 import { eventually } from '@tyrum/test-services';
 import type { StepOutcome } from './step-executor';
 import { cliStep, ScriptedExecutor, TestEngine } from './testing';
@@ -8,13 +8,6 @@ import type { OpenStepDecision } from './turn-redrive';
 const OK: StepOutcome = { kind: 'succeeded', result: { output: 'ok' } };
 const CONVERSATION = 'agent:default:main';
 const MAX_ATTEMPTS = 5;
-
-/** What the death of a worker leaves behind: its lease runs out. */
-const expire = {
-  name: 'expire',
-  postgres: `update conversation_queue set due_at = 1 where state = 'leased'`,
-  sqlite: `update conversation_queue set due_at = 1 where state = 'leased'`,
-};
 
 describeOnBothDialects('a turn that nobody survives', (stores: () => TestStores) => {
   let engine: TestEngine;
@@ -44,7 +37,7 @@ describeOnBothDialects('a turn that nobody survives', (stores: () => TestStores)
   const dieAtClaim = async (times: number) => {
     for (let i = 0; i < times; i += 1) {
       expect(await engine.turns.claim(`dead-${i}`, 60_000, 10)).toHaveLength(1);
-      await engine.store.execute(expire);
+      await expireConversations(engine.store);
     }
   };
   /** Workers that die in the turn's second step. */
@@ -60,12 +53,12 @@ describeOnBothDialects('a turn that nobody survives', (stores: () => TestStores)
       const processor = worker.process(executor, { owner: `dead-${i}` });
       await eventually(() => expect(cmds(executor)).toContain('b'));
       await processor.stopClaiming();
-      await engine.store.execute(expire);
+      await expireConversations(engine.store);
       // Its write comes back refused, as that of a worker that wakes up from the dead.
       const taken = await engine.turns.claim(`next-${i}`, 60_000, 1);
       expect(taken[0]?.takenFrom).toBe(`dead-${i}`);
       await worker.stop();
-      await engine.store.execute(expire);
+      await expireConversations(engine.store);
     }
     return id;
   };
@@ -154,7 +147,7 @@ describeOnBothDialects('a turn that nobody survives', (stores: () => TestStores)
     const processor = worker.process(stuck, { owner: 'stuck' });
     await eventually(() => expect(cmds(stuck)).toEqual(['only']));
     await processor.stopClaiming();
-    await engine.store.execute(expire);
+    await expireConversations(engine.store);
     await dieAtClaim(MAX_ATTEMPTS);
     const executor = new ScriptedExecutor(() => Promise.resolve(OK));
     engine.process(executor);
@@ -202,7 +195,7 @@ describeOnBothDialects('a turn that nobody survives', (stores: () => TestStores)
     await dieAtClaim(MAX_ATTEMPTS);
     await engine.turns.claim('last', 60_000, 10);
     await engine.control.cancel(DEFAULT_TENANT_ID, behind);
-    await engine.store.execute(expire);
+    await expireConversations(engine.store);
     engine.process(new ScriptedExecutor(() => Promise.resolve(OK)));
     await until(id, 'failed');
   });

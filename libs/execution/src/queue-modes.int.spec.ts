@@ -1,7 +1,7 @@
 import { OutboxReader } from '@tyrum/outbox';
 import { DEFAULT_TENANT_ID } from '@tyrum/protocol';
 import type { QueueSettings } from '@tyrum/statestore/turns';
-import { describeOnBothDialects, type TestStores } from '@tyrum/statestore/testing';
+import { describeOnBothDialects, expireConversations, type TestStores } from '@tyrum/statestore/testing';
 import { eventually } from '@tyrum/test-services';
 import { QueueFullError } from './input-queue';
 import type { StepContext, StepOutcome, StepRequest, TranscriptMessage } from './step-executor';
@@ -158,8 +158,7 @@ describeOnBothDialects('input that comes while a turn runs', (stores: () => Test
     model.release(0);
     await eventually(() => expect(model.calls).toHaveLength(2));
     await processor.stopClaiming();
-    const expire = `update conversation_queue set due_at = 1 where state = 'leased'`;
-    await engine.store.execute({ name: 'expire', postgres: expire, sqlite: expire });
+    await expireConversations(engine.store);
     const other = new TestEngine(await stores().open());
     const second = new Model([]);
     // As far as this model knows, the tool was asked for by somebody else.

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DEFAULT_TENANT_ID, type Action } from '@tyrum/protocol';
-import { describeOnBothDialects, type TestStores } from '@tyrum/statestore/testing';
+import { describeOnBothDialects, expireConversations, type TestStores } from '@tyrum/statestore/testing';
 import { eventually } from '@tyrum/test-services';
 import type { StepContext, StepOutcome, StepRequest } from './step-executor';
 import { cliStep, ScriptedExecutor, TestEngine } from './testing';
@@ -91,8 +91,7 @@ describeOnBothDialects("a turn's budget", (stores: () => TestStores) => {
     await loser.stopClaiming();
     const sql = `update turn set started_at = started_at - 60001`;
     await engine.store.execute({ name: 'long-ago', postgres: sql, sqlite: sql });
-    const expire = `update conversation_queue set due_at = 1 where state = 'leased'`;
-    await engine.store.execute({ name: 'expire', postgres: expire, sqlite: expire });
+    await expireConversations(engine.store);
     const other = new TestEngine(await stores().open());
     const executor = new ScriptedExecutor(() => Promise.resolve(OK));
     other.process(executor);

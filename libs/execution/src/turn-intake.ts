@@ -45,7 +45,10 @@ export interface AcceptRequest extends ConversationRef {
   /** Under which key the request is the same request, and what every later copy of it is answered. */
   readonly idempotency: IdempotencyKey;
   readonly answer: object;
-  /** More that belongs into the commit. It must not fail for what the caller could have checked: others share the commit. */
+  /**
+   * More that belongs into the commit, and is nowhere else: a copy of an accepted request does it too, and is rolled back. It must
+   * not fail for what the caller could have checked: others share the commit.
+   */
   readonly alongside?: (tx: Tx) => Promise<void>;
   /** −10 to 10, 0 when absent; each step goes before what has waited up to 30 s longer. */
   readonly priority?: number;
@@ -199,9 +202,9 @@ export class TurnIntake {
   private async writeAllFresh(tx: Tx, batch: readonly AcceptRequest[]): Promise<Accepted> {
     // In this order: what is written next needs the numbers that the first statement gives, and waits for no other.
     const enqueued = this.enqueue(tx, batch);
-    const reserved = this.ledger.reserveFresh(tx, batch.map(toReserve));
     // A copy of what was accepted before finds no fault with it, as that its queue is full now.
     enqueued.catch(() => undefined);
+    const reserved = this.ledger.reserveFresh(tx, batch.map(toReserve));
     if (!(await reserved)) throw new NotAllFreshError('a key was taken before');
     const stopped = await enqueued;
     return { outcomes: batch.map(({ answer }) => ({ kind: 'accepted', answer, replayed: false })), stopped };

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describeToken, openStateStore, type StateStore, type Statement } from '@tyrum/statestore';
+import { expireConversations } from '@tyrum/statestore/testing';
 import { TurnStore } from '@tyrum/statestore/turns';
 import { eventually, startMovableAddress, startOwnPostgres, startOwnStandby } from '@tyrum/test-services';
 import { Leases, type HeldLease } from './leases';
@@ -9,11 +10,6 @@ const NAME = { kind: 'test', name: 'shard' };
 const REF = { tenantId: '00000000-0000-4000-8000-000000000001', conversationKey: 'agent:default:main' };
 const TTL_MS = 600_000;
 
-const expireConversations: Statement = {
-  name: 'expire-conversations',
-  postgres: `update conversation_queue set due_at = 0 where state = 'leased'`,
-  sqlite: '',
-};
 const appearReady: Statement = {
   name: 'appear-ready',
   postgres: `insert into conversation_queue (tenant_id, conversation_key, state, due_at) values ($1, $2, 'ready', 0)`,
@@ -73,7 +69,7 @@ async function takeLease(store: StateStore, leases: Leases, owner: string): Prom
 }
 
 async function takeConversation(store: StateStore, turns: TurnStore, owner: string): Promise<number> {
-  await store.execute(expireConversations);
+  await expireConversations(store);
   const [claimed] = await turns.claim(`${owner}-${randomUUID()}`, TTL_MS, 1);
   if (!claimed) throw new Error(`${owner} should have got the conversation`);
   return claimed.token;

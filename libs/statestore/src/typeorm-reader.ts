@@ -104,7 +104,6 @@ export class TypeOrmTx extends TypeOrmReader implements Tx {
 
   /** Runs `work` between SAVEPOINT and RELEASE; its failure undoes what it wrote and nothing else. */
   async savepoint<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    if (this.finished) throw new Error('used a transaction after it ended');
     const name = `tyrum_${++this.depth}`;
     const { failure } = this;
     await this.command(`savepoint ${name}`);
@@ -130,6 +129,8 @@ export class TypeOrmTx extends TypeOrmReader implements Tx {
   }
 
   private enqueue<T>(run: () => Promise<T>, when?: 'after a failure too'): Promise<T> {
+    // Its connection may be in another transaction by now.
+    if (this.finished) throw new Error('used a transaction after it ended');
     // As Postgres does by itself, nothing runs behind a failure. SQLite may have rolled back the whole transaction for it (a
     // full disk), and what came behind would be outside of any, committed at once.
     const unlessFailed = () => (this.failure === undefined || when ? run() : Promise.reject(this.failure as Error));

@@ -2,6 +2,7 @@ import { createPostgresDatabase, createSqlitePath, startOwnPgBouncer } from '@ty
 import { openStateStore, type DatabaseAddress } from '../open-state-store';
 import type { Dialect, StateStore } from '../state-store';
 
+export { expireConversations } from './expire-conversations';
 export { act, checkAgainstModel, type Act, type Model, type Real } from './model-run';
 export { describeStateStore } from './state-store-conformance';
 

@@ -109,10 +109,14 @@ describe('a claim that hopes to take all that is due', () => {
     await ready(other, 'a', 1);
     expect((await claim(10)).map(({ tenantId }) => tenantId)).toEqual([other]);
     expect(statements).toEqual(['claim-all-due']);
-    // They fill its view, so that it cannot know what is behind them.
+    await ready(other, 'a', 1, 2_000);
+    expect((await claim(1)).map(({ tenantId }) => tenantId)).toEqual([other]);
+    expect(statements).toEqual(['claim-all-due', 'claim-all-due']);
+    // They would be walked over each time.
+    await ready(tenant, 'a', 61);
     await ready(other, 'a', 1, 2_000);
     expect((await claim(2)).map(({ tenantId }) => tenantId)).toEqual([other]);
-    expect(statements).toEqual(['claim-all-due', 'claim-all-due', 'claim-conversations']);
+    expect(statements).toEqual(['claim-all-due', 'claim-all-due', 'claim-all-due', 'claim-conversations']);
   });
 
   it('hopes less and less often the more often it was in vain', async () => {
@@ -128,6 +132,23 @@ describe('a claim that hopes to take all that is due', () => {
     statements.length = 0;
     for (let i = 0; i < 70; i += 1) await claim(2);
     expect(statements.at(-1)).toBe('claim-all-due');
+  });
+
+  it('is not planned anew each time because of a backlog that the statistics remember', async () => {
+    await ready(randomUUID(), 'a', 2_000);
+    await store.execute(
+      sql(`insert into conversation_queue (tenant_id, conversation_key, state)
+        select gen_random_uuid(), 'agent:a:x:dm:' || i, 'idle' from generate_series(1, 20000) i`),
+    );
+    await store.execute(sql('analyze conversation_queue'));
+    await store.execute(sql(`update conversation_queue set state = 'idle', due_at = null where state = 'ready'`));
+    const one = await PostgresStateStore.open({ url: database.url, poolSize: 1 });
+    for (let i = 0; i < 20; i += 1) await new TurnStore(one).claim('w', TTL_MS, 2, { turnsEach: 5 });
+    const [plans] = await one.execute(
+      sql(`select generic_plans, custom_plans from pg_prepared_statements where name like 'claim-all-due%'`),
+    );
+    expect(plans).toEqual({ generic_plans: 15, custom_plans: 5 });
+    await one.close();
   });
 
   it('shares with claims beside it: none gets what another has', async () => {

@@ -3,6 +3,7 @@ import { createPostgresDatabase, eventually, type TestDatabase } from '@tyrum/te
 import { NOW_MS } from '../clock-sql';
 import { PostgresStateStore } from '../postgres-state-store';
 import type { StateStore, Statement } from '../state-store';
+import { expireConversations } from '../testing';
 import { ClaimRing } from './claim-ring';
 import { settleTurns } from './settle-turns';
 import { TurnStore } from './turn-store';
@@ -13,7 +14,6 @@ const TTL_MS = 60_000;
 const GATE = 7;
 
 const sql = (text: string): Statement => ({ name: 'test', postgres: text, sqlite: '' });
-const expire = sql(`update conversation_queue set due_at = 1 where state = 'leased'`);
 const shut = sql(`select pg_advisory_xact_lock(${GATE})`);
 const isAwaited = sql(`select 1 as found from pg_locks
   where locktype = 'advisory' and objid = ${GATE} and not granted
@@ -87,7 +87,7 @@ describe('a claim whose snapshot is older than what the last holder committed', 
 
   it('finds the turn running that the last holder started when its lease had run out', async () => {
     const token = (await claim())[0]?.token ?? 0;
-    await store.execute(expire);
+    await expireConversations(store);
     const started = { turn: patch(0, 'running'), steps: [], events: 0 };
     const claimed = await claimAround(() => write(token, { kind: 'keep' }, { starts: [started] }));
     expect(claimed).toEqual([
@@ -101,7 +101,7 @@ describe('a claim whose snapshot is older than what the last holder committed', 
   it('does not find a turn that the last holder ended when its lease had run out', async () => {
     const token = (await claim())[0]?.token ?? 0;
     await write(token, { kind: 'keep' }, { starts: [{ turn: patch(0, 'running'), steps: [], events: 0 }] });
-    await store.execute(expire);
+    await expireConversations(store);
     const following = { turn: patch(1, 'running'), steps: [], events: 0 };
     const claimed = await claimAround(() =>
       write(token, { kind: 'keep' }, { turn: patch(0, 'succeeded'), starts: [following] }),

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { StateStore, Tx } from '../state-store';
-import { describeOnBothDialects } from '../testing';
+import { describeOnBothDialects, expireConversations } from '../testing';
 import { NotAsHopedError, settleTurns } from './settle-turns';
 import { TurnStore } from './turn-store';
 import type { ConversationWrite } from './turn-writes';
@@ -9,7 +9,6 @@ const REF = { tenantId: randomUUID(), conversationKey: 'agent:default:main' };
 const TTL_MS = 60_000;
 
 const sql = (name: string, text: string) => ({ name, postgres: text, sqlite: text });
-const expire = sql('expire', `update conversation_queue set due_at = 1 where state = 'leased'`);
 
 describeOnBothDialects('settling', (stores) => {
   let store: StateStore;
@@ -59,7 +58,7 @@ describeOnBothDialects('settling', (stores) => {
     ['last', [1, 0]],
   ])('refuses a process its own stale write in one commit with its good one, the stale one %s', async (_, order) => {
     const stale = await claim();
-    await store.execute(expire);
+    await expireConversations(store);
     const current = await claim();
     const writes = order.map((i) => [atStep(stale, 7), atStep(current, 0)][i] as ConversationWrite);
     await expect(settle(writes, true)).rejects.toThrow(NotAsHopedError);

@@ -145,13 +145,14 @@ export class TurnStore extends TurnRecords {
   private async claimed(rows: readonly ClaimRow[], { limit, ring, turnsEach }: Wanted): Promise<ClaimedConversation[]> {
     const conversations = groupBy(rows.filter(isConversation), rowKey);
     const claimed = [...conversations.values()].map((turns) => turns[0] as ClaimRow);
+    const stale = claimed.filter((row) => row.is_stale).map(ref);
+    const reread = stale.length > 0 ? await this.store.read((db) => this.openTurns(db, stale, turnsEach)) : [];
+    const readAgain = groupBy(reread, rowKey);
+    // The caller looks at the ring next, and no other claim may have moved it by then.
     const hoped = rows[0]?.is_all;
     if (hoped === undefined) ring.advance(claimed, limit);
     else if (hoped) ring.tookAll();
     else ring.hopedInVain();
-    const stale = claimed.filter((row) => row.is_stale).map(ref);
-    const reread = stale.length > 0 ? await this.store.read((db) => this.openTurns(db, stale, turnsEach)) : [];
-    const readAgain = groupBy(reread, rowKey);
     return claimed.map((row) => ({
       ...ref(row),
       token: row.lease_token,
