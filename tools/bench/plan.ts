@@ -134,7 +134,6 @@ function bareIdleCase(how: string, params: Params): Case {
     driver: 'bareIdle',
     database: 'postgres',
     params: { ...IDLE, ...params },
-    quick: IDLE_QUICK,
     metrics: [ms('p50', 'p50'), ms('p99', 'p99')],
     peers: [],
   };
