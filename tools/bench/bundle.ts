@@ -15,7 +15,7 @@ export function buildApps(apps: readonly string[]): void {
   run('npx', ['nx', 'run-many', '-t', 'build', '-p', apps.join(',')], ROOT);
 }
 
-/** Installs the peers as the bench's lockfile names them, unless they are there already. @throws with npm's output */
+/** Installs the peers, and the Node for all, as the bench's lockfile names them, unless they are there already. @throws with npm's output */
 export function installPeers(): void {
   const lock = join(__dirname, 'package-lock.json');
   const installed = join(__dirname, 'node_modules', '.package-lock.json');

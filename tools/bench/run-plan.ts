@@ -1,4 +1,4 @@
-import { databaseOf, moduleOf, nodeOf } from './contenders';
+import { databaseOf, moduleOf } from './contenders';
 import { freshDatabase, type Servers } from './fresh-database';
 import { paramsFor, type Case } from './plan';
 import type { CaseResult, ContenderResult } from './results';
@@ -7,6 +7,8 @@ import { runContender } from './run-contender';
 export interface RunOptions {
   readonly rounds: number;
   readonly servers: Servers;
+  /** The Node that runs the contenders. */
+  readonly execPath: string;
   readonly onProgress: (line: string) => void;
   /** Told of all results so far after every case: a long run that is ended early is not lost. */
   readonly onCase?: (results: readonly CaseResult[]) => void;
@@ -47,7 +49,7 @@ async function runCase(each: Case, options: RunOptions, deadline: number): Promi
         continue;
       }
       try {
-        const measured = await measure(name, each, options.servers);
+        const measured = await measure(name, each, options);
         state.rounds.push(measured);
         options.onProgress(progressLine(each, name, round, measured));
       } catch (error) {
@@ -61,12 +63,12 @@ async function runCase(each: Case, options: RunOptions, deadline: number): Promi
   return { case: { workload, title, kind, database, params, metrics }, contenders };
 }
 
-async function measure(name: string, each: Case, servers: Servers): Promise<Record<string, number>> {
+async function measure(name: string, each: Case, { servers, execPath }: RunOptions): Promise<Record<string, number>> {
   const database = await freshDatabase(databaseOf(name, each.database), servers);
   try {
     const { kind, address } = database;
     const assignment = { driver: each.driver, database: { kind, address }, params: paramsFor(each, name) };
-    return await runContender(moduleOf(name), assignment, { execPath: nodeOf(name, kind) });
+    return await runContender(moduleOf(name), assignment, { execPath });
   } finally {
     await database.drop();
   }
