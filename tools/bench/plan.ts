@@ -31,7 +31,7 @@ export interface Case {
   readonly params: Params;
   /** Over `params` with `--quick`; absent: not then. */
   readonly quick?: Params;
-  /** How much of `jobs` those get who would need minutes for all of them. A rate does not depend on it. */
+  /** How much of `jobs` and `warmup` those get who would need minutes for all. A rate does not depend on it. */
   readonly share?: Readonly<Record<string, number>>;
   readonly metrics: readonly Metric[];
   readonly peers: readonly string[];
@@ -57,11 +57,11 @@ const ms = (name: string, label: string, target?: number): Metric => ({
 const cpuTime = (name: string, label: string): Metric => ({ name, label, unit: 'µs', better: 'lower' });
 const none = (name: string, label: string): Metric => ({ name, label, unit: '', better: 'lower', target: 0 });
 
-const ACCEPT = { conversations: 1_000, warmupMs: 1_000, durationMs: 5_000 };
+const ACCEPT = { conversations: 1_000, warmupMs: 3_000, durationMs: 5_000 };
 const ACCEPT_QUICK = { warmupMs: 300, durationMs: 1_000 };
 const IDLE = { samples: 200, warmup: 1_000, warmupMs: 4_000 };
 const IDLE_QUICK = { samples: 40, warmup: 100, warmupMs: 500 };
-const SOCKET_TURNS = { inFlight: 128, warmupMs: 2_000, durationMs: 8_000, conversations: 200 };
+const SOCKET_TURNS = { inFlight: 128, warmupMs: 8_000, durationMs: 8_000, conversations: 200 };
 const SOCKET_TURNS_QUICK = { warmupMs: 1_000, durationMs: 2_000 };
 const SOCKET_TURNS_CPU = [
   cpuTime('edge_us', 'the edge’s time a turn'),
@@ -98,8 +98,8 @@ function keyedCase(keys: number, spread: 'uniform' | 'zipf'): Case {
     kind: 'full',
     driver: 'keyed',
     database: 'postgres',
-    params: { jobs: 20_000, keys, spread, concurrency: 200 },
-    quick: { jobs: 3_000 },
+    params: { jobs: 20_000, warmup: 10_000, keys, spread, concurrency: 200 },
+    quick: { jobs: 3_000, warmup: 1_000 },
     metrics: [
       rate(15_000),
       // Even keys are in step with each other; what a busy one waits for says something only where keys differ.
@@ -149,8 +149,8 @@ export const CASES: readonly Case[] = [
     kind: 'full',
     driver: 'drain',
     database: 'postgres',
-    params: { jobs: 20_000, keys: 2_000, spread: 'uniform', concurrency: 200 },
-    quick: { jobs: 4_000, keys: 400 },
+    params: { jobs: 20_000, warmup: 10_000, keys: 3_000, spread: 'uniform', concurrency: 200 },
+    quick: { jobs: 4_000, warmup: 1_000, keys: 500 },
     metrics: [rate(20_000), ONCE_EACH],
     peers: [],
   },
@@ -160,8 +160,8 @@ export const CASES: readonly Case[] = [
     kind: 'full',
     driver: 'drain',
     database: 'postgres',
-    params: { jobs: 20_000, keys: 1, spread: 'none', concurrency: 200 },
-    quick: { jobs: 3_000 },
+    params: { jobs: 20_000, warmup: 10_000, keys: 1, spread: 'none', concurrency: 200 },
+    quick: { jobs: 3_000, warmup: 1_000 },
     metrics: [rate(20_000), ONCE_EACH],
     peers: QUEUES,
     share: { dbos: 0.15 },
@@ -197,8 +197,8 @@ export const CASES: readonly Case[] = [
     kind: 'full',
     driver: 'steps',
     database: 'postgres',
-    params: { jobs: 9_000, keys: 900, spread: 'uniform', steps: 3, concurrency: 100 },
-    quick: { jobs: 1_500, keys: 150 },
+    params: { jobs: 9_000, warmup: 3_000, keys: 1_200, spread: 'uniform', steps: 3, concurrency: 100 },
+    quick: { jobs: 1_500, warmup: 500, keys: 200 },
     metrics: [rate(3_000), ms('turn_p50', 'turn p50'), ms('turn_p99', 'turn p99', 50), ONCE_EACH],
     peers: ['dbos', 'openworkflow'],
     share: { dbos: 0.2, openworkflow: 0.4 },
@@ -229,7 +229,7 @@ export const CASES: readonly Case[] = [
     kind: 'full',
     driver: 'socketTurns',
     database: 'postgres',
-    params: { apps: 'edge,worker', perSecond: 200, warmupMs: 2_000, durationMs: 10_000, conversations: 200 },
+    params: { apps: 'edge,worker', perSecond: 200, warmupMs: 8_000, durationMs: 10_000, conversations: 200 },
     quick: { warmupMs: 1_000, durationMs: 2_000 },
     metrics: [ms('p50', 'p50', 6), ms('p99', 'p99', 25), ms('accepted_p50', 'accepted p50')],
     peers: [],
@@ -391,8 +391,9 @@ export function select({ quick, only, ours }: Selection): Case[] {
 
 /** A case's parameters for one contender. */
 export function paramsFor({ params, share }: Case, contender: string): Params {
-  const part = share?.[contender];
-  return part === undefined ? params : { ...params, jobs: Math.ceil(Number(params['jobs']) * part) };
+  const part = share?.[contender] ?? 1;
+  const shared = ['jobs', 'warmup'].filter((name) => name in params);
+  return { ...params, ...Object.fromEntries(shared.map((name) => [name, Math.ceil(Number(params[name]) * part)])) };
 }
 
 /** The workloads there are. */

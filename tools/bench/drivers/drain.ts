@@ -8,7 +8,10 @@ const PRELOAD_BATCH = 5_000;
 const REMAINING_POLL_MS = 5;
 const DEADLINE_MS = 170_000;
 
-/** How many jobs a second a worker runs to their durable end, from a full queue. Nothing is added meanwhile. */
+/**
+ * How many jobs a second a worker runs to their durable end, from a full queue. Nothing is added meanwhile. The first jobs (`warmup`) are not
+ * counted: the code of a process that has just started is interpreted, and compiled meanwhile.
+ */
 export const drain: Driver = async (context) => {
   const jobs = makeJobs(context);
   const { measured } = await runAll(context, jobs);
@@ -45,9 +48,11 @@ export const keyed: Driver = async (context) => {
 export const steps: Driver = async (context) => {
   const count = context.number('steps');
   const jobs = makeJobs(context).map((job) => ({ ...job, steps: count }));
-  const { measured, starts, settledAt } = await runAll(context, jobs, count);
+  const { measured, starts, settledAt, countFrom } = await runAll(context, jobs, count);
   const begun = new Map<string, number>();
-  for (const { job, step, at } of starts) if (step === 0 && !begun.has(job.id)) begun.set(job.id, at);
+  for (const { job, step, at } of starts) {
+    if (step === 0 && at >= countFrom && !begun.has(job.id)) begun.set(job.id, at);
+  }
   const took = [...settledAt].flatMap(([id, at]) => (begun.has(id) ? [at - (begun.get(id) as number)] : []));
   return {
     ...measured,
@@ -61,7 +66,8 @@ interface Start {
   readonly at: number;
 }
 
-async function runAll({ contender, database, number }: DriverContext, jobs: readonly Job[], stepCount = 1) {
+async function runAll({ contender, database, number, optional }: DriverContext, jobs: readonly Job[], stepCount = 1) {
+  const warmup = optional('warmup') ?? 0;
   const keyedJobs = jobs.some((job) => job.key !== undefined);
   const concurrency = number('concurrency');
   const opened = await contender.open({ database, role: 'all', keyed: keyedJobs, concurrency });
@@ -70,13 +76,19 @@ async function runAll({ contender, database, number }: DriverContext, jobs: read
   const settledAt = new Map<string, number>();
   const loop = monitorEventLoopDelay({ resolution: 5 });
   loop.enable();
-  const cpuBefore = process.cpuUsage();
+  let cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
+  let countFrom = startedAt;
   let worker: RunningWorker | undefined;
   const allStarted = new Promise<void>((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`${starts.length} of ${jobs.length} ran in time`)), DEADLINE_MS);
     const handler = (job: Job, step: number): void => {
       starts.push({ job, step, at: performance.now() });
+      if (starts.length === warmup * stepCount) {
+        countFrom = performance.now();
+        cpuBefore = process.cpuUsage();
+        loop.reset();
+      }
       if (starts.length === jobs.length * stepCount) {
         clearTimeout(timer);
         resolve();
@@ -89,18 +101,18 @@ async function runAll({ contender, database, number }: DriverContext, jobs: read
   });
   await allStarted;
   await untilNoneRemains(opened);
-  const elapsedMs = performance.now() - startedAt;
+  const endedAt = performance.now();
   const cpu = process.cpuUsage(cpuBefore);
   loop.disable();
   await worker?.stop();
   await opened.close();
   const measured = {
-    rate: jobs.length / (elapsedMs / 1_000),
+    rate: (jobs.length - warmup) / ((endedAt - countFrom) / 1_000),
     ran_twice: starts.length - jobs.length * stepCount,
     loop_delay_p99: loop.percentile(99) / 1e6,
-    js_cpu_share: (cpu.user + cpu.system) / 1_000 / elapsedMs,
+    js_cpu_share: (cpu.user + cpu.system) / 1_000 / (endedAt - countFrom),
   };
-  return { measured, starts, settledAt, elapsedMs };
+  return { measured, starts, settledAt, countFrom, elapsedMs: endedAt - startedAt };
 }
 
 async function untilNoneRemains(opened: OpenContender): Promise<void> {
@@ -114,8 +126,8 @@ async function untilNoneRemains(opened: OpenContender): Promise<void> {
 }
 
 /** `spread` says how jobs lie on keys: `none`, `uniform` in turn, or `zipf` with the first key the busiest. */
-function makeJobs({ number, text }: DriverContext): Job[] {
-  const [count, keys, spread] = [number('jobs'), number('keys'), text('spread')];
+function makeJobs({ number, optional, text }: DriverContext): Job[] {
+  const [count, keys, spread] = [number('jobs') + (optional('warmup') ?? 0), number('keys'), text('spread')];
   const pick = spread === 'zipf' ? zipf(keys) : (i: number) => i % keys;
   return Array.from({ length: count }, (_, i) => {
     const id = randomUUID();
