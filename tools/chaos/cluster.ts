@@ -84,7 +84,7 @@ export class Cluster {
     await this.postgres?.stop();
   }
 
-  /** Processes that name this run's folder and are not ours to end: ToolRunners and commands without a worker. */
+  /** ToolRunners and commands without a worker, known by this run's folder: told of, and ended, for nobody else will. */
   private leftOvers(): string[] {
     const found: string[] = [];
     for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
@@ -92,6 +92,7 @@ export class Cluster {
         const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
         if (/tool-runner|effect\.sh/.test(command) && command.includes(this.options.folder)) {
           found.push(`process ${pid} was left running: ${command.slice(0, 120)}`);
+          process.kill(Number(pid), 'SIGKILL');
         }
       } catch {
         continue; // it ended while we looked
